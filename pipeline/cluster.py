@@ -1,0 +1,50 @@
+"""Start Ray on this machine, or join the cluster that RAY_ADDRESS names."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Read by Ray at import: set before the first `import ray` of a stage.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+# A checkout is always newer than what a worker may have installed.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
+
+import ray
+
+OBJECT_STORE_BYTES = 512 * 2**20
+
+
+@contextmanager
+def session() -> Iterator[None]:
+    """Hold a Ray session; one that is already running is used and left running."""
+    if ray.is_initialized():
+        yield
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(log_to_driver=False, runtime_env={"py_modules": ["wespe", "pipeline"]})
+    else:
+        # Ray Data's tasks and the training workers both ask for CPUs: with fewer than four the stream
+        # starves and the run hangs. They are logical; two real cores serve them.
+        ray.init(
+            address="local",
+            num_cpus=max(4, os.cpu_count() or 1),
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    quiet_data()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def quiet_data() -> None:
+    """Our own progress lines replace Ray Data's bars and log."""
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -1,0 +1,89 @@
+"""Photos → patches in Parquet shards, decoded by Ray Data one photo a task."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+
+from pipeline import layout
+from pipeline.data import shards
+from pipeline.data.images import read_photo
+from pipeline.data.manifest import Photo, accepted, read_manifest
+from pipeline.data.patches import Patches, cut, positions
+from pipeline.errors import ShardError
+from pipeline.logs import Progress
+
+SPLITS = ("train", "validation", "test")
+# A folder of phone photos may hold a screenshot or two; more than this is a wrong setting.
+MAX_TOO_SMALL_SHARE = 0.05
+
+
+def patchify(address: str, patches: Patches) -> shards.Index:
+    """Cut the photos of `cameras.x` or `targets.x` into its patches folder. Raises ShardError, PhotoError.
+
+    Photos go in the order of their ids and come back in it, so that the bytes do not depend on the
+    number of workers. Memory is bounded by the photos in flight, not by their number.
+    """
+    paths = layout.photo_set(address)
+    photos = _large_enough(address, accepted(read_manifest(paths.photos)), patches)
+    progress = Progress(f"patchify {paths.name}", len(photos), "photos")
+    part = paths.patches.with_name(f".{paths.patches.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        tables = {
+            split: _tables([p for p in photos if p.split == split], paths.photos, patches, progress)
+            for split in SPLITS
+        }
+        index = shards.write_shards(part, patches, tables)
+        shutil.rmtree(paths.patches, ignore_errors=True)
+        part.rename(paths.patches)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    counts = ", ".join(f"{index.rows(split)} {split}" for split in SPLITS)
+    print(f"patchify {paths.name}: {counts} patches of {patches.size_px} px from {len(photos)} photos", flush=True)
+    return shards.read_index(paths.patches)
+
+
+def _large_enough(address: str, photos: list[Photo], patches: Patches) -> list[Photo]:
+    kept = [p for p in photos if min(p.width, p.height) >= patches.size_px]
+    small = [p for p in photos if min(p.width, p.height) < patches.size_px]
+    if not kept or len(small) > MAX_TOO_SMALL_SHARE * len(photos):
+        example = f", such as {small[0].name} ({small[0].width}×{small[0].height})" if small else ""
+        raise ShardError(
+            f"{address}: {len(small)} of {len(photos)} photos are smaller than a patch of "
+            f"{patches.size_px} px{example}; lower {address}.patches.size_px or leave them out"
+        )
+    if small:
+        print(f"patchify {address}: left out {len(small)} photos smaller than {patches.size_px} px")
+    return kept
+
+
+def _tables(photos: list[Photo], folder: Path, patches: Patches, progress: Progress) -> Iterator[pa.Table]:
+    if not photos:
+        return
+    rows = [
+        {"id": p.id, "path": str((folder / p.path).resolve()), "width": p.width, "height": p.height}
+        for p in photos
+        if p.path
+    ]
+    dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map_batches(
+        _cut_photo, fn_kwargs={"patches": patches}, batch_size=1, zero_copy_batch=True
+    )
+    dataset.context.execution_options.preserve_order = True
+    seen = ""
+    for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+        yield table
+        for photo_id in table["photo_id"].unique().to_pylist():
+            progress.update(photo_id != seen)
+            seen = photo_id
+
+
+def _cut_photo(batch: dict[str, np.ndarray], patches: Patches) -> Iterator[dict[str, Any] | pa.Table]:
+    photo_id = str(batch["id"][0])
+    places = positions(patches, photo_id, int(batch["width"][0]), int(batch["height"][0]))
+    photo = read_photo(Path(str(batch["path"][0])))
+    yield shards.encode([photo_id] * len(places), places, cut(photo, places, patches.size_px))

@@ -1,0 +1,50 @@
+"""Which photos a method learns from, and which are kept for judging it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.seeds import seed_of
+
+SplitName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Shares of the photos (0–1) that are held out; the rest is for training."""
+
+    validation: float = 0.1
+    test: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
+            raise ValueError("validation and test must be at least 0, and less than 1 together")
+
+
+def assign_splits(ids: Iterable[str], split: Split) -> dict[str, SplitName]:
+    """Place each photo by a hash of its id, so that it stays where it is when others are added.
+
+    A small set may leave a split empty by chance. Then, and only then, the photo with the lowest hash fills
+    it (test first), if another remains to learn from; that one may move when the set grows.
+    """
+    ordered = sorted(set(ids), key=_place)
+    splits = {id: _by_share(_place(id), split) for id in ordered}
+    if ordered and "train" not in splits.values():
+        splits[ordered[-1]] = "train"
+    held_out: tuple[tuple[SplitName, float], ...] = (("test", split.test), ("validation", split.validation))
+    for name, share in held_out:
+        train = [id for id in ordered if splits[id] == "train"]
+        if share > 0 and name not in splits.values() and len(train) > 1:
+            splits[train[0]] = name
+    return splits
+
+
+def _place(id: str) -> float:
+    """Return a point in 0–1 that depends on nothing but the id."""
+    return seed_of("split", id) / 2**63
+
+
+def _by_share(place: float, split: Split) -> SplitName:
+    if place < split.test:
+        return "test"
+    return "validation" if place < split.test + split.validation else "train"

@@ -1,0 +1,178 @@
+"""The batch job: the photos of one folder, enhanced into another, on all CPUs or GPUs that Ray has.
+
+Paths travel as rows, never pixels: an actor reads, enhances and writes one photo at a time. A finished photo
+is a line in the ledger beside the results, so that whatever is killed, the next run does only what is left.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+
+from pipeline.checkpoints import load_model
+from pipeline.cluster import session
+from pipeline.data.images import decode_photo, write_photo
+from pipeline.errors import EnhancementError, PipelineError
+from pipeline.formats import FORMATS, is_photo
+from pipeline.ledger import Entry, Ledger
+from pipeline.logs import Progress
+
+LEDGER = "enhanced.jsonl"
+# Reading and writing a photo keep one core busy, the network any number: two per actor waste little.
+CPUS_PER_ACTOR = 2
+# One photo per task, so that a kill repeats only what was in flight; a huge folder shares tasks to spare Ray.
+MAX_TASKS = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a job did; `failed` holds the entries of the photos that could not be enhanced."""
+
+    done: int
+    skipped: int
+    failed: tuple[Entry, ...]
+    ledger: Path
+
+
+def enhance_folder(model_folder: Path, source: Path, destination: Path) -> Summary:
+    """Enhance every photo in or below `source` into `destination`, with the same name and format.
+
+    `source` may be one photo. A photo that fails is an entry of the summary and is tried again next time.
+    Raises EnhancementError when the job cannot start, CheckpointError when the model cannot be read.
+    """
+    folder, photos = _find_photos(source)
+    _keep_apart(source, folder, destination)
+    model_sha256 = load_model(model_folder).sha256
+    destination.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(destination / LEDGER)
+    todo = _unfinished(photos, folder, destination, ledger, model_sha256)
+    entries = _run(todo, model_folder, folder, destination, ledger) if todo else []
+    failed = tuple(entry for entry in entries if entry.status == "failed")
+    return Summary(
+        done=len(entries) - len(failed),
+        skipped=len(photos) - len(todo),
+        failed=failed,
+        ledger=ledger.path,
+    )
+
+
+class Enhancer:
+    """One actor: holds the model, turns a row {photo} into the row of its Entry."""
+
+    def __init__(self, model_folder: Path, source: Path, destination: Path, device: str):
+        if device == "cpu":
+            torch.set_num_threads(CPUS_PER_ACTOR)
+        self.model = load_model(model_folder, device)
+        self.source, self.destination = source, destination
+
+    def __call__(self, row: dict[str, str]) -> dict[str, str]:
+        photo, content_sha256, reason = row["photo"], "", ""
+        try:
+            data = (self.source / photo).read_bytes()
+            content_sha256 = hashlib.sha256(data).hexdigest()
+            self._enhance(data, self.destination / photo)
+        except Exception as error:  # whatever is wrong with one photo must not stop the others
+            kind = "" if isinstance(error, PipelineError) else f"{type(error).__name__}: "
+            reason = " ".join(f"{kind}{error}".split())
+        entry = Entry(
+            photo=photo,
+            content_sha256=content_sha256,
+            model_sha256=self.model.sha256,
+            status="failed" if reason else "done",
+            reason=reason,
+        )
+        return asdict(entry)
+
+    def _enhance(self, data: bytes, path: Path) -> None:
+        enhanced = self.model.enhance(decode_photo(data))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_photo(path, enhanced)
+
+
+def _run(todo: list[str], model_folder: Path, source: Path, destination: Path, ledger: Ledger) -> list[Entry]:
+    """Enhance the photos, in any order; each is in the ledger as soon as it is finished."""
+    places = [path.resolve() for path in (model_folder, source, destination)]
+    progress, entries = Progress("enhance", len(todo), "photos"), []
+    with session():
+        for entry in _stream(todo, *places):
+            ledger.append(entry)
+            entries.append(entry)
+            progress.update()
+    return sorted(entries, key=lambda entry: entry.photo)
+
+
+def _stream(todo: list[str], model_folder: Path, source: Path, destination: Path) -> Iterator[Entry]:
+    device, pool = _pool(len(todo))
+    tasks = min(len(todo), MAX_TASKS)
+    rows = ray.data.from_items([{"photo": photo} for photo in todo], override_num_blocks=tasks)
+    # An actor that is killed comes back and its photo is tried again: Ray Data's default for actors.
+    enhanced = rows.map(
+        Enhancer,  # type: ignore[arg-type]
+        fn_constructor_args=(model_folder, source, destination, device),
+        **pool,
+    )
+    for row in enhanced.iter_rows():
+        yield Entry(**row)
+
+
+def _pool(photos: int) -> tuple[str, dict[str, Any]]:
+    """The actors' device, and how many of them with what each: one per GPU, or else one per two CPUs."""
+    resources = ray.cluster_resources()
+    if gpus := int(resources.get("GPU", 0)):
+        return "cuda", {"compute": ray.data.ActorPoolStrategy(size=min(gpus, photos)), "num_gpus": 1}
+    cpus = max(1, int(resources["CPU"]))
+    size = max(1, cpus // CPUS_PER_ACTOR)
+    return "cpu", {
+        "compute": ray.data.ActorPoolStrategy(size=min(size, photos)),
+        "num_cpus": min(CPUS_PER_ACTOR, cpus),
+    }
+
+
+def _find_photos(source: Path) -> tuple[Path, list[str]]:
+    """The folder, and the photos' paths relative to it, sorted."""
+    if source.is_file():
+        return source.parent, [source.name]
+    if not source.is_dir():
+        raise EnhancementError(
+            f"{source}: no such file or folder; name a photo, or a folder that holds photos"
+        )
+    files = (path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+    photos = sorted(path for path in files if is_photo(path))
+    if not photos:
+        raise EnhancementError(f"{source}: no photo in or below it; known are {', '.join(FORMATS)}")
+    return source, photos
+
+
+def _keep_apart(source: Path, folder: Path, destination: Path) -> None:
+    """Refuse a destination where results would replace originals, or become photos of the next run."""
+    inner, outer = destination.resolve(), folder.resolve()
+    nested = source.is_dir() and (inner.is_relative_to(outer) or outer.is_relative_to(inner))
+    if inner == outer or nested:
+        raise EnhancementError(f"{destination}: overlaps the source {source}; name a folder outside of it")
+    if destination.exists() and not destination.is_dir():
+        raise EnhancementError(f"{destination}: is a file; name the folder that the enhanced photos go to")
+
+
+def _unfinished(
+    photos: list[str], source: Path, destination: Path, ledger: Ledger, model_sha256: str
+) -> list[str]:
+    """Leave out what this model already made of these very bytes."""
+
+    def is_done(photo: str) -> bool:
+        entry = ledger.get(photo)
+        if entry is None or (entry.status, entry.model_sha256) != ("done", model_sha256):
+            return False
+        return (destination / photo).is_file() and entry.content_sha256 == _sha256(source / photo)
+
+    with ThreadPoolExecutor() as pool:
+        return [photo for photo, done in zip(photos, pool.map(is_done, photos), strict=True) if not done]
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

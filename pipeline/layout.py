@@ -1,0 +1,93 @@
+"""Where everything lies, relative to the folder that holds params.yaml. The only file that spells a path.
+
+dvc.yaml spells the same paths a second time, because DVC must; tests/rules compares the two.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MANIFEST = "manifest.parquet"
+INDEX = "index.json"
+WEIGHTS = "generator.safetensors"
+CONFIG = "config.json"
+CHECKED = "data/checked.json"
+MLFLOW_DATABASE = Path("mlflow.db")
+MLFLOW_ARTIFACTS = Path("mlartifacts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoSetPaths:
+    """One camera's or target's photos: `kind` is "cameras" or "targets"."""
+
+    kind: str
+    name: str
+
+    @property
+    def root(self) -> Path:
+        return Path("data") / self.kind / self.name
+
+    @property
+    def photos(self) -> Path:
+        return self.root / "photos"
+
+    @property
+    def patches(self) -> Path:
+        return self.root / "patches"
+
+    @property
+    def downloads(self) -> Path:
+        """Unfinished downloads; DVC does not know it, so it survives a kill."""
+        return Path("data/.downloads") / self.kind / self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraPaths:
+    camera: str
+
+    @property
+    def model(self) -> Path:
+        """The trained model: weights, config.json, losses."""
+        return Path("models") / self.camera
+
+    @property
+    def runs(self) -> Path:
+        """Ray Train's checkpoints; DVC does not know it, so it survives a kill."""
+        return Path("runs") / self.camera
+
+    @property
+    def report(self) -> Path:
+        return Path("reports") / self.camera
+
+    @property
+    def losses(self) -> Path:
+        """A JSON list, one record a line: `dvc plots` reads no JSON lines."""
+        return self.report / "losses.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One small JSON of means per variant: a row of `dvc metrics show`."""
+        return self.report / "metrics"
+
+    @property
+    def intervals(self) -> Path:
+        """The same means with their bootstrap intervals, and the gain over the untouched photo."""
+        return self.report / "intervals.json"
+
+    @property
+    def scores(self) -> Path:
+        """Every score of every test photo, for paired comparisons."""
+        return self.report / "scores.parquet"
+
+    @property
+    def pictures(self) -> Path:
+        return self.report / "pictures"
+
+    @property
+    def registered(self) -> Path:
+        return self.report / "registered.json"
+
+
+def photo_set(address: str) -> PhotoSetPaths:
+    """`cameras.phone` or `targets.canon` → its paths."""
+    kind, _, name = address.partition(".")
+    return PhotoSetPaths(kind=kind, name=name)

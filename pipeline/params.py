@@ -1,0 +1,169 @@
+"""The only reader of params.yaml: frozen dataclasses, checked once, every mistake named by its path."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.data.patches import Patches
+from pipeline.errors import ParamsError
+from pipeline.fetching import PhotoSet
+from pipeline.training.settings import Training
+from wespe.learner import LearnerConfig
+from wespe.methods import MethodConfig
+
+FILE = Path("params.yaml")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A set of photos to look like."""
+
+    photos: PhotoSet
+    patches: Patches
+
+
+@dataclass(frozen=True, kw_only=True)
+class Camera:
+    """A camera to enhance: its photos, the target to look like, the preset to train with."""
+
+    photos: PhotoSet
+    patches: Patches
+    target: str
+    preset: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """How to train."""
+
+    method: MethodConfig
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    training: Training = field(default_factory=Training)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    cameras: dict[str, Camera]
+    targets: dict[str, Target]
+    presets: dict[str, Preset]
+
+    # Read by pydantic; reaches every dataclass below, which then need not know pydantic.
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    def photo_set(self, address: str) -> Camera | Target:
+        """The block at `cameras.x` or `targets.x`. Raises ParamsError."""
+        kind, _, name = address.partition(".")
+        blocks: Mapping[str, Camera | Target] = {"cameras": self.cameras, "targets": self.targets}.get(kind, {})
+        if name not in blocks:
+            known = [f"cameras.{n}" for n in self.cameras] + [f"targets.{n}" for n in self.targets]
+            raise ParamsError(f"no block {address}{_nearest(address, known)}; {FILE} has {', '.join(known)}")
+        return blocks[name]
+
+    def camera(self, name: str) -> Camera:
+        """The block `cameras.name`. Raises ParamsError."""
+        block = self.photo_set(f"cameras.{name}")
+        assert isinstance(block, Camera)
+        return block
+
+
+def load(path: Path = FILE) -> Params:
+    """Read and check the whole file, whichever stage asks. Raises ParamsError."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParamsError(f"{path}: {error.strerror}; run from the folder that holds it") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        params = TypeAdapter(Params).validate_python(content)
+    except ValidationError as error:
+        raise ParamsError(f"{path}: " + "; ".join(_explain(e) for e in error.errors())) from None
+    _check_names(params, path)
+    return params
+
+
+def _check_names(params: Params, path: Path) -> None:
+    for kind in ("cameras", "targets", "presets"):
+        for name in getattr(params, kind):
+            if not NAME.fullmatch(name):
+                raise ParamsError(f"{path}: {kind}.{name}: a name is of a–z, 0–9 and -, such as my-phone")
+    for name, camera in params.cameras.items():
+        for key, known in (("target", params.targets), ("preset", params.presets)):
+            value = getattr(camera, key)
+            if value not in known:
+                raise ParamsError(
+                    f"{path}: cameras.{name}.{key}: there is no {key} {value!r}{_nearest(value, known)}; "
+                    f"{key}s has {', '.join(known)}"
+                )
+        theirs = params.targets[camera.target].patches.size_px
+        if camera.patches.size_px != theirs:
+            raise ParamsError(
+                f"{path}: cameras.{name}.patches.size_px is {camera.patches.size_px}, but "
+                f"targets.{camera.target}.patches.size_px is {theirs}; the critics need them equal"
+            )
+
+
+def _explain(error: Any) -> str:
+    """One mistake: its path as the user wrote it, what is wrong, and the nearest valid name."""
+    path, block = _locate(error["loc"])
+    match error["type"]:
+        case "unexpected_keyword_argument":
+            known = [f.name for f in fields(block)]
+            return f"{path}: unknown key{_nearest(error['loc'][-1], known)}; allowed: {', '.join(known)}"
+        case "union_tag_invalid":
+            tag, known = error["ctx"]["tag"], list(_members(block))
+            return f"{path}.kind: unknown kind {tag!r}{_nearest(tag, known)}; allowed: {', '.join(known)}"
+        case "union_tag_not_found":
+            return f"{path}.kind: is missing; allowed: {', '.join(_members(block))}"
+        case "missing":
+            return f"{path}: is missing"
+        case "value_error":
+            return f"{path}: {error['ctx']['error']}"
+    return f"{path}: {error['msg']}, not {error['input']!r}"
+
+
+def _locate(loc: Sequence[Any]) -> tuple[str, Any]:
+    """The path as the user wrote it, and the dataclass or union that its last known part belongs to.
+
+    pydantic's `loc` also holds the tag of every union passed; the user's path does not.
+    """
+    kind: Any = Params
+    block, written = kind, []
+    for part in loc:
+        if is_dataclass(kind):
+            block, kind = kind, get_type_hints(kind, include_extras=True).get(part)
+        elif part in (members := _members(kind)):
+            block = kind = members[part]
+            continue
+        else:  # dict[str, X] or list[X]
+            block, kind = kind, (get_args(kind) or (None,))[-1]
+        written.append(str(part))
+        kind = _without_none(kind)
+    ends_in_block = is_dataclass(kind) or _members(kind)
+    return ".".join(written) or "the whole file", kind if ends_in_block else block
+
+
+def _members(kind: Any) -> dict[str, Any]:
+    """Dataclasses of a union by their `kind`, the literal that tells them apart."""
+    kinds = get_args(get_args(kind)[0]) if get_origin(kind) is Annotated else ()
+    return {get_args(get_type_hints(k)["kind"])[0]: k for k in kinds}
+
+
+def _without_none(kind: Any) -> Any:
+    """X of `X | None`."""
+    if get_origin(kind) in (Union, UnionType):
+        return next(k for k in get_args(kind) if k is not NoneType)
+    return kind
+
+
+def _nearest(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""

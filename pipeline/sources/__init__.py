@@ -1,0 +1,14 @@
+"""Where photos come from. A new source: one file, and its name in SOURCES."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.sources.demo import Demo
+from pipeline.sources.folder import Folder
+from pipeline.sources.http import Http
+from pipeline.sources.s3 import S3
+
+SOURCES = Folder | Http | S3 | Demo
+
+AnySource = Annotated[SOURCES, Field(discriminator="kind")]

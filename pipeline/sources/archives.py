@@ -1,0 +1,152 @@
+"""Unpack photos from archives that nobody vouches for."""
+
+import lzma
+import re
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from gzip import BadGzipFile
+from pathlib import Path, PurePosixPath
+from typing import IO, Literal
+
+from pipeline.errors import SourceError
+from pipeline.formats import is_photo
+from pipeline.sources.source import Found
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+CHUNK_BYTES = 2**20
+DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
+    RuntimeError, NotImplementedError,  # a password, or a compression that Python does not know
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What an archive may ask of this machine. Photos hardly shrink when packed; bombs do a thousandfold."""
+
+    members: int = 1_000_000
+    unpacked_bytes: int = 500 * 10**9
+    ratio: float = 100.0  # unpacked ÷ packed bytes
+    harmless_bytes: int = 100 * 10**6  # no ratio is checked below
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    name: str
+    kind: Literal["file", "folder", "other"]
+    size_bytes: int  # as the header claims
+    open: Callable[[], IO[bytes] | None]
+
+
+def is_archive(name: str) -> bool:
+    """Tell by the name whether a file is an archive that can be unpacked."""
+    return name.lower().endswith(ARCHIVES)
+
+
+def unpack(archive: Path, name: str, limits: Limits | None = None) -> list[Found]:
+    """Unpack the photos of `archive`, known to people as `name`, into a folder beside it.
+
+    On disk the photos are numbered, so no member's name ever becomes a path.
+    Raises: SourceError for a damaged archive, for paths that lead outside, links, devices and bombs.
+    """
+    folder = archive.with_name(f"{archive.name}.unpacked")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        return _unpack(archive, name, folder, _Budget(archive.stat().st_size, limits or Limits()))
+    except SourceError as error:
+        shutil.rmtree(folder)
+        raise SourceError(f"archive {name} {error}") from error
+    except DAMAGE as error:
+        shutil.rmtree(folder)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SourceError(f"archive {name} is damaged ({reason}); replace it, then fetch again") from error
+
+
+def _unpack(archive: Path, name: str, folder: Path, budget: "_Budget") -> list[Found]:
+    found: list[Found] = []
+    for member in _members(archive, name):
+        _check_member(member)
+        budget.spend_member()
+        if member.kind == "file" and is_photo(member.name):
+            suffix = PurePosixPath(member.name).suffix.lower()
+            path = folder / f"{len(found):07d}{suffix}"
+            _copy(member, path, budget)
+            found.append(Found(name=f"{name}/{member.name}", path=path))
+        else:
+            budget.spend_bytes(member.size_bytes)  # a tar stream is unpacked even where it is passed over
+    if not found:
+        raise SourceError("holds no photo; correct the source in params.yaml")
+    return sorted(found, key=lambda one: one.name)
+
+
+def _members(archive: Path, name: str) -> Iterator[Member]:
+    if name.lower().endswith(".zip"):
+        with zipfile.ZipFile(archive) as packed:
+            for info in packed.infolist():
+                yield Member(
+                    name=info.filename,
+                    kind=_zip_kind(info),
+                    size_bytes=info.file_size,
+                    open=partial(packed.open, info),
+                )
+        return
+    with tarfile.open(archive) as packed_tar:
+        for entry in packed_tar:
+            kind: Literal["file", "folder", "other"]
+            kind = "file" if entry.isfile() else "folder" if entry.isdir() else "other"
+            yield Member(
+                name=entry.name, kind=kind, size_bytes=entry.size, open=partial(packed_tar.extractfile, entry)
+            )
+
+
+def _zip_kind(info: zipfile.ZipInfo) -> Literal["file", "folder", "other"]:
+    unix_type = stat.S_IFMT(info.external_attr >> 16)  # 0: packed where files have no such types
+    if unix_type not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "other"
+    return "folder" if info.is_dir() else "file"
+
+
+def _check_member(member: Member) -> None:
+    path = PurePosixPath(member.name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", member.name):
+        raise SourceError(f"is refused: {member.name!r} leads out of its folder; pack it anew")
+    if member.kind == "other":
+        raise SourceError(f"is refused: {member.name!r} is a link or a device; pack only files and folders")
+
+
+def _copy(member: Member, path: Path, budget: "_Budget") -> None:
+    source = member.open()
+    assert source is not None, "a regular file can be opened"
+    with source, path.open("wb") as file:
+        while chunk := source.read(CHUNK_BYTES):
+            budget.spend_bytes(len(chunk))  # what really comes out: headers may lie
+            file.write(chunk)
+
+
+class _Budget:
+    """Count what an archive has cost so far. Raises SourceError beyond the limits."""
+
+    def __init__(self, packed_bytes: int, limits: Limits):
+        self._members, self._bytes, self._limits = 0, 0, limits
+        by_ratio = max(limits.harmless_bytes, limits.ratio * packed_bytes)
+        self._allowed_bytes = min(limits.unpacked_bytes, by_ratio)
+
+    def spend_member(self) -> None:
+        self._members += 1
+        if self._members > self._limits.members:
+            raise SourceError(f"is refused: it has more than {self._limits.members} members; split it")
+
+    def spend_bytes(self, count: int) -> None:
+        self._bytes += count
+        if self._bytes > self._allowed_bytes:
+            raise SourceError(
+                f"is refused as a bomb: it unpacks to more than {self._allowed_bytes / 1e6:.0f} MB; unpack it"
+                " yourself and use a folder source if you trust it"
+            )

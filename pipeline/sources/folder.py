@@ -1,0 +1,54 @@
+"""Photos from folders on this machine."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeline.errors import SourceError
+from pipeline.formats import FORMATS, is_photo
+from pipeline.sources.source import Found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """Every photo below these folders; `~` is the home folder, hidden files are passed over."""
+
+    kind: Literal["folder"]
+    paths: list[str]
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise ValueError("paths must name at least one folder")
+
+    def fetch(self, workspace: Path, label: str) -> Iterator[Found]:
+        """Yield the photos of each folder, sorted by name; nothing is copied.
+
+        Raises: SourceError when a folder is missing, unreadable or holds no photo.
+        """
+        for path in self.paths:
+            yield from _photos(Path(path).expanduser())
+
+
+def _photos(folder: Path) -> Iterator[Found]:
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise SourceError(f"folder {folder} {what}; correct source.paths in params.yaml")
+    names = sorted(name for name in _file_names(folder) if is_photo(name))
+    if not names:
+        raise SourceError(f"folder {folder} holds no photo ({', '.join(FORMATS)}); put photos there")
+    for name in names:
+        yield Found(name=name, path=folder / name)
+
+
+def _file_names(folder: Path) -> Iterator[str]:
+    for parent, _, names in os.walk(folder, onerror=_refuse, followlinks=False):
+        for name in names:
+            yield (Path(parent) / name).relative_to(folder).as_posix()
+
+
+def _refuse(error: OSError) -> None:
+    # os.walk passes over what it may not read; photos would then be missing in silence.
+    reason = f"cannot be read ({error.strerror})"
+    raise SourceError(f"folder {error.filename} {reason}; make it readable") from error

@@ -1,0 +1,177 @@
+"""Photos from http(s): archives or single photos, resumed after a kill, checked against a SHA-256."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
+
+from pipeline.errors import SourceError
+from pipeline.formats import FORMATS, is_photo
+from pipeline.sources.archives import ARCHIVES, is_archive, unpack
+from pipeline.sources.downloads import CHUNK_BYTES, Meter, PartFile, download_all
+from pipeline.sources.source import Found, public_url
+
+TIMEOUT_S = (10, 60)  # to connect; between two chunks
+BODY_TRIES = 3  # of a download that breaks off; each goes on where the last one ended
+NOT_MODIFIED, RANGE_NOT_SATISFIABLE = 304, 416
+RETRY = Retry(total=4, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpFile:
+    """One archive or photo. `sha256` (64 hex digits, optional) pins its content."""
+
+    url: str
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
+            raise ValueError("url must begin with http:// or https:// and a host")
+        if not (is_archive(self.name) or is_photo(self.name)):
+            raise ValueError(f"url must end in {', '.join((*ARCHIVES, *FORMATS))}")
+        if self.sha256 and not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError("sha256 must be 64 hex digits in lower case")
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(unquote(urlsplit(self.url).path)).name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Http:
+    """Archives (zip, tar, tar.gz, tgz) or photos; `user:password@` in a URL works and is never shown."""
+
+    kind: Literal["http"]
+    urls: list[HttpFile]
+
+    def __post_init__(self) -> None:
+        if not self.urls:
+            raise ValueError("urls must name at least one file")
+
+    def fetch(self, workspace: Path, label: str) -> Iterator[Found]:
+        """Download everything, in parallel and resumed, then unpack.
+
+        Raises: SourceError.
+        """
+        with requests.Session() as session:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, HTTPAdapter(max_retries=RETRY, pool_maxsize=16))
+            download = partial(_download, session, workspace)
+            paths = download_all(label, self.urls, download)
+        for file, path in zip(self.urls, paths, strict=True):
+            yield from _photos(file, path)
+
+
+def _photos(file: HttpFile, path: Path) -> list[Found]:
+    if not is_archive(file.name):
+        return [Found(name=file.name, path=path)]
+    try:
+        return unpack(path, file.name)
+    except SourceError:
+        path.unlink()  # the next try must download what has been put right
+        raise
+
+
+def _download(session: requests.Session, workspace: Path, file: HttpFile, meter: Meter) -> Path:
+    folder = hashlib.sha256(file.url.encode()).hexdigest()[:16]  # a digest: the URL may hold a secret
+    part = PartFile(workspace / folder / f"file{PurePosixPath(file.name).suffix.lower()}")
+    for _ in range(BODY_TRIES):
+        if _is_whole(session, file, part, meter):
+            return part.destination
+    raise SourceError(
+        f"{public_url(file.url)} broke off after {part.size} bytes; run the same command again to go on"
+    )
+
+
+def _is_whole(session: requests.Session, file: HttpFile, part: PartFile, meter: Meter) -> bool:
+    """Receive what is missing; a whole file is verified and gets its final name."""
+    with _answer(session, file.url, _conditions(part)) as response:
+        if response.status_code == NOT_MODIFIED:
+            _check_digest(part.destination, part, file)
+            return True
+        if response.status_code == RANGE_NOT_SATISFIABLE:  # nothing is missing, or the file has changed
+            if response.headers.get("Content-Range") != f"bytes */{part.size}":
+                part.discard()
+                return False
+        else:
+            _check_status(response, file.url)
+            total = _receive(response, part, meter)
+            if part.path.stat().st_size != total:
+                return False
+    _check_digest(part.path, part, file)
+    part.finish()
+    return True
+
+
+def _conditions(part: PartFile) -> dict[str, str]:
+    """Ask only for what is not here yet, if it is still the same version."""
+    if not part.validator:
+        return {}
+    if part.destination.exists():
+        name = "If-None-Match" if part.validator.startswith('"') else "If-Modified-Since"
+        return {name: part.validator}
+    return {"Range": f"bytes={part.size}-", "If-Range": part.validator} if part.size else {}
+
+
+def _answer(session: requests.Session, url: str, conditions: dict[str, str]) -> requests.Response:
+    try:
+        # Unpacked on the way, sizes and ranges would no longer be those of the file.
+        headers = {"Accept-Encoding": "identity", **conditions}
+        return session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S)
+    except requests.RequestException as error:  # its text may show the URL with its secrets
+        reason = type(error).__name__
+        raise SourceError(
+            f"{public_url(url)} cannot be reached ({reason}); check the address and the network"
+        ) from None
+
+
+def _check_status(response: requests.Response, url: str) -> None:
+    if response.status_code in (200, 206):
+        return
+    remedy = {
+        401: "needs user:password@ in its URL, or an entry in ~/.netrc",
+        403: "may not be read: check the password, or renew the signed URL",
+        404: "does not exist; correct source.urls in params.yaml",
+        410: "no longer exists; correct source.urls in params.yaml",
+    }.get(response.status_code, "fails at the server; try again later")
+    raise SourceError(f"{public_url(url)} {remedy} (HTTP {response.status_code})")
+
+
+def _receive(response: requests.Response, part: PartFile, meter: Meter) -> int | None:
+    """Write the body; return how many bytes the whole file has, None if it broke off and that is unknown."""
+    start = part.size if response.status_code == 206 else 0
+    length = response.headers.get("Content-Length")
+    chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
+    try:
+        part.write(chunks, start, _validator(response), meter)
+    except HTTPError:
+        return start + int(length) if length else None
+    return start + int(length) if length else part.path.stat().st_size
+
+
+def _validator(response: requests.Response) -> str:
+    """Return what tells this version from others byte by byte, '' if nothing does; a weak ETag does not."""
+    etag = response.headers.get("ETag", "")
+    return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+
+
+def _check_digest(path: Path, part: PartFile, file: HttpFile) -> None:
+    if not file.sha256:
+        return
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if digest != file.sha256:
+        part.discard()
+        raise SourceError(
+            f"{public_url(file.url)} has sha256 {digest}, not {file.sha256};"
+            " correct sha256 in params.yaml if the file was replaced on purpose"
+        )

@@ -1,0 +1,188 @@
+"""Photos from an S3 bucket, Amazon's or any other's: listed, downloaded in parallel, resumed, verified."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pipeline.errors import SourceError
+from pipeline.formats import FORMATS, is_photo
+from pipeline.sources.downloads import CHUNK_BYTES, Meter, PartFile, download_all
+from pipeline.sources.source import Found, public_url
+
+AT_ONCE = 16
+BODY_TRIES = 3  # of an object that breaks off or is replaced meanwhile
+DENIED = "may not be read; check the credentials and the bucket's policy; a public one wants `unsigned: true`"
+MISSING = "does not exist; correct source.bucket, prefix or endpoint_url in params.yaml"
+REMEDIES = {
+    "AccessDenied": DENIED,
+    "403": DENIED,  # S3 sends no code where it may send no text
+    "NoSuchBucket": MISSING,
+    "NoSuchKey": MISSING,
+    "404": MISSING,
+    "ExpiredToken": "may not be read: the credentials have expired; renew them",
+    "InvalidAccessKeyId": "may not be read: the access key is unknown; check AWS_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "may not be read: the secret key is wrong; check AWS_SECRET_ACCESS_KEY",
+}
+START_OVER = ("PreconditionFailed", "412", "InvalidRange", "416")  # replaced; nothing after the part
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3:
+    """Every photo below a prefix. Credentials are found as boto3 finds them; `unsigned` needs none."""
+
+    kind: Literal["s3"]
+    bucket: str
+    prefix: str = ""
+    endpoint_url: str | None = None  # of another provider, such as https://minio.example.org
+    region: str | None = None
+    unsigned: bool = False  # for public buckets
+
+    def __post_init__(self) -> None:
+        if not self.bucket or "/" in self.bucket:
+            raise ValueError("bucket must be a name without slashes; the rest belongs into prefix")
+        if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
+            raise ValueError("endpoint_url must begin with http:// or https://")
+
+    def fetch(self, workspace: Path, label: str) -> Iterator[Found]:
+        """List the prefix, then download its photos, in parallel and resumed.
+
+        Raises: SourceError.
+        """
+        with _explained(self):
+            client = _client(self)
+            objects = list(_objects(client, self))
+            if not objects:
+                kinds = ", ".join(FORMATS)
+                raise SourceError(f"{_shown(self)} holds no photo ({kinds}); correct source.prefix")
+            paths = download_all(label, objects, partial(_download, client, self, workspace), AT_ONCE)
+        for one, path in zip(objects, paths, strict=True):
+            yield Found(name=one.key, path=path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Object:
+    key: str
+    size_bytes: int
+    etag: str
+
+
+def _client(source: S3) -> Any:
+    import boto3  # slow to import, and every stage imports this module for its settings
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=source.endpoint_url,
+        region_name=source.region,
+        config=Config(
+            signature_version=UNSIGNED if source.unsigned else None,
+            retries={"mode": "standard", "total_max_attempts": 5},
+            max_pool_connections=AT_ONCE,
+            connect_timeout=10,
+        ),
+    )
+
+
+def _objects(client: Any, source: S3) -> Iterator[_Object]:
+    """List the photos below the prefix, sorted by key as S3 does."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=source.bucket, Prefix=source.prefix)
+    for page in pages:
+        for entry in page.get("Contents", ()):
+            if is_photo(entry["Key"]):
+                yield _Object(key=entry["Key"], size_bytes=entry["Size"], etag=entry["ETag"])
+
+
+def _download(client: Any, source: S3, workspace: Path, one: _Object, meter: Meter) -> Path:
+    for _ in range(BODY_TRIES):
+        part = PartFile(workspace / _local_name(one))
+        if part.destination.exists() or _is_whole(client, source, one, part, meter):
+            return part.destination
+        one = _looked_up(client, source, one.key)
+    raise SourceError(
+        f"{_shown(source, one.key)} broke off after {part.size} of {one.size_bytes} bytes;"
+        " run the same command again to go on"
+    )
+
+
+def _local_name(one: _Object) -> str:
+    """Name the version, not only the key: an object that was replaced is another file."""
+    version = hashlib.sha256(f"{one.key}\n{one.etag}".encode()).hexdigest()[:32]
+    return version + PurePosixPath(one.key).suffix.lower()
+
+
+def _is_whole(client: Any, source: S3, one: _Object, part: PartFile, meter: Meter) -> bool:
+    """Receive what is missing; a whole object is verified and gets its final name."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    wanted = {"Range": f"bytes={part.size}-"} if part.size else {}
+    try:
+        answer = client.get_object(Bucket=source.bucket, Key=one.key, IfMatch=one.etag, **wanted)
+    except ClientError as error:
+        if _code(error) not in START_OVER:
+            raise
+        part.discard()
+        return False
+    try:
+        part.write(answer["Body"].iter_chunks(CHUNK_BYTES), part.size, one.etag, meter)
+    except BotoCoreError:  # the body broke off; the part stays
+        return False
+    if part.size != one.size_bytes:
+        return False
+    _check_digest(answer, source, one, part)
+    part.finish()
+    return True
+
+
+def _check_digest(answer: dict[str, Any], source: S3, one: _Object, part: PartFile) -> None:
+    """Compare with the ETag where it is an MD5: of objects sent in one part, without a key of one's own."""
+    etag = one.etag.strip('"')
+    foreign_key = answer.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in answer
+    if "-" in etag or foreign_key:
+        return
+    with part.path.open("rb") as content:
+        digest = hashlib.file_digest(content, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+    if digest != etag:
+        part.discard()
+        raise SourceError(f"{_shown(source, one.key)} is damaged (md5 {digest}, not {etag}); fetch again")
+
+
+def _looked_up(client: Any, source: S3, key: str) -> _Object:
+    head = client.head_object(Bucket=source.bucket, Key=key)
+    return _Object(key=key, size_bytes=head["ContentLength"], etag=head["ETag"])
+
+
+@contextmanager
+def _explained(source: S3) -> Iterator[None]:
+    """Turn boto's errors into one line each; their own texts may show more than they should."""
+    from botocore import exceptions as boto
+
+    try:
+        yield
+    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError):
+        raise SourceError(
+            f"{_shown(source)} needs credentials, and none were found; set AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or `unsigned: true` if the bucket is public"
+        ) from None
+    except boto.ClientError as error:
+        code = _code(error)
+        remedy = REMEDIES.get(code, "fails at the server; try again later")
+        raise SourceError(f"{_shown(source)} {remedy} ({code})") from None
+    except boto.BotoCoreError as error:
+        reason = type(error).__name__
+        raise SourceError(
+            f"{_shown(source)} cannot be reached ({reason}); check source.endpoint_url and the network"
+        ) from None
+
+
+def _code(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code", "unknown"))
+
+
+def _shown(source: S3, key: str = "") -> str:
+    at = f" at {public_url(source.endpoint_url)}" if source.endpoint_url else ""
+    return f"s3://{source.bucket}/{key or source.prefix}{at}"

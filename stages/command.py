@@ -1,0 +1,24 @@
+"""The one place that turns errors into one line on stderr and a non-zero exit."""
+
+import errno
+import sys
+from collections.abc import Callable
+
+from pipeline.errors import PipelineError
+from pipeline.logs import quiet_engines
+
+
+def run(verb: str, work: Callable[[], None]) -> None:
+    """Run `work`; a user's error ends as `verb: message`, a bug keeps its traceback."""
+    quiet_engines()
+    try:
+        work()
+    except PipelineError as error:
+        sys.exit(f"{verb}: {error}")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        where = f" writing {error.filename}" if error.filename else ""
+        sys.exit(f"{verb}: the disk is full{where}; free some space and run the same command again")
+    except KeyboardInterrupt:
+        sys.exit(f"{verb}: interrupted; run the same command again to go on")

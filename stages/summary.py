@@ -1,0 +1,71 @@
+"""Print every camera's scores beside the yardsticks, its registered model, and what to do next."""
+
+import argparse
+import json
+
+from pipeline import params
+from pipeline.layout import MLFLOW_DATABASE, CameraPaths
+from stages.command import run
+
+ROWS = {  # metric → label, digits
+    "psnr": ("PSNR, dB", 2),
+    "ssim": ("SSIM", 3),
+    "ms_ssim": ("MS-SSIM", 3),
+    "colour_distance": ("colour distance to target ↓", 1),
+    "colourfulness": ("colourfulness", 1),
+    "noise": ("noise, 8-bit levels", 2),
+    "entropy": ("entropy, bits", 2),
+    "png_bpp": ("PNG, bits per pixel", 2),
+}
+COLUMNS = {
+    "untouched": "untouched",
+    "histogram_match": "histogram match",
+    "enhanced": "enhanced",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.summary",
+        description="Print the scores of every camera beside the untouched photo and the histogram match, the"
+        " registered model, and what to open next. Reads what `dvc repro` wrote and changes nothing.",
+    )
+    parser.parse_args()
+    run("summary", _summary)
+
+
+def _summary() -> None:
+    for name, camera in params.load().cameras.items():
+        paths = CameraPaths(camera=name)
+        print(f"\n{name} → {camera.target}")
+        if not paths.intervals.exists() or not paths.registered.exists():
+            print("  not trained yet: run `dvc repro`")
+            continue
+        _print_scores(json.loads(paths.intervals.read_bytes()))
+        _print_model(paths, json.loads(paths.registered.read_bytes()))
+    print("\nplots and scores of all cameras:  dvc plots show, dvc metrics show")
+    print(f"runs and models:                  mlflow ui --backend-store-uri sqlite:///{MLFLOW_DATABASE}")
+
+
+def _print_scores(summary: dict) -> None:
+    print(f"  {'':28}{''.join(f'{label:>17}' for label in COLUMNS.values())}   gain [95 % interval]")
+    for metric, (label, digits) in ROWS.items():
+        if metric not in summary["enhanced"]:
+            continue
+        cells = [f"{summary[column][metric]['mean']:17.{digits}f}" for column in COLUMNS]
+        gain = {end: f"{value:+.{digits}f}" for end, value in summary["gain"][metric].items()}
+        interval = f" [{gain['low']}, {gain['high']}]" if gain["low"] != gain["high"] else ""
+        print(f"  {label:28}{''.join(cells)}   {gain['mean']}{interval}")
+
+
+def _print_model(paths: CameraPaths, model: dict) -> None:
+    aliases = " and ".join(model["aliases"]) or "no alias"
+    best = "champion" if "champion" in model["aliases"] else model["aliases"][0] if model["aliases"] else None
+    address = f"{model['name']}@{best}" if best else f"{model['name']}/{model['version']}"
+    print(f"  model    {model['name']} version {model['version']}, {aliases}: {model['reason']}")
+    print(f"  look at  {paths.pictures / 'before_after.png'}")
+    print(f"  use      python -m stages.enhance --model models:/{address} IN OUT")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Train one camera's model: `python -m stages.train CAMERA`."""
+
+import argparse
+
+from pipeline import layout, params
+from stages.command import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.train",
+        description="Train the model of one camera on its patches and those of its target, with its preset. "
+        "Uses every GPU there is, else the CPU; WESPE_WORKERS sets the number of workers, RAY_ADDRESS the "
+        "cluster. A killed run goes on from its last checkpoint when started again.",
+    )
+    parser.add_argument("camera", help="a name under `cameras` in params.yaml, such as demo-phone")
+    arguments = parser.parse_args()
+    run("train", lambda: _train(arguments.camera))
+
+
+def _train(name: str) -> None:
+    loaded = params.load()
+    camera = loaded.camera(name)
+    preset = loaded.presets[camera.preset]
+    from pipeline import cluster
+    from pipeline.data.shards import read_index
+    from pipeline.training.driver import train_camera
+    from pipeline.training.worker import Run
+
+    source = read_index(layout.photo_set(f"cameras.{name}").patches)
+    target = read_index(layout.photo_set(f"targets.{camera.target}").patches)
+    settings = Run(
+        camera=name,
+        target=camera.target,
+        data={"source": source.digest, "target": target.digest},
+        size_px=source.size_px,
+        method=preset.method,
+        learner=preset.learner,
+        training=preset.training,
+    )
+    with cluster.session():
+        train_camera(settings, source, target)
+
+
+if __name__ == "__main__":
+    main()

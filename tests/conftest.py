@@ -1,0 +1,45 @@
+"""What every test may borrow: one real Ray session, real photos, the user's own data where it exists."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+DEMO_PHOTOS = ("chelsea.png", "coffee.png", "rocket.jpg")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """Hold one Ray session for all tests: starting one takes seconds."""
+    from pipeline.cluster import session
+
+    with session():
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_data(repository: Path) -> Path:
+    """Find photos and patches of real cameras, at WESPE_DATA or ../shared/data; skip where there are none."""
+    folder = Path(os.environ.get("WESPE_DATA", repository / "../shared/data")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no real photos at {folder}: set WESPE_DATA to a folder that holds them")
+    return folder
+
+
+@pytest.fixture
+def demo_photos(tmp_path: Path) -> Path:
+    """Copy a few photographs out of scikit-image into a fresh folder: a cat, a cup, a rocket."""
+    [package] = find_spec("skimage").submodule_search_locations
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in DEMO_PHOTOS:
+        shutil.copy(Path(package) / "data" / name, folder / name)
+    return folder

@@ -1,0 +1,121 @@
+"""A camera as it is between training and evaluation: photos with truth, a target, a tiny model, losses."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from pipeline.checkpoints import save_model
+from pipeline.data.images import write_photo
+from pipeline.data.manifest import Photo, write_manifest
+from pipeline.evaluation import write_report
+from pipeline.layout import CameraPaths, photo_set
+from pipeline.scores import COLOUR_DISTANCE, VARIANTS, Score
+from wespe.methods import build_generator
+from wespe.methods.wespe import WespeConfig
+from wespe.networks.generator import GeneratorConfig
+
+SIZE_PX = 180
+Train = Callable[..., CameraPaths]
+
+
+@pytest.fixture
+def camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Work in a fresh folder with photos of camera `phone` and target `dslr`.
+
+    Returns `train(seed=0, truth=True)`, which writes a model; three photos are in the test split.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    truths = [_piece(data.astronaut(), 0), _piece(data.astronaut(), 200), _piece(data.coffee(), 40)]
+    truths += [_piece(data.chelsea(), 60), _piece(data.chelsea(), 100)]
+    splits = ["test", "test", "test", "train", "train"]
+    _fill(
+        "targets.dslr",
+        [_piece(data.rocket(), 0), _piece(data.coffee(), 200)],
+        ["train", "train"],
+        truth=False,
+    )
+
+    def train(seed: int = 0, truth: bool = True) -> CameraPaths:
+        _fill("cameras.phone", truths, splits, truth)
+        paths = CameraPaths(camera="phone")
+        torch.manual_seed(seed)
+        method = WespeConfig(generator=GeneratorConfig(width=4, blocks=1))
+        facts = {"camera": "phone", "target": "dslr", "data": {"source": "a1", "target": "b2"}}
+        save_model(paths.model, build_generator(method), method, facts)
+        paths.report.mkdir(parents=True, exist_ok=True)
+        losses = [{"step": step, "images_per_s": 9.5, "colour": 1 / step} for step in (1, 2, 3)]
+        paths.losses.write_text(json.dumps(losses))
+        return paths
+
+    return train
+
+
+def _piece(photo: np.ndarray, start: int) -> np.ndarray:
+    return photo[start : start + SIZE_PX, start : start + SIZE_PX + 8]
+
+
+def _fill(address: str, truths: list[np.ndarray], splits: list[str], truth: bool) -> None:
+    folder = photo_set(address).photos
+    folder.mkdir(parents=True, exist_ok=True)
+    photos = []
+    for number, (pixels, split) in enumerate(zip(truths, splits, strict=True)):
+        write_photo(folder / f"{number}.png", (pixels * 0.7).astype(np.uint8))
+        write_photo(folder / f"{number}-truth.png", pixels)
+        row = Photo(
+            id=f"{number:032x}",
+            name=f"walk/{number}.png",
+            path=f"{number}.png",
+            truth_path=f"{number}-truth.png" if truth else "",
+            bytes=1,
+            width=pixels.shape[1],
+            height=pixels.shape[0],
+            split=split,
+        )
+        photos.append(row)
+    write_manifest(folder, photos)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without content: making one takes ten seconds, copying it none."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_registered_models()
+    return path
+
+
+@pytest.fixture
+def evaluated(camera: Train, migrated: Path) -> Train:
+    """Like `camera`, with an empty registry, and a report whose enhanced PSNRs are the given ones.
+
+    Returns `evaluate(seed=0, psnrs={photo id: dB})`; without psnrs, three photos without truth and a
+    `colour_distance`.
+    """
+    shutil.copy(migrated, "mlflow.db")
+
+    def evaluate(
+        seed: int = 0, psnrs: dict[str, float] | None = None, colour_distance: float = 10.0
+    ) -> CameraPaths:
+        paths = camera(seed)
+        values = [(photo, "psnr", value) for photo, value in (psnrs or {}).items()]
+        values += [(photo, "noise", 1.0) for photo in (psnrs or "abc")] + [
+            ("", COLOUR_DISTANCE, colour_distance)
+        ]
+        scores = [
+            Score(photo_id=photo, name=photo, variant=variant, metric=metric, value=value)
+            for variant in VARIANTS
+            for photo, metric, value in values
+        ]
+        write_report(paths, scores, {"before_after": Image.new("RGB", (8, 8))})
+        return paths
+
+    return evaluate

@@ -1,0 +1,187 @@
+"""Fetch as a whole: verified photos and their manifest appear together, or not at all."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data.images import read_photo
+from pipeline.data.manifest import accepted, read_manifest
+from pipeline.data.splits import Split
+from pipeline.errors import SourceError
+from pipeline.fetching import PhotoSet, fetch_photos
+from pipeline.sources.demo import Demo
+from pipeline.sources.folder import Folder
+from pipeline.sources.http import Http, HttpFile
+from pipeline.virtual_camera import VirtualCamera
+
+PHOTOS = Path("data/cameras/phone/photos")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Twenty small photos; the current folder is fresh."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "user" / "photos"
+    folder.mkdir(parents=True)
+    for number in range(20):
+        (folder / f"{number:02d}.jpg").write_bytes(jpeg(number))
+    return folder
+
+
+def jpeg(seed: int) -> bytes:
+    file = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 255, (24, 32, 3), np.uint8)
+    Image.fromarray(pixels).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def photo_set(folder: Path, **settings) -> PhotoSet:
+    return PhotoSet(source=Folder(kind="folder", paths=[str(folder)]), **settings)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_originals_are_copied_byte_for_byte_and_left_alone(folder):
+    """Protects: the user's photos, and that a photo is what its id says."""
+    before = contents(folder)
+    fetched = fetch_photos("cameras.phone", photo_set(folder))
+    assert contents(folder) == before
+    rows = read_manifest(PHOTOS)
+    assert rows == sorted(fetched.photos, key=lambda photo: photo.id)
+    assert {row.name: (PHOTOS / row.path).read_bytes() for row in rows} == before
+    assert all(row.path == f"{row.id}.jpg" and (row.width, row.height) == (32, 24) for row in rows)
+    assert {row.split for row in rows} == {"train", "validation", "test"}
+    assert str(fetched).startswith("20 photos, 0.0 MB (")
+    assert not os.stat(PHOTOS / rows[0].path).st_nlink > 1
+
+
+def test_the_same_photos_give_the_same_bytes(folder):
+    """Protects: DVC reruns nothing that has not changed."""
+    fetch_photos("cameras.phone", photo_set(folder, virtual_camera=VirtualCamera()))
+    first = contents(PHOTOS)
+    fetch_photos("cameras.phone", photo_set(folder, virtual_camera=VirtualCamera()))
+    assert contents(PHOTOS) == first
+
+
+def test_duplicates_become_one_row(folder):
+    shutil.copy(folder / "00.jpg", folder / "copy.jpg")
+    fetched = fetch_photos("cameras.phone", photo_set(folder))
+    assert (len(fetched.photos), fetched.duplicates) == (20, 1)
+    assert "copy.jpg" not in [photo.name for photo in fetched.photos]
+    assert "0 rejected, 1 duplicates left out" in str(fetched)
+
+
+def test_a_few_broken_photos_become_rows_with_a_reason(folder):
+    (folder / "broken.jpg").write_bytes(b"rubbish")
+    fetch_photos("cameras.phone", photo_set(folder))
+    rows = read_manifest(PHOTOS)
+    [broken] = [row for row in rows if row.reject_reason]
+    assert (broken.name, broken.path, broken.split) == ("broken.jpg", "", "")
+    assert "not a JPEG" in broken.reject_reason
+    assert len(accepted(rows)) == 20
+
+
+def test_too_many_broken_photos_stop_the_stage_and_leave_nothing(folder):
+    """Protects: a folder gone bad is not trained on; what was there before stays; mending it is enough."""
+    fetch_photos("cameras.phone", photo_set(folder))
+    before = contents(Path("data"))
+    for number in range(7):
+        (folder / f"broken-{number}.jpg").write_bytes(b"rubbish %d" % number)
+    with pytest.raises(SourceError) as caught:
+        fetch_photos("cameras.phone", photo_set(folder))
+    assert str(caught.value).startswith("cameras.phone: 7 of 27 photos are broken, more than max_rejected_share 0.05")
+    assert "broken-0.jpg: not a JPEG" in str(caught.value)
+    assert "and 2 more" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert contents(Path("data")) == before
+    assert len(fetch_photos("cameras.phone", photo_set(folder, max_rejected_share=0.5)).photos) == 27
+
+
+def test_only_broken_photos_are_an_error_whatever_the_share(folder):
+    for path in folder.iterdir():
+        path.write_bytes(b"rubbish" + path.name.encode())
+    with pytest.raises(SourceError, match="20 of 20 photos are broken"):
+        fetch_photos("cameras.phone", photo_set(folder, max_rejected_share=0.99))
+    assert not list(Path("data").rglob("*.*"))
+
+
+def test_an_empty_folder_names_the_camera(folder):
+    (folder / "empty").mkdir()
+    with pytest.raises(SourceError, match=r"^cameras.phone: folder .*empty holds no photo"):
+        fetch_photos("cameras.phone", photo_set(folder / "empty"))
+    assert not PHOTOS.exists()
+
+
+def test_a_virtual_camera_keeps_the_truth_untouched(folder):
+    """Protects: honest full-reference scores."""
+    fetch_photos("cameras.phone", photo_set(folder, virtual_camera=VirtualCamera()))
+    for row in read_manifest(PHOTOS):
+        assert (PHOTOS / row.truth_path).read_bytes() == (folder / row.name).read_bytes()
+        photo, truth = read_photo(PHOTOS / row.path), read_photo(PHOTOS / row.truth_path)
+        assert photo.shape == truth.shape
+        assert not np.array_equal(photo, truth)
+
+
+def test_the_virtual_camera_moves_no_photo_to_another_split(folder):
+    """Protects: comparisons across settings. The split follows from the original's content."""
+    by_camera = []
+    for camera in (None, VirtualCamera(), VirtualCamera(blur_sigma_px=2.0)):
+        settings = photo_set(folder, virtual_camera=camera, split=Split(validation=0.2, test=0.3))
+        by_camera.append({photo.name: photo.split for photo in fetch_photos("cameras.phone", settings).photos})
+    assert by_camera[0] == by_camera[1] == by_camera[2]
+
+
+def test_the_demo_loses_about_20_db_to_its_camera(tmp_path, monkeypatch):
+    """Protects: the demo's task, clearly worse than the truth and yet within reach of it."""
+    monkeypatch.chdir(tmp_path)
+    settings = PhotoSet(source=Demo(kind="demo", half="camera"), virtual_camera=VirtualCamera())
+    fetched = fetch_photos("cameras.phone", settings)
+    pairs = [(read_photo(PHOTOS / p.path), read_photo(PHOTOS / p.truth_path)) for p in fetched.photos]
+    psnr_db = [-10 * np.log10(np.mean((a / 255.0 - b / 255.0) ** 2)) for a, b in pairs]
+    assert 18 < np.mean(psnr_db) < 22
+
+
+def test_downloads_go_once_the_photos_are_there(folder, tmp_path):
+    """Protects: disk space afterwards, and the downloads as long as they may be needed."""
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+    from threading import Thread
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        good, missing = HttpFile(url=f"{url}/00.jpg"), HttpFile(url=f"{url}/99.jpg")
+        with pytest.raises(SourceError, match=r"^cameras.phone: http://.*/99.jpg does not exist"):
+            fetch_photos("cameras.phone", PhotoSet(source=Http(kind="http", urls=[good, missing])))
+        assert Path("data/.downloads/cameras/phone").is_dir()
+        fetch_photos("cameras.phone", PhotoSet(source=Http(kind="http", urls=[good])))
+        server.shutdown()
+    assert not Path("data/.downloads/cameras/phone").exists()
+    assert [photo.name for photo in read_manifest(PHOTOS)] == ["00.jpg"]
+
+
+def test_the_share_is_a_share(folder):
+    with pytest.raises(ValueError, match="max_rejected_share"):
+        photo_set(folder, max_rejected_share=1.5)
+
+
+def test_help_teaches():
+    """Protects: someone who types the command alone learns what it wants."""
+    root = Path(__file__).parents[2]
+    shown = subprocess.run(
+        [sys.executable, "-m", "stages.fetch", "--help"], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert "cameras.NAME|targets.NAME" in shown.stdout

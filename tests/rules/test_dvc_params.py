@@ -1,0 +1,54 @@
+"""dvc.yaml spells the paths of pipeline/layout.py a second time, because DVC must: here the two are compared.
+
+DVC itself expands dvc.yaml, for the camera and the target of the demo.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+
+from pipeline.layout import CHECKED, CameraPaths, photo_set
+
+CAMERA, TARGET = "demo-phone", "demo-photos"
+camera, target, paths = (
+    photo_set(f"cameras.{CAMERA}"),
+    photo_set(f"targets.{TARGET}"),
+    CameraPaths(camera=CAMERA),
+)
+Stages = Mapping[str, PipelineStage]
+
+
+@pytest.fixture(scope="module")
+def stages(repository: Path) -> Stages:
+    with Repo(str(repository)) as repo:
+        return {stage.addressing: stage for stage in repo.index.stages}
+
+
+def spelled(ends: list) -> set[str]:
+    return {end.def_path for end in ends}
+
+
+@pytest.mark.parametrize(
+    ("stage", "outs"),
+    [
+        ("check", [CHECKED]),
+        (f"fetch-camera@{CAMERA}", [camera.photos]),
+        (f"fetch-target@{TARGET}", [target.photos]),
+        (f"patchify-camera@{CAMERA}", [camera.patches]),
+        (f"patchify-target@{TARGET}", [target.patches]),
+        (f"train@{CAMERA}", [paths.model, paths.losses]),
+        (f"evaluate@{CAMERA}", [paths.scores, paths.metrics, paths.intervals, paths.pictures]),
+        (f"register@{CAMERA}", [paths.registered]),
+    ],
+)
+def test_outs_are_the_layouts(stages: Stages, stage: str, outs: list[Path]) -> None:
+    assert spelled(stages[stage].outs) == {str(path) for path in outs}
+
+
+def test_every_dep_is_a_file_of_the_checkout_or_anothers_out(stages: Stages, repository: Path) -> None:
+    made = {path for stage in stages.values() for path in spelled(stage.outs)}
+    needed = {path for stage in stages.values() for path in spelled(stage.deps)}
+    assert not [path for path in needed - made if not (repository / path).exists()]

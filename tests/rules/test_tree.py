@@ -1,0 +1,69 @@
+"""The README's tree names what exists, all of it, each with a caption."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOMS = ("wespe/", "pipeline/", "stages/")
+LINE = re.compile(r"^(?P<indent>[\s│├└─]*)(?P<name>\S+)(?:\s+(?P<caption>.*))?$")
+
+
+def tree(readme: str) -> dict[str, str]:
+    """Parse the fenced block that lists wespe/: path → caption; folders end in a slash."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    [block] = [block for block in blocks if re.search(r"^\W*wespe/\s", block, re.MULTILINE)]
+    captions, folders = {}, []
+    for line in filter(None, map(LINE.match, block.splitlines())):
+        depth = len(line["indent"])
+        folders = [(indent, folder) for indent, folder in folders if indent < depth]
+        path = (folders[-1][1] if folders else "") + line["name"]
+        captions[path] = (line["caption"] or "").strip()
+        if path.endswith("/"):
+            folders.append((depth, path))
+    return captions
+
+
+def existing(repository: Path) -> set[str]:
+    """What git has or would take, hidden files aside; folders end in a slash."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
+    files = {Path(name) for name in listed.stdout.splitlines() if (repository / name).exists()}
+    visible = {path for path in files if not any(part.startswith(".") for part in path.parts)}
+    folders = {f"{folder}/" for path in visible for folder in path.parents if folder.name}
+    return {str(path) for path in visible} | folders
+
+
+@pytest.fixture(scope="module")
+def captions(repository: Path) -> dict[str, str]:
+    return tree((repository / "README.md").read_text())
+
+
+def test_the_tree_names_only_what_exists(captions: dict[str, str], repository: Path) -> None:
+    assert sorted(captions.keys() - existing(repository)) == []
+
+
+def test_the_tree_names_all_of_the_code_and_the_top_level(captions: dict[str, str], repository: Path) -> None:
+    def belongs(path: str) -> bool:
+        top_level = "/" not in path.rstrip("/")
+        return top_level or (path.startswith(ROOMS) and not path.endswith("__init__.py"))
+
+    assert sorted(set(filter(belongs, existing(repository))) - captions.keys()) == []
+
+
+def test_every_line_has_a_caption(captions: dict[str, str]) -> None:
+    assert [path for path, caption in captions.items() if not caption] == []
+
+
+def test_trees_are_read_as_they_are_drawn() -> None:
+    drawn = "```\nwespe/       torch\n  nets/      networks\n    a.py     a\n  b.py       b\nMakefile\n```\n"
+    boxed = "```text\nwespe/  torch\n├── nets/  networks\n│   └── a.py  a\n└── b.py  b\nMakefile\n```\n"
+    read = {
+        "wespe/": "torch",
+        "wespe/nets/": "networks",
+        "wespe/nets/a.py": "a",
+        "wespe/b.py": "b",
+        "Makefile": "",
+    }
+    assert tree(drawn) == tree(boxed) == read

@@ -1,0 +1,48 @@
+"""The yardstick: global colour learned from two sets of photos without training."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVELS = np.arange(256)
+
+
+@dataclass(frozen=True)
+class HistogramMatch:
+    """Three monotone curves, one per channel, that give every photo the target set's overall histogram."""
+
+    curves: np.ndarray  # (3, 256) uint8
+
+    @classmethod
+    def fit(cls, sources: Iterable[np.ndarray], targets: Iterable[np.ndarray]) -> "HistogramMatch":
+        """Match the distributions of two unpaired sets of uint8 photos (h, w, 3) of any sizes.
+
+        Photos count alike whatever their size, and are seen one at a time.
+        """
+        pairs = zip(_distribution(sources), _distribution(targets), strict=True)
+        return cls(np.stack([_curve(source, target) for source, target in pairs]))
+
+    def enhance(self, photo_hwc: np.ndarray) -> np.ndarray:
+        """Apply the curves to a uint8 photo."""
+        return np.stack([self.curves[c][photo_hwc[..., c]] for c in range(3)], axis=-1)
+
+
+def _distribution(photos: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the mean histogram of a set, (3, 256), each row with sum 1."""
+    total, count = np.zeros((3, 256)), 0
+    for photo_hwc in photos:
+        for channel in range(3):
+            plane = photo_hwc[..., channel].ravel()
+            total[channel] += np.bincount(plane, minlength=256) / plane.size
+        count += 1
+    if not count:
+        raise ValueError("a histogram needs at least one photo")
+    return total / count
+
+
+def _curve(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the (256,) uint8 curve that sends each source quantile to the target's level there."""
+    used = target > 0  # empty levels would make the inverse ambiguous
+    levels = np.interp(np.cumsum(source), np.cumsum(target)[used], LEVELS[used])
+    return np.rint(levels).astype(np.uint8)

@@ -1,0 +1,50 @@
+"""The contract every enhancer keeps: its networks, and whose turn it is to learn from which losses."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from wespe.batch import Batch
+
+Losses = dict[str, torch.Tensor]
+Networks = Mapping[str, nn.Module]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One group of networks learns.
+
+    learns: the group's key in `Method.networks`.
+    losses: (networks, scene) → unweighted scalar losses by name.
+    weights: the factor of each loss in the total.
+    """
+
+    learns: str
+    losses: Callable[[Networks, Any], Losses]
+    weights: Mapping[str, float]
+
+
+class Method(nn.Module, ABC):
+    """What a training loop needs to know of a method, whatever it trains.
+
+    networks: what learns, by group. One group is one module with one forward, called once per step on all
+        it has to see, so that DistributedDataParallel can wrap it. A loss must use the networks it is
+        handed and not `self.networks`, since the group that learns comes wrapped.
+    turns: in order. The scene is rendered once per step, with the first turn's group learning.
+    """
+
+    networks: nn.ModuleDict
+    turns: tuple[Turn, ...]
+
+    @abstractmethod
+    def render(self, networks: Networks, batch: Batch) -> Any:
+        """Run the generators once; what it returns is handed to every turn."""
+
+    @property
+    @abstractmethod
+    def generator(self) -> nn.Module:
+        """The network that enhances photos_nchw, float 0–1: all that a user of the model needs."""

@@ -1,0 +1,48 @@
+"""The network that tells target photos from enhanced ones."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+CHANNELS = (48, 128, 192, 192, 128)
+KERNELS = (11, 5, 3, 3, 3)
+STRIDES = (4, 2, 1, 1, 2)
+HIDDEN = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticConfig:
+    """width: a factor on the paper's channel counts; 1 is the paper's."""
+
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width <= 4:
+            raise ValueError(f"width must be above 0 and at most 4, not {self.width}")
+
+
+class Critic(nn.Module):
+    """views (n, channels, size_px, size_px) → logits (n,) (§3.6; layers after DPED's critic)."""
+
+    def __init__(self, config: CriticConfig, *, channels: int, size_px: int):
+        super().__init__()
+        widths = [max(1, round(config.width * c)) for c in CHANNELS]
+        layers: list[nn.Module] = []
+        for i, (width, kernel, stride) in enumerate(zip(widths, KERNELS, STRIDES, strict=True)):
+            before = channels if i == 0 else widths[i - 1]
+            layers += [nn.Conv2d(before, width, kernel, stride, padding=kernel // 2), nn.LeakyReLU(0.2)]
+            if i > 0:
+                layers.append(nn.InstanceNorm2d(width, eps=1e-3, affine=True))
+        side = size_px
+        for stride in STRIDES:
+            side = math.ceil(side / stride)
+        hidden = max(1, round(config.width * HIDDEN))
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.head = nn.Sequential(
+            nn.Linear(widths[-1] * side * side, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1)
+        )
+
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layers(views)).squeeze(1)

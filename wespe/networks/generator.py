@@ -1,0 +1,87 @@
+"""The fully convolutional residual network that maps photos to photos of the same size."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """The defaults are the paper's: 401,475 parameters.
+
+    norm: "instance" is the paper's; it looks at the whole frame, so tiles of a photo do not agree. "none"
+        sees 18 px around each pixel and no more.
+    output: "tanh" is the paper's, tanh·0.58 + 0.5 of a network that starts at grey. "residual" adds the
+        network's output, zero at the start, to the photo: training starts from the photo itself.
+    """
+
+    width: int = 64
+    blocks: int = 4
+    norm: Literal["instance", "none"] = "instance"
+    output: Literal["tanh", "residual"] = "tanh"
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"width must be at least 1 channel, not {self.width}")
+        if self.blocks < 0:
+            raise ValueError(f"blocks must be at least 0, not {self.blocks}")
+
+
+class Generator(nn.Module):
+    """photos_nchw → photos_nchw, float 0–1 (§3.6, after the generator of DPED, Ignatov et al. 2017)."""
+
+    def __init__(self, config: GeneratorConfig):
+        super().__init__()
+        width = config.width
+        self.residual = config.output == "residual"
+        self.head = nn.Sequential(nn.Conv2d(3, width, 9, padding=4), nn.ReLU())
+        self.blocks = nn.Sequential(*(ResidualBlock(width, config.norm) for _ in range(config.blocks)))
+        self.tail = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, 3, 9, padding=4),
+        )
+        self.apply(_start)
+        if self.residual:
+            _start_at_zero(self.tail[-1])
+
+    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        change = self.tail(self.blocks(self.head(photos_nchw)))
+        return photos_nchw + change if self.residual else torch.tanh(change) * 0.58 + 0.5
+
+
+class ResidualBlock(nn.Module):
+    """(conv 3×3 → norm → ReLU) twice, plus the input."""
+
+    def __init__(self, width: int, norm: str):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1),
+            _norm(width, norm),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            _norm(width, norm),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.body(x)
+
+
+def _norm(width: int, norm: str) -> nn.Module:
+    return nn.InstanceNorm2d(width, eps=1e-3, affine=True) if norm == "instance" else nn.Identity()
+
+
+def _start(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.trunc_normal_(module.weight, std=0.01, a=-0.02, b=0.02)
+        nn.init.constant_(module.bias, 0.01)  # type: ignore[arg-type]
+
+
+def _start_at_zero(module: nn.Module) -> None:
+    nn.init.zeros_(module.weight)  # type: ignore[arg-type]
+    nn.init.zeros_(module.bias)  # type: ignore[arg-type]
