@@ -41,7 +41,7 @@ class Model:
 
 
 def save_model(folder: Path, generator: nn.Module, method: MethodConfig, facts: Mapping[str, Any]) -> None:
-    """Write weights, then config.json with `facts` (camera, data, training …) beside the method's settings."""
+    """Write weights, then config.json: `facts` (camera, data, training …) beside the method's settings."""
     weights = save({name: value.cpu().contiguous() for name, value in generator.state_dict().items()})
     config = {
         "format": FORMAT,

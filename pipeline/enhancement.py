@@ -97,8 +97,9 @@ class Enhancer:
 def _run(todo: list[str], model_folder: Path, source: Path, destination: Path, ledger: Ledger) -> list[Entry]:
     """Enhance the photos, in any order; each is in the ledger as soon as it is finished."""
     places = [path.resolve() for path in (model_folder, source, destination)]
-    progress, entries = Progress("enhance", len(todo), "photos"), []
+    entries = []
     with session():
+        progress = Progress("enhance", len(todo), "photos")
         for entry in _stream(todo, *places):
             ledger.append(entry)
             entries.append(entry)

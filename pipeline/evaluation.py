@@ -24,7 +24,6 @@ from wespe.histogram_match import HistogramMatch
 from wespe.metrics import full_reference, no_reference
 from wespe.metrics.set_distance import sample_colours, sliced_wasserstein
 
-FULL_REFERENCE = ("psnr", "ssim", "ms_ssim", "ms_ssim_dped")
 NO_REFERENCE = ("entropy", "png_bpp", "noise", "colourfulness")
 # Photos come in the order of their ids, which are hashes: the first ones are a random draw of the set.
 SET_PHOTOS = 200
@@ -114,13 +113,13 @@ class Evaluation:
 def score_photo(photo_hwc: np.ndarray, truth_hwc: np.ndarray | None) -> dict[str, float]:
     """Return every score that exists for this photo, by name.
 
-    A degenerate pair has no full-reference scores, and a photo below 176 px no `ms_ssim`.
+    A degenerate pair has no full-reference scores; a photo too small for `ms_ssim` has `ms_ssim_dped` instead.
     """
     scores = {name: getattr(no_reference, name)(photo_hwc) for name in NO_REFERENCE}
     if truth_hwc is None or full_reference.is_degenerate(photo_hwc, truth_hwc):
         return scores
     small = min(photo_hwc.shape[:2]) < full_reference.MS_SSIM_MIN_PX
-    names = [name for name in FULL_REFERENCE if not (small and name == "ms_ssim")]
+    names = ("psnr", "ssim", "ms_ssim_dped" if small else "ms_ssim")
     return {name: getattr(full_reference, name)(photo_hwc, truth_hwc) for name in names} | scores
 
 

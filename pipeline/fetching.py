@@ -90,7 +90,7 @@ def _take_in_all(found: list[Found], folder: Path, camera: VirtualCamera | None,
     by_id: dict[str, Taken] = {}
     # Threads do: Pillow and numpy let others run while they decode and compute.
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")     # a decoder's doubts; what it cannot decode becomes a row
+        warnings.simplefilter("ignore")  # a decoder's doubts; what it cannot decode becomes a row
         for taken in pool.map(lambda one: take_in(one, folder, camera), found):
             by_id.setdefault(taken.photo.id, taken)
             progress.update()

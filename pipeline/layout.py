@@ -11,6 +11,7 @@ INDEX = "index.json"
 WEIGHTS = "generator.safetensors"
 CONFIG = "config.json"
 CHECKED = "data/checked.json"
+SCORES = "scores.parquet"
 MLFLOW_DATABASE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")
 
@@ -76,7 +77,7 @@ class CameraPaths:
     @property
     def scores(self) -> Path:
         """Every score of every test photo, for paired comparisons."""
-        return self.report / "scores.parquet"
+        return self.report / SCORES
 
     @property
     def pictures(self) -> Path:

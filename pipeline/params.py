@@ -61,7 +61,8 @@ class Params:
     def photo_set(self, address: str) -> Camera | Target:
         """The block at `cameras.x` or `targets.x`. Raises ParamsError."""
         kind, _, name = address.partition(".")
-        blocks: Mapping[str, Camera | Target] = {"cameras": self.cameras, "targets": self.targets}.get(kind, {})
+        kinds: dict[str, Mapping[str, Camera | Target]] = {"cameras": self.cameras, "targets": self.targets}
+        blocks = kinds.get(kind, {})
         if name not in blocks:
             known = [f"cameras.{n}" for n in self.cameras] + [f"targets.{n}" for n in self.targets]
             raise ParamsError(f"no block {address}{_nearest(address, known)}; {FILE} has {', '.join(known)}")
@@ -127,7 +128,12 @@ def _explain(error: Any) -> str:
             return f"{path}: is missing"
         case "value_error":
             return f"{path}: {error['ctx']['error']}"
-    return f"{path}: {error['msg']}, not {error['input']!r}"
+    return f"{path}: {error['msg']}" + _shown(error["input"])
+
+
+def _shown(value: Any) -> str:
+    """What stood there, but for anything that may hold a password, such as a URL."""
+    return f", not {value!r}" if not isinstance(value, str | dict | list) or str(value).isidentifier() else ""
 
 
 def _locate(loc: Sequence[Any]) -> tuple[str, Any]:

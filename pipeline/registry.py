@@ -23,8 +23,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.checkpoints import Model, load_model
 from pipeline.errors import PipelineError, RegistryError
 from pipeline.files import write_atomically
-from pipeline.layout import CONFIG, MLFLOW_DATABASE, WEIGHTS, CameraPaths
-from pipeline.scores import read_scores
+from pipeline.layout import CONFIG, MLFLOW_DATABASE, SCORES, WEIGHTS, CameraPaths
+from pipeline.scores import Score, read_scores, summarise
 from pipeline.tracking import log_run
 from pipeline.verdict import Verdict, compare
 
@@ -51,15 +51,15 @@ class Registration:
 def register_camera(camera: str) -> Registration:
     """Log a trained camera's run and register its model, once per weights. Raises RegistryError."""
     paths, name = CameraPaths(camera=camera), f"wespe-{camera}"
-    model = load_model(paths.model)
+    model, scores = load_model(paths.model), read_scores(paths.scores)
     with _mlflow() as client:
         version = _version_of(client, name, model.sha256)
         new = version is None
         if version is None:
-            version = _register(client, name, paths, model)
+            version = _register(client, name, paths, model, scores)
         # A version without a verdict is one whose registration was interrupted.
         if VERDICT not in version.tags:
-            _decide(client, version, paths)
+            _decide(client, version, scores)
             version = client.get_model_version(name, version.version)
         registration = Registration(
             name=name,
@@ -85,15 +85,14 @@ def fetch_model(uri: str) -> Path:
         raise RegistryError(f"{uri} is no model URI; write {EXAMPLE} or models:/NAME/3")
     with _mlflow() as client:
         version = _find(client, uri, match["name"], match["alias"], match["version"])
-        return Path(
-            mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}/artifacts")
-        )
+        artifacts = f"models:/{version.name}/{version.version}/artifacts"
+        return Path(mlflow.artifacts.download_artifacts(artifacts))
 
 
 @contextmanager
 def _mlflow() -> Iterator[MlflowClient]:
     """Connect, and turn what goes wrong into one line that holds no password."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{MLFLOW_DATABASE}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{MLFLOW_DATABASE.resolve()}"
     public = re.sub(r"(?<=//)[^/]*@", "", uri)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
@@ -107,7 +106,7 @@ def _mlflow() -> Iterator[MlflowClient]:
             f"MLflow does not answer at {public}; start it, correct MLFLOW_TRACKING_URI, or unset it to use "
             f"{MLFLOW_DATABASE}"
         ) from None
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError, PermissionError) as error:
         reason = str(error).replace(uri, public).splitlines()[0]
         raise RegistryError(
             f"MLflow at {public}: {reason}; check MLFLOW_TRACKING_URI and try again"
@@ -119,46 +118,45 @@ def _version_of(client: MlflowClient, name: str, sha256: str) -> ModelVersion | 
     return found[0] if found else None
 
 
-def _register(client: MlflowClient, name: str, paths: CameraPaths, model: Model) -> ModelVersion:
+def _register(
+    client: MlflowClient, name: str, paths: CameraPaths, model: Model, scores: list[Score]
+) -> ModelVersion:
     """Log the run, then make the version of its model, with sha256 and scores as tags."""
-    scores = {
-        f"{variant}.{metric}": f"{value:.4f}"
-        for variant in ("enhanced", "untouched")
-        for metric, value in json.loads((paths.metrics / f"{variant}.json").read_bytes()).items()
-    }
     logged = log_run(client, paths, model)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
-    tags = {SHA256: model.sha256, **scores}
+    tags = {
+        f"{variant}.{metric}": f"{interval['mean']:.4f}"
+        for variant, metrics in summarise(scores).items()
+        for metric, interval in metrics.items()
+    }
+    tags[SHA256] = model.sha256
     return client.create_model_version(name, logged.model_uri, logged.run_id, tags, model_id=logged.model_id)
 
 
-def _decide(client: MlflowClient, version: ModelVersion, paths: CameraPaths) -> None:
+def _decide(client: MlflowClient, version: ModelVersion, scores: list[Score]) -> None:
     """Set the aliases; the verdict's tag comes last, as the mark of a finished registration."""
-    verdict = _verdict(client, version, paths)
+    verdict = _verdict(client, version, scores)
     client.set_registered_model_alias(version.name, CHALLENGER, version.version)
     if verdict.promote:
         client.set_registered_model_alias(version.name, CHAMPION, version.version)
     client.set_model_version_tag(version.name, version.version, VERDICT, verdict.reason)
 
 
-def _verdict(client: MlflowClient, version: ModelVersion, paths: CameraPaths) -> Verdict:
+def _verdict(client: MlflowClient, version: ModelVersion, scores: list[Score]) -> Verdict:
     number = client.get_registered_model(version.name).aliases.get(CHAMPION)
     if number is None:
         return Verdict(promote=True, reason="the first champion")
-    champion = client.get_model_version(version.name, number)
-    if champion.version == version.version:
+    if int(number) == int(version.version):
         return Verdict(promote=True, reason="the champion already")
+    run_id = client.get_model_version(version.name, number).run_id or ""
     try:
         with TemporaryDirectory() as folder:
-            theirs = read_scores(
-                Path(client.download_artifacts(champion.run_id or "", paths.scores.name, folder))
-            )
+            champion = read_scores(Path(client.download_artifacts(run_id, SCORES, folder)))
     except (MlflowException, PipelineError, OSError):
-        return Verdict(
-            promote=False, reason=f"the champion stays: the scores of version {number} cannot be read"
-        )
-    return compare(read_scores(paths.scores), theirs)
+        reason = f"the champion stays: the scores of version {number} cannot be read"
+        return Verdict(promote=False, reason=reason)
+    return compare(scores, champion)
 
 
 def _find(client: MlflowClient, uri: str, name: str, alias: str | None, number: str | None) -> ModelVersion:

@@ -70,7 +70,7 @@ def _left(column: int) -> int:
 
 
 def _row_height(row: dict[str, Cell]) -> int:
-    return 2 * LINE_PX + max(c.small.height + c.crop.height for c in row.values()) + 3 * GAP_PX
+    return 2 * LINE_PX + max(c.small.height + c.crop.height for c in row.values()) + 2 * GAP_PX
 
 
 def _paste(sheet: Image.Image, shown: Cell, left: int, top: int) -> None:

@@ -13,8 +13,8 @@ from stages.command import run
 def main() -> None:
     argparse.ArgumentParser(
         prog="python -m stages.check",
-        description="Read params.yaml and name every mistake in it: unknown keys, wrong kinds, values out of range, "
-        "targets and presets that do not exist. `dvc repro` does this before any work.",
+        description="Read params.yaml and name every mistake in it: unknown keys, wrong kinds, values out of "
+        "range, targets and presets that do not exist. `dvc repro` does this before any work.",
     ).parse_args()
     run("check", _check)
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pipeline.errors import PipelineError
 from pipeline.logs import quiet_engines
 
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, no quota, no larger file allowed
+
 
 def run(verb: str, work: Callable[[], None]) -> None:
     """Run `work`; a user's error ends as `verb: message`, a bug keeps its traceback."""
@@ -16,7 +18,7 @@ def run(verb: str, work: Callable[[], None]) -> None:
     except PipelineError as error:
         sys.exit(f"{verb}: {error}")
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in DISK_IS_FULL:
             raise
         where = f" writing {error.filename}" if error.filename else ""
         sys.exit(f"{verb}: the disk is full{where}; free some space and run the same command again")

@@ -2,7 +2,6 @@
 
 import argparse
 
-from pipeline import params
 from pipeline.fetching import fetch_photos
 from stages.command import run
 
@@ -23,7 +22,9 @@ def main() -> None:
 
 
 def _fetch(address: str) -> None:
-    fetched = fetch_photos(address, params.load().photo_set(address).photos)
+    from pipeline.params import load  # brings torch: seconds that --help need not cost
+
+    fetched = fetch_photos(address, load().photo_set(address).photos)
     print(f"fetch {address}: {fetched}")
 
 

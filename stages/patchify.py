@@ -12,7 +12,9 @@ def main() -> None:
         description="Cut the photos that `fetch` brought into square patches, in Parquet shards under "
         "data/…/NAME/patches. Sizes and counts come from the block's `patches` in params.yaml.",
     )
-    parser.add_argument("address", help="the block in params.yaml, such as cameras.demo-phone or targets.demo-photos")
+    parser.add_argument(
+        "address", help="the block in params.yaml, such as cameras.demo-phone or targets.demo-photos"
+    )
     arguments = parser.parse_args()
     run("patchify", lambda: _patchify(arguments.address))
 

@@ -11,6 +11,7 @@ ROWS = {  # metric → label, digits
     "psnr": ("PSNR, dB", 2),
     "ssim": ("SSIM", 3),
     "ms_ssim": ("MS-SSIM", 3),
+    "ms_ssim_dped": ("MS-SSIM of small photos", 3),
     "colour_distance": ("colour distance to target ↓", 1),
     "colourfulness": ("colourfulness", 1),
     "noise": ("noise, 8-bit levels", 2),

@@ -98,7 +98,10 @@ class Learner:
         names = list(self._sums)
         own = torch.stack([*self._sums.values(), *self._bad_step.values()])
         everyone = self._gather(own).cpu()
-        sums, bad_steps = everyone.mean(dim=0)[: len(names)].tolist(), everyone.amin(dim=0)[len(names) :].tolist()
+        sums, bad_steps = (
+            everyone.mean(dim=0)[: len(names)].tolist(),
+            everyone.amin(dim=0)[len(names) :].tolist(),
+        )
         for name, bad_step in zip(names, bad_steps, strict=True):
             if bad_step < torch.inf:
                 raise NonFiniteLoss(name, int(bad_step))
@@ -126,8 +129,10 @@ class Learner:
             return
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            averaged = list(self._average.parameters())
-            torch._foreach_lerp_(averaged, list(self.method.generator.parameters()), 1 - decay)
+            for average, current in zip(
+                self._average.parameters(), self.method.generator.parameters(), strict=True
+            ):
+                average.lerp_(current, 1 - decay)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Everything that the next step depends on, as flat tensors, so that no pickle is needed."""

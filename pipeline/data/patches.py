@@ -38,7 +38,9 @@ def positions(patches: Patches, photo_id: str, width: int, height: int) -> list[
     if rows < 1 or columns < 1:
         return []
     if patches.stride_px is not None:
-        return [(y, x) for y in range(0, rows, patches.stride_px) for x in range(0, columns, patches.stride_px)]
+        return [
+            (y, x) for y in range(0, rows, patches.stride_px) for x in range(0, columns, patches.stride_px)
+        ]
     assert patches.per_photo is not None
     places = rows * columns
     chosen = random.Random(seed_of("patches", photo_id)).sample(range(places), min(patches.per_photo, places))

@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -44,7 +43,10 @@ def patchify(address: str, patches: Patches) -> shards.Index:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     counts = ", ".join(f"{index.rows(split)} {split}" for split in SPLITS)
-    print(f"patchify {paths.name}: {counts} patches of {patches.size_px} px from {len(photos)} photos", flush=True)
+    print(
+        f"patchify {paths.name}: {counts} patches of {patches.size_px} px from {len(photos)} photos",
+        flush=True,
+    )
     return shards.read_index(paths.patches)
 
 
@@ -71,19 +73,23 @@ def _tables(photos: list[Photo], folder: Path, patches: Patches, progress: Progr
         if p.path
     ]
     dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map_batches(
-        _cut_photo, fn_kwargs={"patches": patches}, batch_size=1, zero_copy_batch=True
+        _cut_photo,  # type: ignore[arg-type]
+        fn_kwargs={"patches": patches},
+        batch_size=1,
+        zero_copy_batch=True,
     )
     dataset.context.execution_options.preserve_order = True
     seen = ""
-    for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+    table: pa.Table
+    for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):  # type: ignore[assignment]
         yield table
         for photo_id in table["photo_id"].unique().to_pylist():
             progress.update(photo_id != seen)
             seen = photo_id
 
 
-def _cut_photo(batch: dict[str, np.ndarray], patches: Patches) -> Iterator[dict[str, Any] | pa.Table]:
+def _cut_photo(batch: dict[str, np.ndarray], patches: Patches) -> pa.Table:
     photo_id = str(batch["id"][0])
     places = positions(patches, photo_id, int(batch["width"][0]), int(batch["height"][0]))
     photo = read_photo(Path(str(batch["path"][0])))
-    yield shards.encode([photo_id] * len(places), places, cut(photo, places, patches.size_px))
+    return shards.encode([photo_id] * len(places), places, cut(photo, places, patches.size_px))

@@ -4,9 +4,9 @@
     patches/train/00000.parquet    about SHARD_BYTES of pixels each, ROW_GROUP_ROWS patches a row group
 
 Why this layout: fixed-size binary is read without a copy (one buffer of n·size·size·3 bytes), where
-tensor columns and lists of bytes are not; zstd-1 saves about a seventh of the disk at little cost. `make bench`
-prints size and reading speed of the candidates on the photos at hand. A row group is the unit of reading:
-64 patches keep it near 2 MB, so that a shuffle window can mix many places of the set.
+tensor columns and lists of bytes are not; zstd-1 saves about a seventh of the disk at little cost.
+`make bench` prints size and reading speed of the candidates on the photos at hand. A row group is the unit
+of reading: 64 patches keep it near 2 MB, so that a shuffle window can mix many places of the set.
 """
 
 import hashlib
@@ -79,14 +79,15 @@ def encode(photo_ids: list[str], places: list[tuple[int, int]], patches_nhwc: np
         kind.field("pixels").type, len(patches_nhwc), [None, pa.py_buffer(np.ascontiguousarray(patches_nhwc))]
     )
     ys, xs = zip(*places, strict=True)
-    return pa.table([pa.array(photo_ids), pa.array(ys, pa.int32()), pa.array(xs, pa.int32()), pixels], schema=kind)
+    return pa.table(
+        [pa.array(photo_ids), pa.array(ys, pa.int32()), pa.array(xs, pa.int32()), pixels], schema=kind
+    )
 
 
 def pixels_nhwc(table: pa.Table, size_px: int) -> np.ndarray:
     """The patches of a table as uint8 NHWC; a view of its buffer where the table is one chunk."""
-    column = table["pixels"].combine_chunks()
-    if isinstance(column, pa.ChunkedArray):  # what an empty or many-chunked column gives
-        column = pa.concat_arrays(column.chunks)
+    chunks = table["pixels"].chunks
+    column = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
     row_bytes = size_px * size_px * CHANNELS
     buffer = column.buffers()[1]
     flat = np.frombuffer(buffer, np.uint8, len(column) * row_bytes, column.offset * row_bytes)
@@ -106,7 +107,9 @@ def write_shards(folder: Path, settings: Patches, tables: Mapping[str, Iterable[
 
 
 def _write_split(folder: Path, split: str, settings: Patches, tables: Iterable[pa.Table]) -> Iterator[Shard]:
-    kind = schema(settings.size_px).with_metadata({"wespe": json.dumps({"format": FORMAT, **asdict(settings)})})
+    kind = schema(settings.size_px).with_metadata(
+        {"wespe": json.dumps({"format": FORMAT, **asdict(settings)})}
+    )
     row_bytes = settings.size_px**2 * CHANNELS
     shard_rows = max(1, SHARD_BYTES // row_bytes // ROW_GROUP_ROWS) * ROW_GROUP_ROWS
     (folder / split).mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
 """Endless, shuffled streams of patches, by Ray Data: one pass serves a whole run.
 
 A stream is a sequence of windows. Window w reads GROUPS_PER_WINDOW row groups from a permutation of the set
-that is new every epoch, shuffles their rows together, flips and turns each at random, and hands them on. All of it
-follows from (seed, stream name, window), so a stream can start at any row without having read the rows before.
-One pass covers the run, because every new pass of Ray Data costs seconds before its first batch.
+that is new every epoch, shuffles their rows together, flips and turns each at random, and hands them on. All
+of it follows from (seed, stream name, window), so a stream can start at any row without having read the rows
+before. One pass covers the run, because every pass of Ray Data costs seconds before its first batch.
 """
 
 import random
@@ -39,7 +39,10 @@ class Stream:
         """The row groups of a window, which may reach into the next epoch."""
         places = range(window * GROUPS_PER_WINDOW, (window + 1) * GROUPS_PER_WINDOW)
         count = len(self.groups)
-        return [self.groups[_order(self.seed, self.name, place // count, count)[place % count]] for place in places]
+        return [
+            self.groups[_order(self.seed, self.name, place // count, count)[place % count]]
+            for place in places
+        ]
 
     def window_rows(self, window: int) -> int:
         return sum(rows for _, _, rows in self.window_groups(window))
@@ -55,7 +58,9 @@ class Stream:
             chosen = turns == turn
             turned[chosen] = _turn(patches[order[chosen]], turn)
         kind = pa.binary(patches[0].nbytes)
-        return pa.table({"pixels": pa.FixedSizeBinaryArray.from_buffers(kind, len(turned), [None, pa.py_buffer(turned)])})
+        return pa.table(
+            {"pixels": pa.FixedSizeBinaryArray.from_buffers(kind, len(turned), [None, pa.py_buffer(turned)])}
+        )
 
 
 @lru_cache(maxsize=8)
@@ -74,11 +79,17 @@ def _turn(patches_nhwc: np.ndarray, turn: int) -> np.ndarray:
 def stream_of(index: Index, split: str, *, name: str, seed: int) -> Stream:
     """The stream of one split. Raises ShardError if it has no patch."""
     groups = tuple(
-        (shard.file, group, rows) for shard in index.splits.get(split, ()) for group, rows in enumerate(shard.groups)
+        (shard.file, group, rows)
+        for shard in index.splits.get(split, ())
+        for group, rows in enumerate(shard.groups)
     )
     if not groups:
-        raise ShardError(f"{index.folder} has no {split} patches; add photos, or lower the other shares of the split")
-    return Stream(name=name, folder=str(index.folder.resolve()), size_px=index.size_px, seed=seed, groups=groups)
+        raise ShardError(
+            f"{index.folder} has no {split} patches; add photos, or lower the other shares of the split"
+        )
+    return Stream(
+        name=name, folder=str(index.folder.resolve()), size_px=index.size_px, seed=seed, groups=groups
+    )
 
 
 def dataset(stream: Stream, *, first_row: int, rows: int, workers: int = 1) -> Dataset:
@@ -95,7 +106,7 @@ def dataset(stream: Stream, *, first_row: int, rows: int, workers: int = 1) -> D
         available, end = available + stream.window_rows(end), end + 1
     windows = ray.data.range(end - start, override_num_blocks=end - start)
     return windows.map_batches(
-        _read_window,
+        _read_window,  # type: ignore[arg-type]
         fn_kwargs={"stream": stream, "start": start, "skipped": skipped},
         batch_size=1,
         zero_copy_batch=True,

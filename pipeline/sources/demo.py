@@ -47,7 +47,7 @@ class Demo:
 
 def _installed(place: str) -> Path:
     package, _, inside = place.partition("/")
-    spec = find_spec(package)       # finds without importing
+    spec = find_spec(package)  # finds without importing
     folders = spec.submodule_search_locations if spec else None
     path = Path(folders[0]) / inside if folders else None
     if path is None or not path.is_file():

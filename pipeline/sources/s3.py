@@ -75,13 +75,14 @@ def _client(source: S3) -> Any:
     from botocore import UNSIGNED
     from botocore.config import Config
 
-    return boto3.client(
+    # A session of its own: the default one keeps the credentials that it found first.
+    return boto3.Session().client(
         "s3",
         endpoint_url=source.endpoint_url,
         region_name=source.region,
         config=Config(
             signature_version=UNSIGNED if source.unsigned else None,
-            retries={"mode": "standard", "total_max_attempts": 5},
+            retries={"mode": "standard"},  # AWS_MAX_ATTEMPTS says how many
             max_pool_connections=AT_ONCE,
             connect_timeout=10,
         ),

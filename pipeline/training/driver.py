@@ -90,7 +90,7 @@ def _fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> 
                 storage_path=str(folder.parent),
                 failure_config=FailureConfig(max_failures=MAX_FAILURES),
                 checkpoint_config=CheckpointConfig(num_to_keep=run.training.checkpoints_kept),
-                callbacks=[_Reports(messages)],
+                callbacks=[_Reports(messages)],  # type: ignore[list-item]
             ),
         )
         try:

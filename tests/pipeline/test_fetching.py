@@ -5,7 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -47,7 +50,8 @@ def photo_set(folder: Path, **settings) -> PhotoSet:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_originals_are_copied_byte_for_byte_and_left_alone(folder):
@@ -98,10 +102,11 @@ def test_too_many_broken_photos_stop_the_stage_and_leave_nothing(folder):
         (folder / f"broken-{number}.jpg").write_bytes(b"rubbish %d" % number)
     with pytest.raises(SourceError) as caught:
         fetch_photos("cameras.phone", photo_set(folder))
-    assert str(caught.value).startswith("cameras.phone: 7 of 27 photos are broken, more than max_rejected_share 0.05")
-    assert "broken-0.jpg: not a JPEG" in str(caught.value)
-    assert "and 2 more" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    message = str(caught.value)
+    assert message.startswith("cameras.phone: 7 of 27 photos are broken, more than max_rejected_share 0.05")
+    assert "broken-0.jpg: not a JPEG" in message
+    assert "and 2 more" in message
+    assert "\n" not in message
     assert contents(Path("data")) == before
     assert len(fetch_photos("cameras.phone", photo_set(folder, max_rejected_share=0.5)).photos) == 27
 
@@ -136,7 +141,8 @@ def test_the_virtual_camera_moves_no_photo_to_another_split(folder):
     by_camera = []
     for camera in (None, VirtualCamera(), VirtualCamera(blur_sigma_px=2.0)):
         settings = photo_set(folder, virtual_camera=camera, split=Split(validation=0.2, test=0.3))
-        by_camera.append({photo.name: photo.split for photo in fetch_photos("cameras.phone", settings).photos})
+        fetched = fetch_photos("cameras.phone", settings)
+        by_camera.append({photo.name: photo.split for photo in fetched.photos})
     assert by_camera[0] == by_camera[1] == by_camera[2]
 
 
@@ -152,9 +158,6 @@ def test_the_demo_loses_about_20_db_to_its_camera(tmp_path, monkeypatch):
 
 def test_downloads_go_once_the_photos_are_there(folder, tmp_path):
     """Protects: disk space afterwards, and the downloads as long as they may be needed."""
-    from functools import partial
-    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-    from threading import Thread
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:

@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -82,6 +83,7 @@ def test_16_bits_are_scaled_not_cut(kind):
 
 def test_16_bit_colour_is_scaled():
     """Protects: a 48-bit PNG, which Pillow cannot write, is read with its high bytes."""
+
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -164,20 +166,16 @@ def test_damaged_bytes_never_raise_anything_else(kind):
         damaged = whole.copy()
         damaged[random.integers(0, min(len(whole), 400), 4)] = random.integers(0, 255, 4)
         read_exif(damaged.tobytes())
-        try:
+        with suppress(PhotoError):
             assert decode_photo(damaged.tobytes()).dtype == np.uint8
-        except PhotoError:
-            pass
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_odd_jpegs_and_real_exif(shared_data):
     """Protects: the same on 49 broken JPEGs found in the wild, and on photos of real cameras."""
     for path in sorted((shared_data / "odd_jpegs").glob("*.jpg")):
-        try:
-            read_photo(path)
-        except PhotoError as error:
-            assert path.name in str(error)
+        with suppress(PhotoError):
+            assert read_photo(path).ndim == 3
     upright = [read_photo(shared_data / f"exif/landscape_{number}.jpg").astype(int) for number in range(1, 9)]
     assert all(np.abs(photo - upright[0]).mean() < 12 for photo in upright)
     phone = read_exif((shared_data / "exif/HMD_Nokia_8.3_5G.jpg").read_bytes())

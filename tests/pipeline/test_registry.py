@@ -15,7 +15,7 @@ NAME = "wespe-phone"
 
 
 def client() -> MlflowClient:
-    return MlflowClient("sqlite:///mlflow.db")
+    return MlflowClient(f"sqlite:///{Path('mlflow.db').resolve()}")
 
 
 def test_the_first_model_becomes_champion_and_its_run_holds_all_that_is_known(evaluated):

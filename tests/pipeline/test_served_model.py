@@ -1,4 +1,4 @@
-"""The registered model works where nothing of this checkout is: a fresh process in another folder, and a server."""
+"""The registered model works from a fresh process in another folder, with its own code, and from a server."""
 
 import os
 import socket
@@ -26,7 +26,9 @@ model = mlflow.pyfunc.load_model("{ADDRESS}")
 photo = np.load("photo.npy")
 np.save("one.npy", model.predict(photo))
 np.save("two.npy", model.predict(np.stack([photo, photo])))
-heavy = [name for name in ("ray", "skimage", "torchvision", "yaml.cyaml", "torchmetrics") if name in sys.modules]
+import pipeline, wespe
+assert all("mlartifacts" in package.__file__ for package in (pipeline, wespe)), "not the logged code"
+heavy = [name for name in ("ray", "torchvision", "torchmetrics") if name in sys.modules]
 assert not heavy, f"not among the model's requirements: {{heavy}}"
 """
 
@@ -64,7 +66,7 @@ def server(elsewhere: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    command = [*"mlflow models serve --env-manager local -m".split(), ADDRESS, "-p", port]
+    command = ["mlflow", "models", "serve", "--env-manager", "local", "-m", ADDRESS, "-p", port]
     with open(elsewhere / "server.log", "w") as log:
         process = subprocess.Popen(command, cwd=elsewhere, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"

@@ -12,7 +12,7 @@ def ids(count: int) -> list[str]:
 
 
 def test_shares_are_kept_and_no_photo_moves():
-    """Protects: honest scores. A photo that was trained on never becomes a test photo when others are added."""
+    """Protects: honest scores. A photo trained on never becomes a test photo later."""
     small, large = assign_splits(ids(500), Split()), assign_splits(ids(5000), Split())
     assert all(large[id] == split for id, split in small.items())
     counts = Counter(large.values())

@@ -9,8 +9,9 @@ from PIL import Image
 from pipeline.virtual_camera import VirtualCamera, capture
 
 NEUTRAL = {
-    "blur_sigma_px": 0.0, "vignetting": 0.0, "gains_rgb": (1.0, 1.0, 1.0), "exposure_ev": 0.0, "full_well_e": 1e9,
-    "read_noise_e": 0.0, "gamma": 1.0, "contrast": 1.0, "black_level": 0.0, "jpeg_quality": 95,
+    "blur_sigma_px": 0.0, "vignetting": 0.0, "gains_rgb": (1.0, 1.0, 1.0), "exposure_ev": 0.0,
+    "full_well_e": 1e9, "read_noise_e": 0.0, "gamma": 1.0, "contrast": 1.0, "black_level": 0.0,
+    "jpeg_quality": 95,
 }  # fmt: skip
 
 
@@ -93,9 +94,11 @@ def test_tiny_photos_can_be_taken(shape):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"blur_sigma_px": -1}, {"vignetting": 2}, {"gains_rgb": (0, 1, 1)}, {"full_well_e": 0}, {"jpeg_quality": 100},
-     {"contrast": 0}, {"gamma": 0}, {"black_level": 1}, {"read_noise_e": -1}, {"exposure_ev": 99},
-     {"read_noise_e": float("nan")}],
+    [
+        {"blur_sigma_px": -1}, {"vignetting": 2}, {"gains_rgb": (0, 1, 1)}, {"full_well_e": 0},
+        {"jpeg_quality": 100}, {"contrast": 0}, {"gamma": 0}, {"black_level": 1}, {"read_noise_e": -1},
+        {"exposure_ev": 99}, {"read_noise_e": float("nan")},
+    ],
 )  # fmt: skip
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -66,6 +66,10 @@ class Scene(NamedTuple):
 
 
 class Wespe(Method):
+    """G and F against D_c and D_t (figure 2)."""
+
+    blur: torch.Tensor
+
     def __init__(self, config: WespeConfig, *, size_px: int):
         super().__init__()
         self.networks = nn.ModuleDict(
@@ -75,7 +79,9 @@ class Wespe(Method):
             }
         )
         self.features = VGGFeatures(config.content)
-        self.register_buffer("blur", gaussian_kernel(config.blur_sigma_px, config.blur_taps), persistent=False)
+        self.register_buffer(
+            "blur", gaussian_kernel(config.blur_sigma_px, config.blur_taps), persistent=False
+        )
         self.sums = config.adversarial == "sum"
         self.direct = config.weights.direct > 0
         self.turns = (

@@ -33,6 +33,9 @@ class ContentConfig:
 class VGGFeatures(nn.Module):
     """photos_nchw, float 0–1 → features (n, c, h, w) of one layer. Never learns."""
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, config: ContentConfig):
         super().__init__()
         self.features = _layers_up_to(config.layer)

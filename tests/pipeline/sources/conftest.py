@@ -27,7 +27,7 @@ def _jpeg(seed: int) -> bytes:
 
 
 class FileServer(ThreadingHTTPServer):
-    """A server as the web has them, with faults on request: serves `files` (path → bytes), keeps `requests`."""
+    """A server as the web has them, faults on request: serves `files` (path → bytes), keeps `requests`."""
 
     daemon_threads = True
 

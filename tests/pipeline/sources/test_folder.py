@@ -15,7 +15,8 @@ def names(*paths, tmp_path) -> list[str]:
 
 def test_photos_are_found_recursively_and_in_order(tmp_path):
     """Protects: sub-folders, upper-case suffixes; no hidden file, no other kind of file."""
-    for name in ("b.JPG", "a.png", "sub/deep/c.tiff", "sub/d.webp", "e.HEIC", ".hidden.jpg", ".git/f.jpg", "notes.txt"):
+    photos = ("b.JPG", "a.png", "sub/deep/c.tiff", "sub/d.webp", "e.HEIC")
+    for name in (*photos, ".hidden.jpg", ".git/f.jpg", "notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     assert names(tmp_path, tmp_path=tmp_path) == ["a.png", "b.JPG", "e.HEIC", "sub/d.webp", "sub/deep/c.tiff"]

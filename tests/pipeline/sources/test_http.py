@@ -74,7 +74,7 @@ def test_a_truncated_download_goes_on_where_it_broke_off(server, tmp_path):
     """Protects: no half file under a final name; nothing is sent twice."""
     server.files = {"/large.jpg": LARGE}
     server.cut_after = 300_000
-    with pytest.raises(SourceError, match=r"large.jpg broke off after 900000 bytes; run the same command again"):
+    with pytest.raises(SourceError, match=r"large.jpg broke off after 900000 bytes; run .* again"):
         fetch(tmp_path, f"{server.url}/large.jpg")
     assert [path.stat().st_size for path in part_files(tmp_path)] == [900_000]
     assert not list(tmp_path.rglob("file.jpg"))
@@ -143,7 +143,7 @@ def test_a_server_that_stumbles_is_asked_again(server, tmp_path, jpegs):
 def test_a_damaged_archive_is_not_kept(server, tmp_path, jpegs):
     """Protects: a rerun works once the server's file has been put right, even where it sends no validator."""
     server.files = {"/set.zip": b"rubbish"}
-    with pytest.raises(SourceError, match="archive set.zip is damaged"):
+    with pytest.raises(SourceError, match=r"archive set.zip is damaged"):
         fetch(tmp_path, f"{server.url}/set.zip")
     assert not list(tmp_path.rglob("file.zip"))
 
@@ -156,9 +156,9 @@ def test_passwords_work_and_are_never_shown(server, tmp_path, jpegs, capfd):
     errors = []
     wrong = server.url.replace("http://", "http://anna:s3cret2@")
     nobody = "http://anna:s3cret@127.0.0.1:1"
-    for url in (f"{with_password}/b.jpg?signature=t0ken", f"{wrong}/a.jpg?signature=t0ken", f"{nobody}/a.jpg?signature=t0ken"):
+    for path in (f"{with_password}/b.jpg", f"{wrong}/a.jpg", f"{nobody}/a.jpg"):
         with pytest.raises(SourceError, match=r"http://127.0.0.1:\d+/[ab].jpg ") as caught:
-            fetch(tmp_path, url)
+            fetch(tmp_path, f"{path}?signature=t0ken")
         errors.append(str(caught.value))
     shown = "".join([*errors, *capfd.readouterr(), found.name, str(found.path)])
     assert "s3cret" not in shown
@@ -167,7 +167,11 @@ def test_passwords_work_and_are_never_shown(server, tmp_path, jpegs, capfd):
 
 @pytest.mark.parametrize(
     ("url", "message"),
-    [("ftp://host/a.zip", "begin with http"), ("http:///a.zip", "begin with http"), ("http://host/a.exe", "end in .zip")],
+    [
+        ("ftp://host/a.zip", "begin with http"),
+        ("http:///a.zip", "begin with http"),
+        ("http://host/a.exe", r"end in \.zip"),
+    ],
 )
 def test_urls_that_cannot_work_are_refused(url, message):
     with pytest.raises(ValueError, match=message):

@@ -1,0 +1,111 @@
+"""Every mistake in params.yaml is named by its path, with what is allowed and the nearest name."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.errors import ParamsError
+from pipeline.params import load
+
+
+@pytest.fixture
+def content(repository: Path) -> dict:
+    """The project's own params.yaml: the mistakes are made in a file known to be right."""
+    return yaml.safe_load((repository / "params.yaml").read_text())
+
+
+def test_the_projects_own_file_is_right(repository: Path) -> None:
+    assert "demo-phone" in load(repository / "params.yaml").cameras
+
+
+def change(content: dict, path: str, value: object) -> None:
+    *parents, last = path.split("/")
+    for key in parents:
+        content = content[key]
+    content[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("camera", {}, "camera: unknown key, did you mean 'cameras'?; allowed: cameras, targets, presets"),
+        ("cameras/demo-phone/tagret", "x", "cameras.demo-phone.tagret: unknown key, did you mean 'target'?"),
+        (
+            "cameras/demo-phone/photos/source/hlaf",
+            "x",
+            "cameras.demo-phone.photos.source.hlaf: unknown key, did you mean 'half'?; allowed: kind, half",
+        ),
+        (
+            "cameras/demo-phone/photos/virtual_camera/gama",
+            1,
+            "cameras.demo-phone.photos.virtual_camera.gama: unknown key, did you mean 'gamma'?",
+        ),
+        (
+            "cameras/demo-phone/photos/source/kind",
+            "flder",
+            "cameras.demo-phone.photos.source.kind: unknown kind 'flder', did you mean 'folder'?; "
+            "allowed: folder, http, s3, demo",
+        ),
+        ("targets/demo-photos/photos/source", {}, "targets.demo-photos.photos.source.kind: is missing"),
+        (
+            "presets/demo/training/steps",
+            "many",
+            "presets.demo.training.steps: Input should be a valid integer",
+        ),
+        ("presets/demo/training/steps", 0, "presets.demo.training: steps must be at least 1, not 0"),
+        (
+            "presets/demo/method/generator/norm",
+            "batch",
+            "presets.demo.method.generator.norm: Input should be 'instance' or 'none', not 'batch'",
+        ),
+        (
+            "presets/demo/method/weights/content",
+            -1,
+            "presets.demo.method.weights: content must be at least 0, not -1",
+        ),
+        (
+            "cameras/demo-phone/target",
+            "demo-photo",
+            "cameras.demo-phone.target: there is no target 'demo-photo', did you mean 'demo-photos'?",
+        ),
+        (
+            "cameras/demo-phone/preset",
+            "dmo",
+            "cameras.demo-phone.preset: there is no preset 'dmo', did you mean 'demo'?",
+        ),
+        (
+            "cameras/demo-phone/patches/size_px",
+            64,
+            "cameras.demo-phone.patches.size_px is 64, but targets.demo-photos.patches.size_px is 48",
+        ),
+        (
+            "presets/My Preset",
+            {"method": {"name": "wespe"}},
+            "presets.My Preset: a name is of a–z, 0–9 and -",
+        ),
+        ("cameras", [], "cameras: Input should be a valid dictionary"),
+    ],
+)
+def test_a_mistake_is_named(content: dict, tmp_path: Path, path: str, value: object, message: str) -> None:
+    change(content, path, value)
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ParamsError, match=re.escape(message)) as caught:
+        load(file)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["cameras: {", "", "[]", "\0"])
+def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(text)
+    with pytest.raises(ParamsError) as caught:
+        load(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="run from the folder that holds it"):
+        load(tmp_path / "params.yaml")

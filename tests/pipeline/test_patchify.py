@@ -1,0 +1,123 @@
+"""Photos to shards by the real Ray Data, for a folder as cameras make them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data.images import read_photo
+from pipeline.data.manifest import read_manifest
+from pipeline.data.patches import Patches
+from pipeline.data.patchify import patchify
+from pipeline.data.shards import Index, pixels_nhwc
+from pipeline.data.splits import Split
+from pipeline.errors import ShardError
+from pipeline.fetching import PhotoSet, fetch_photos
+from pipeline.layout import photo_set
+from pipeline.sources.folder import Folder
+
+PATCHES = Patches(size_px=32, per_photo=20)
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fetch(folder: Path, test_share: float = 0.4) -> None:
+    source = Folder(kind="folder", paths=[str(folder)])
+    fetch_photos("cameras.phone", PhotoSet(source=source, split=Split(validation=0.2, test=test_share)))
+
+
+def table_of(index: Index, split: str):
+    import pyarrow.parquet as pq
+
+    return pq.read_table([index.folder / shard.file for shard in index.splits[split]])
+
+
+def test_patches_are_the_photos_pixels_and_splits_are_by_photo(workplace: Path, demo_photos: Path) -> None:
+    fetch(demo_photos)
+    index = patchify("cameras.phone", PATCHES)
+    photos = {p.id: p for p in read_manifest(photo_set("cameras.phone").photos)}
+    assert sum(index.rows(split) for split in index.splits) == 20 * 3
+    for split in index.splits:
+        if not index.rows(split):
+            continue
+        table = table_of(index, split)
+        pixels = pixels_nhwc(table, 32)
+        for row, patch in zip(table.select(["photo_id", "y", "x"]).to_pylist(), pixels, strict=True):
+            photo = photos[row["photo_id"]]
+            assert photo.split == split
+            whole = read_photo(photo_set("cameras.phone").photos / photo.path)
+            assert np.array_equal(patch, whole[row["y"] : row["y"] + 32, row["x"] : row["x"] + 32])
+
+
+def test_the_same_photos_give_the_same_bytes_whatever_their_order(workplace: Path, demo_photos: Path) -> None:
+    fetch(demo_photos)
+    first = patchify("cameras.phone", PATCHES)
+    for number, photo in enumerate(sorted(demo_photos.iterdir(), reverse=True)):
+        photo.rename(demo_photos / f"{number}{photo.suffix}")  # ids are of the content, not of the name
+    fetch(demo_photos)
+    assert patchify("cameras.phone", PATCHES).digest == first.digest
+
+
+def test_one_small_photo_among_many_is_left_out(
+    workplace: Path, demo_photos: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for number in range(30):
+        Image.effect_noise((40, 40), number).save(demo_photos / f"noise{number}.png")
+    Image.new("RGB", (31, 300)).save(demo_photos / "strip.png")
+    fetch(demo_photos)
+    patchify("cameras.phone", PATCHES)
+    assert "left out 1 photos smaller than 32 px" in capsys.readouterr().out
+
+
+def test_photos_smaller_than_a_patch_stop_the_stage(workplace: Path, demo_photos: Path) -> None:
+    for photo in demo_photos.iterdir():
+        Image.open(photo).resize((30, 20)).save(photo)
+    fetch(demo_photos)
+    with pytest.raises(
+        ShardError, match=r"3 of 3 photos are smaller .* of 32 px, such as .*\(30×20\); lower cam"
+    ):
+        patchify("cameras.phone", PATCHES)
+    assert not photo_set("cameras.phone").patches.exists()
+
+
+FULL_DISK = """
+import resource
+from pipeline import cluster
+from pipeline.data.patches import Patches
+from pipeline.data.patchify import patchify
+from stages.command import run
+
+def work():
+    with cluster.session():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # no file of this process may grow beyond
+        patchify("cameras.phone", Patches(size_px=32, per_photo=20))
+
+run("patchify", work)
+"""
+
+
+def test_a_full_disk_leaves_no_half_shard_and_a_rerun_works(
+    workplace: Path, demo_photos: Path, repository: Path
+) -> None:
+    fetch(demo_photos)
+    stopped = subprocess.run(
+        [sys.executable, "-c", FULL_DISK],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(repository)},
+        timeout=120,
+    )
+    assert stopped.returncode == 1, stopped.stderr
+    assert "patchify: the disk is full" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    data = photo_set("cameras.phone").root
+    assert [path.name for path in data.iterdir()] == ["photos"]
+    assert patchify("cameras.phone", PATCHES).rows("train") > 0

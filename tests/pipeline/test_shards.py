@@ -1,0 +1,75 @@
+"""What is written is read back, whole or not at all."""
+
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.data import shards
+from pipeline.data.patches import Patches
+from pipeline.data.shards import Index, encode, pixels_nhwc, read_group, read_index, write_shards
+from pipeline.errors import ShardError
+
+SETTINGS = Patches(size_px=16, per_photo=10)
+PATCHES = np.random.default_rng(0).integers(0, 256, (150, 16, 16, 3), dtype=np.uint8)
+
+
+def tables(start: int, end: int) -> list[pa.Table]:
+    """In odd pieces, as they come from photos."""
+    cuts = [*range(start, end, 37), end]
+    return [encode(["p"] * (b - a), [(0, i) for i in range(a, b)], PATCHES[a:b]) for a, b in pairwise(cuts)]
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch) -> Index:
+    monkeypatch.setattr(shards, "SHARD_BYTES", 64 * 16 * 16 * 3)  # one row group a shard: several shards
+    return write_shards(tmp_path / "patches", SETTINGS, {"train": tables(0, 140), "test": tables(140, 150)})
+
+
+def test_every_patch_comes_back_in_order(index: Index) -> None:
+    groups = [(s.file, g) for s in index.splits["train"] for g in range(len(s.groups))]
+    assert len(index.splits["train"]) == 3
+    read = np.concatenate([pixels_nhwc(read_group(index.folder, *group), 16) for group in groups])
+    assert np.array_equal(read, PATCHES[:140])
+    assert index.rows("test") == 10
+
+
+def test_reading_pixels_copies_nothing() -> None:
+    table = encode(["p"] * 150, [(0, 0)] * 150, PATCHES)
+    assert np.shares_memory(pixels_nhwc(table, 16), PATCHES)
+    assert np.array_equal(pixels_nhwc(table.slice(7, 5), 16), PATCHES[7:12])
+
+
+def test_settings_and_schema_stand_in_the_parquet_metadata(index: Index) -> None:
+    kind = pq.read_schema(index.folder / index.splits["train"][0].file)
+    assert b'"size_px": 16' in kind.metadata[b"wespe"]
+    assert kind.field("pixels").type == pa.binary(16 * 16 * 3)
+
+
+def test_the_digest_changes_with_any_pixel(tmp_path, index: Index) -> None:
+    same = write_shards(tmp_path / "same", SETTINGS, {"train": tables(0, 140), "test": tables(140, 150)})
+    other_patches = tables(0, 139) + tables(0, 1)
+    other = write_shards(tmp_path / "other", SETTINGS, {"train": other_patches, "test": tables(140, 150)})
+    assert same.digest == index.digest
+    assert other.digest != index.digest
+
+
+def test_a_truncated_shard_is_named_before_any_work(index: Index) -> None:
+    path = index.folder / index.splits["train"][1].file
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ShardError, match=r"train/00001\.parquet has \d+ of \d+ bytes; run `dvc repro`"):
+        read_index(index.folder)
+
+
+def test_a_damaged_shard_of_the_right_size_is_named_when_read(index: Index) -> None:
+    path = index.folder / index.splits["train"][0].file
+    path.write_bytes(b"\0" * path.stat().st_size)
+    with pytest.raises(ShardError, match=r"00000\.parquet cannot be read: .*`dvc repro`"):
+        read_group(index.folder, "train/00000.parquet", 0)
+
+
+def test_a_folder_without_an_index_is_no_patches(tmp_path) -> None:
+    with pytest.raises(ShardError, match=r"no patches in .*dvc repro"):
+        read_index(tmp_path)

@@ -1,0 +1,132 @@
+"""The loop around any method: who learns when, exact resume, no silent NaN."""
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from wespe.batch import Batch
+from wespe.learner import Learner, LearnerConfig, NonFiniteLoss
+from wespe.methods import build_method
+from wespe.methods.wespe import LossWeights, WespeConfig
+from wespe.networks.critic import CriticConfig
+from wespe.networks.generator import GeneratorConfig
+from wespe.networks.vgg import ContentConfig
+
+CONFIG = WespeConfig(
+    generator=GeneratorConfig(width=4, blocks=1),
+    critic=CriticConfig(width=0.1),
+    content=ContentConfig(layer="relu1_2", weights="random"),
+)
+
+
+def learner(seed: int = 0, config: WespeConfig = CONFIG, **settings) -> Learner:
+    torch.manual_seed(seed)
+    return Learner(build_method(config, size_px=32), LearnerConfig(**settings))
+
+
+def batch(seed: int) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    source, target = torch.rand(2, 4, 3, 32, 32, generator=generator)
+    return Batch(source, target, total=4)
+
+
+def state_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in module.state_dict().items()}
+
+
+def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    return {k for k in before if not torch.equal(before[k], after[k])}
+
+
+def test_a_step_moves_every_network() -> None:
+    one = learner()
+    before = state_of(one.method.networks)
+    one.learn(batch(0))
+    moved = {name.rsplit(".", 1)[0] for name in changed(before, one.method.networks.state_dict())}
+    for part in ("generators.enhance", "generators.degrade", "critics.colour", "critics.texture"):
+        assert any(name.startswith(part) for name in moved), part
+
+
+def test_each_turn_moves_its_own_group_only() -> None:
+    """A misspelt requires_grad would let the critics learn to please the generator."""
+    one = learner()
+    generators, critics = one.method.turns
+    for turn, still in ((generators, "critics"), (critics, "generators")):
+        one.method.turns = (turn,)
+        before = state_of(one.method.networks[still])
+        if turn is critics:  # the scene is rendered by the first turn's group
+            one.method.networks["generators"].requires_grad_(False)
+        one.learn(batch(0))
+        assert not changed(before, one.method.networks[still].state_dict())
+        assert all(p.grad is None for p in one.method.networks[still].parameters()) or turn is critics
+
+
+def test_frozen_features_never_learn() -> None:
+    one = learner()
+    before = state_of(one.method.features)
+    one.learn(batch(0))
+    assert not changed(before, one.method.features.state_dict())
+
+
+def test_a_resumed_learner_goes_on_bit_for_bit() -> None:
+    straight, cut = learner(ema_decay=0.9), learner(ema_decay=0.9)
+    for step in range(4):
+        straight.learn(batch(step))
+    for step in range(2):
+        cut.learn(batch(step))
+    saved = save(cut.state_dict())
+    resumed = learner(seed=9, ema_decay=0.9)
+    resumed.load_state_dict(load(saved))
+    for step in range(2, 4):
+        resumed.learn(batch(step))
+    assert resumed.step == 4
+    assert not changed(straight.state_dict(), resumed.state_dict())
+
+
+def test_the_average_lags_behind_the_generator_and_is_what_users_get() -> None:
+    one = learner(ema_decay=0.5)
+    start = state_of(one.method.generator)
+    for step in range(3):
+        one.learn(batch(step))
+    name = "tail.4.bias"
+    now, average = one.method.generator.state_dict()[name], one.generator.state_dict()[name]
+    assert one.generator is not one.method.generator
+    assert ((average - start[name]).abs() < (now - start[name]).abs()).all()
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_turn_and_step() -> None:
+    one = learner()
+    one.learn(batch(0))
+    one.learn(Batch(torch.full((4, 3, 32, 32), torch.nan), batch(1).target, total=4))
+    one.learn(batch(2))
+    with pytest.raises(NonFiniteLoss, match=r"generators/content is not finite at step 1$"):
+        one.read_losses()
+
+
+def test_losses_are_means_over_the_steps_since_the_last_reading() -> None:
+    one = learner(learning_rate=1e-12)
+    one.learn(batch(0))
+    first = one.read_losses()
+    one.learn(batch(0))
+    one.learn(batch(0))
+    assert one.read_losses() == pytest.approx(first, rel=1e-4)
+
+
+def test_the_sum_over_the_batch_is_the_mean_times_its_size() -> None:
+    """Eqs. 3 and 4 sum: at batch 30 the adversarial terms weigh thirty times more."""
+    losses = []
+    for adversarial in ("sum", "mean"):
+        one = learner(config=WespeConfig(**{**vars(CONFIG), "adversarial": adversarial}))
+        one.learn(batch(0))
+        losses.append(one.read_losses())
+    for term in ("generators/colour", "generators/texture"):
+        assert losses[0][term] == pytest.approx(4 * losses[1][term])
+    assert losses[0]["generators/tv"] == losses[1]["generators/tv"]
+
+
+def test_the_direct_term_is_absent_unless_asked_for() -> None:
+    with_direct = WespeConfig(**{**vars(CONFIG), "weights": LossWeights(direct=1.0)})
+    for config, expected in ((CONFIG, False), (with_direct, True)):
+        one = learner(config=config)
+        one.learn(batch(0))
+        assert ("generators/direct" in one.read_losses()) is expected
