@@ -71,7 +71,8 @@ class Evaluation:
 
     def add(self, photo: Photo) -> None:
         """Score every variant of a photo and draw the first few photos."""
-        original, truth = read_photo(self.photos / photo.path), self._truth(photo)
+        original = read_photo(self.photos / photo.path)
+        truth = self._truth(photo, original)
         row: dict[str, Cell] = {}
         for variant, enhance in self.enhancers.items():
             result = enhance(original)
@@ -94,7 +95,8 @@ class Evaluation:
             for distance in [sliced_wasserstein(np.concatenate(colours), target_colours)]
         ]
 
-    def _truth(self, photo: Photo) -> np.ndarray | None:
+    def _truth(self, photo: Photo, original: np.ndarray) -> np.ndarray | None:
+        """Return what the variants are compared with; nothing for a degenerate pair."""
         if not photo.truth_path:
             return None
         truth = read_photo(self.photos / photo.truth_path)
@@ -103,7 +105,7 @@ class Evaluation:
                 f"{self.photos / photo.truth_path} is {truth.shape[1]}x{truth.shape[0]} px, but its photo "
                 f"{photo.name} {photo.width}x{photo.height}; a truth must have its photo's size"
             )
-        return truth
+        return None if full_reference.is_degenerate(original, truth) else truth
 
     def _draw(self, photo: Photo, row: dict[str, Cell], before: np.ndarray, after: np.ndarray) -> None:
         self.rows[f"{photo.name}  {photo.width}x{photo.height} px, and its middle at 1:1"] = row
@@ -113,10 +115,10 @@ class Evaluation:
 def score_photo(photo_hwc: np.ndarray, truth_hwc: np.ndarray | None) -> dict[str, float]:
     """Return every score that exists for this photo, by name.
 
-    A degenerate pair has no full-reference scores; a photo too small for `ms_ssim` has `ms_ssim_dped` instead.
+    A photo too small for `ms_ssim` has `ms_ssim_dped` instead.
     """
     scores = {name: getattr(no_reference, name)(photo_hwc) for name in NO_REFERENCE}
-    if truth_hwc is None or full_reference.is_degenerate(photo_hwc, truth_hwc):
+    if truth_hwc is None:
         return scores
     small = min(photo_hwc.shape[:2]) < full_reference.MS_SSIM_MIN_PX
     names = ("psnr", "ssim", "ms_ssim_dped" if small else "ms_ssim")

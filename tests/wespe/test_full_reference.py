@@ -56,7 +56,9 @@ def test_ssim_agrees_with_torchmetrics_in_float64(photo, degraded):
 def test_ms_ssim_agrees_with_torchmetrics(photo, degraded):
     a, b = (torch.from_numpy(p).permute(2, 0, 1)[None].double() / 255 for p in (photo, degraded))
     reference = multiscale_structural_similarity_index_measure(a, b, data_range=1.0).item()
-    assert ms_ssim(photo, degraded) == pytest.approx(reference, abs=0.01)  # torchmetrics reflects borders
+    assert ms_ssim(photo, degraded) == pytest.approx(
+        reference, abs=5e-4
+    )  # torchmetrics counts a reflected border
 
 
 def test_ms_ssim_refuses_photos_too_small_for_five_scales(photo):

@@ -45,7 +45,7 @@ class Generator(nn.Module):
             nn.ReLU(),
             nn.Conv2d(width, 3, 9, padding=4),
         )
-        self.apply(_start)
+        self.apply(_start if config.norm == "instance" else _start_without_norm)
         if self.residual:
             _start_at_zero(self.tail[-1])
 
@@ -80,6 +80,13 @@ def _start(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         nn.init.trunc_normal_(module.weight, std=0.01, a=-0.02, b=0.02)
         nn.init.constant_(module.bias, 0.01)  # type: ignore[arg-type]
+
+
+def _start_without_norm(module: nn.Module) -> None:
+    """He's start: the paper's weights are so small that, without a norm, the photo dies out on the way."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
 
 def _start_at_zero(module: nn.Module) -> None:

@@ -1,0 +1,51 @@
+"""Photos through Ray Data into shards, against decoding them and nothing else."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pipeline.benchmarks.clock import medians, quiet, seconds
+from pipeline.benchmarks.photos import write_camera
+from pipeline.benchmarks.tables import Ratio
+from pipeline.data.images import read_photo
+from pipeline.data.patches import Patches
+from pipeline.data.patchify import patchify
+
+CAMERA, FEW = "cameras.bench", "cameras.bench-few"
+
+
+def measure_patchify(paths: list[Path], width: int, height: int, patches: Patches, repeats: int) -> Ratio:
+    """Megapixels per second. The shards of `cameras.bench` stay."""
+    few, threads = os.cpu_count() or 1, os.cpu_count() or 1
+    write_camera(CAMERA, paths, width, height)
+    write_camera(FEW, paths[:few], width, height)
+    megapixels = width * height / 1e6
+
+    def measure() -> tuple[float, ...]:
+        # What a few photos take is the start of a pass; the rest of the photos is what a pass is for.
+        start_s, all_s = (seconds(lambda a=address: patchify(a, patches)) for address in (FEW, CAMERA))
+        decode_s = seconds(lambda: decode(paths, threads))
+        return (
+            (len(paths) - few) / (all_s - start_s) * megapixels,
+            len(paths) / decode_s * megapixels,
+            start_s,
+        )
+
+    with quiet():
+        patchify(FEW, patches)  # Ray's workers import our modules once
+        speed, ceiling_speed, start_s = medians(repeats, measure)
+    return Ratio(
+        what=f"patchify {len(paths)} photos of {megapixels:.1f} MP, {patches.per_photo} patches each",
+        unit="megapixels",
+        speed=speed,
+        ceiling=f"decode only, {threads} threads",
+        ceiling_speed=ceiling_speed,
+        start_s=start_s,
+    )
+
+
+def decode(paths: list[Path], threads: int) -> None:
+    """Decode and forget; Pillow lets other threads run meanwhile."""
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(lambda path: read_photo(path).shape, paths):
+            pass

@@ -1,0 +1,99 @@
+"""All measurements in a row, in a temporary folder that holds the photos, patches and models meanwhile."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from pipeline import cluster
+from pipeline.benchmarks.enhance import measure_enhance
+from pipeline.benchmarks.layouts import measure_layouts
+from pipeline.benchmarks.patchify import CAMERA, measure_patchify
+from pipeline.benchmarks.photos import write_photos
+from pipeline.benchmarks.step import measure_step
+from pipeline.benchmarks.stream import measure_stream
+from pipeline.benchmarks.tables import Layout, Ratio, layout_table, machine, ratio_table
+from pipeline.data.patches import Patches
+from pipeline.data.shards import Index, read_index
+from pipeline.layout import photo_set
+from pipeline.params import Preset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much to measure with: enough to outlast noise, and four minutes on two cores in all."""
+
+    photos: int = 160
+    photo_px: tuple[int, int] = (2048, 1536)
+    patches: Patches = field(default_factory=lambda: Patches(size_px=100, per_photo=32))
+    stream_rows: int = 30_000
+    layout_rows: int = 2_000
+    steps: int = 8
+    faithful_batch: int = 2
+    small_photos: int = 20
+    small_photo_px: tuple[int, int] = (1024, 768)
+    repeats: int = 3
+
+
+@dataclass(frozen=True)
+class Results:
+    ray_start_s: float
+    ratios: list[Ratio]
+    layouts: list[Layout]
+
+    def __str__(self) -> str:
+        tables = f"{ratio_table(self.ratios)}\n\n{layout_table(self.layouts)}"
+        return f"{tables}\n\nRay started in {self.ray_start_s:.1f} s, once for all.\n{machine()}"
+
+
+def measure_all(demo: Preset, demo_size_px: int, faithful: Preset, sizes: Sizes) -> Results:
+    """Measure on this machine: with RAY_ADDRESS set, Ray would not find the temporary folder."""
+    torch.set_num_threads(os.cpu_count() or 1)  # as training and the batch job do on a CPU
+    with tempfile.TemporaryDirectory(prefix="wespe-bench-") as folder, chdir(folder):
+        with _shown("write photos"):
+            photos = write_photos(Path("photos"), sizes.photos, *sizes.photo_px)
+            write_photos(Path("small"), sizes.small_photos, *sizes.small_photo_px)
+        began = time.perf_counter()
+        with cluster.session():
+            ray_start_s = time.perf_counter() - began
+            ratios = _measure_with_ray(photos, demo, sizes)
+        # Ray's idle processes would take their share of the cores.
+        with _shown("step"):
+            batch_size = demo.training.batch_size
+            ratios += [
+                measure_step("demo", demo, demo_size_px, batch_size, sizes.steps, sizes.repeats),
+                measure_step(
+                    "wespe", faithful, sizes.patches.size_px, sizes.faithful_batch, 1, sizes.repeats
+                ),
+            ]
+        with _shown("layouts"):
+            layouts = measure_layouts(_index(), sizes.layout_rows, sizes.repeats)
+    return Results(ray_start_s, ratios, layouts)
+
+
+def _measure_with_ray(photos: list[Path], demo: Preset, sizes: Sizes) -> list[Ratio]:
+    with _shown("patchify"):
+        patchify = measure_patchify(photos, *sizes.photo_px, sizes.patches, sizes.repeats)
+    with _shown("stream"):
+        stream = measure_stream(_index(), sizes.stream_rows, sizes.repeats)
+    with _shown("enhance"):
+        enhance = measure_enhance(Path("small"), demo, sizes.repeats)
+    return [patchify, stream, enhance]
+
+
+def _index() -> Index:
+    return read_index(photo_set(CAMERA).patches)
+
+
+@contextmanager
+def _shown(part: str) -> Iterator[None]:
+    """Say on stderr what takes the time."""
+    began = time.monotonic()
+    yield
+    print(f"bench: {part} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)

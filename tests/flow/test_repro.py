@@ -1,0 +1,151 @@
+"""A real `dvc repro` in a checkout of its own: from nothing to two registered cameras."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+CODE = ("wespe", "pipeline", "stages", "dvc.yaml", "params.yaml", ".dvc", ".dvcignore", ".gitignore")
+TINY = {
+    "method": {
+        "name": "wespe",
+        "generator": {"width": 4, "blocks": 1},
+        "critic": {"width": 0.1},
+        "content": {"layer": "relu1_2", "weights": "random"},
+    },
+    "training": {"steps": 4, "batch_size": 4, "log_every": 2, "checkpoint_every": 2},
+}
+BIN = str(Path(sys.executable).parent)
+
+
+class Checkout:
+    """The project's files in a git repository of their own, with a tiny preset."""
+
+    def __init__(self, folder: Path, repository: Path):
+        self.folder = folder
+        for name in CODE:
+            place = repository / name
+            if place.is_dir():
+                shutil.copytree(
+                    place, folder / name, ignore=shutil.ignore_patterns("__pycache__", "cache", "tmp")
+                )
+            else:
+                shutil.copy(place, folder / name)
+        self.environment = os.environ | {"PATH": f"{BIN}:/usr/bin:/bin", "PYTHONPATH": str(folder)}
+        self.environment.pop("MLFLOW_TRACKING_URI", None)
+        params = self.params()
+        params["presets"]["demo"] = TINY
+        for block in (params["cameras"]["demo-phone"], params["targets"]["demo-photos"]):
+            block["patches"]["per_photo"] = 20
+        self.write(params)
+        self.run("git", "init", "-q")
+        self.commit()
+
+    def params(self) -> dict:
+        return yaml.safe_load((self.folder / "params.yaml").read_text())
+
+    def write(self, params: dict) -> None:
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "state")
+
+    def call(self, *command: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=400
+        )
+
+    def run(self, *command: str) -> str:
+        done = self.call(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def ran(output: str) -> set[str]:
+    """The stages that this `dvc repro` really ran."""
+    return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Checkout:
+    return Checkout(tmp_path_factory.mktemp("checkout"), repository)
+
+
+@pytest.fixture(scope="module")
+def first(checkout: Checkout) -> str:
+    return checkout.run("dvc", "repro")
+
+
+def test_one_command_leads_to_a_registered_model(checkout: Checkout, first: str) -> None:
+    assert len(ran(first)) == 8
+    registered = json.loads((checkout.folder / "reports/demo-phone/registered.json").read_text())
+    assert registered["name"] == "wespe-demo-phone"
+    assert set(registered["aliases"]) == {"champion", "challenger"}
+    assert (checkout.folder / "reports/demo-phone/pictures/before_after.png").stat().st_size > 10_000
+
+
+@pytest.mark.usefixtures("first")
+def test_a_second_repro_does_nothing(checkout: Checkout) -> None:
+    assert not ran(checkout.run("dvc", "repro"))
+
+
+@pytest.mark.usefixtures("first")
+def test_metrics_plots_and_dag_show_the_camera(checkout: Checkout) -> None:
+    metrics = json.loads(checkout.run("dvc", "metrics", "show", "--json"))[""]["data"]
+    assert metrics["reports/demo-phone/metrics/enhanced.json"]["data"]["psnr"] > 5
+    checkout.run("dvc", "plots", "show", "--out", "page")
+    page = (checkout.folder / "page/index.html").read_text()
+    assert "demo-phone: content" in page
+    assert "before_after.png" in page
+    assert "train@demo-phone" in checkout.run("dvc", "dag")
+
+
+@pytest.mark.usefixtures("first")
+def test_a_wrong_params_file_stops_before_any_work(checkout: Checkout) -> None:
+    good = checkout.params()
+    bad = checkout.params()
+    bad["cameras"]["demo-phone"]["photos"]["max_rejected_shar"] = 0.5
+    checkout.write(bad)
+    stopped = checkout.call("dvc", "repro")
+    checkout.write(good)
+    assert stopped.returncode != 0
+    assert ran(stopped.stdout) == {"check"}
+    assert "cameras.demo-phone.photos.max_rejected_shar: unknown key, did you mean 'max_rej" in stopped.stderr
+
+
+@pytest.mark.usefixtures("first")
+def test_the_champion_enhances_a_folder(checkout: Checkout, demo_photos: Path) -> None:
+    command = (sys.executable, "-m", "stages.enhance", "--model", "models:/wespe-demo-phone@champion")
+    checkout.run(*command, str(demo_photos), "enhanced")
+    assert {p.name for p in (checkout.folder / "enhanced").glob("*.*g")} == {
+        p.name for p in demo_photos.iterdir()
+    }
+
+
+@pytest.mark.usefixtures("first")
+def test_a_new_camera_is_one_block_and_runs_alone(checkout: Checkout, demo_photos: Path) -> None:
+    before = (checkout.folder / "dvc.lock").read_text()
+    params = checkout.params()
+    params["cameras"]["second"] = {
+        "photos": {"source": {"kind": "folder", "paths": [str(demo_photos)]}, "split": {"test": 0.4}},
+        "patches": {"size_px": 48, "per_photo": 20},
+        "target": "demo-photos",
+        "preset": "demo",
+    }
+    checkout.write(params)
+    output = checkout.run("dvc", "repro")
+    stages = {"fetch-camera", "patchify-camera", "train", "evaluate", "register"}
+    assert ran(output) == {f"{stage}@second" for stage in stages} | {"check"}
+    for name in ("train@demo-phone", "evaluate@demo-phone"):
+        kept, now = (
+            yaml.safe_load(t)["stages"][name] for t in (before, (checkout.folder / "dvc.lock").read_text())
+        )
+        assert kept == now
+    registered = json.loads((checkout.folder / "reports/second/registered.json").read_text())
+    assert registered["name"] == "wespe-second"
