@@ -12,8 +12,8 @@ READING = """how to read it:
     enhance   the batch job of `stages.enhance`      against  the generator alone on the same pixels
     step      one step of the learner                against  forward and backward of the same losses
   1.00 would cost nothing. `start` is what a pass takes before its first result, and no part of the speed.
-  Both are medians of runs that alternate, so that what slows the machine slows both. Speeds change from machine to
-  machine, ratios hardly: watch those. The second table is why shards are as pipeline/data/shards.py has them.
+  Both are medians of runs that alternate, so that what slows the machine slows both. Speeds change from
+  machine to machine; ratios hardly do, so watch those. The second table is why shards are as they are.
 
 Takes about four minutes on two cores, and 400 MB in TMPDIR, which are removed. Runs here: unset RAY_ADDRESS.
 """

@@ -18,20 +18,17 @@ Gather = Callable[[torch.Tensor], torch.Tensor]
 class LearnerConfig:
     """Adam for every group of networks.
 
-    momentum: Adam's β1. 0.9, its default and the paper's, keeps adversaries swinging; 0.5 or 0 damps them.
     ema_decay: of the moving average of the generator that is what users get; 0, the paper's, keeps none.
     """
 
     learning_rate: float = 5e-4
-    momentum: float = 0.9
     ema_decay: float = 0.0
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
-        for name in ("momentum", "ema_decay"):
-            if not 0 <= (value := getattr(self, name)) < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, not {value}")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be at least 0 and below 1, not {self.ema_decay}")
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -62,7 +59,7 @@ class Learner:
         self.step = 0
         self._wrapped = {name: wrap(group) for name, group in method.networks.items()}
         self._optimisers = {
-            name: torch.optim.Adam(group.parameters(), lr=config.learning_rate, betas=(config.momentum, 0.999))
+            name: torch.optim.Adam(group.parameters(), lr=config.learning_rate)
             for name, group in method.networks.items()
         }
         self._average = copy.deepcopy(method.generator) if config.ema_decay else None

@@ -31,7 +31,7 @@ def measure_enhance(photos: Path, preset: Preset, repeats: int) -> Ratio:
         assert summary.done == len(paths)
         # Every result carries the time when it was written.
         written_s = [(enhanced / path.name).stat().st_mtime for path in paths]
-        bare = forward(model, paths)
+        bare = forward(model, paths[:8])
         return steady_speed(written_s, megapixels), bare, min(written_s) - began
 
     with quiet():

@@ -23,13 +23,11 @@ def measure_patchify(paths: list[Path], width: int, height: int, patches: Patche
 
     def measure() -> tuple[float, ...]:
         # What a few photos take is the start of a pass; the rest of the photos is what a pass is for.
-        start_s, all_s = (seconds(lambda a=address: patchify(a, patches)) for address in (FEW, CAMERA))
+        start_s = seconds(lambda: patchify(FEW, patches))
+        all_s = seconds(lambda: patchify(CAMERA, patches))
         decode_s = seconds(lambda: decode(paths, threads))
-        return (
-            (len(paths) - few) / (all_s - start_s) * megapixels,
-            len(paths) / decode_s * megapixels,
-            start_s,
-        )
+        speed = (len(paths) - few) / (all_s - start_s) * megapixels
+        return speed, len(paths) / decode_s * megapixels, start_s
 
     with quiet():
         patchify(FEW, patches)  # Ray's workers import our modules once

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.data.images import read_photo, write_photo
 from pipeline.data.manifest import Photo, write_manifest
 from pipeline.layout import photo_set
-from pipeline.sources.demo import HALVES, Demo
+from pipeline.sources.demo import Demo
 
 
 def write_photos(folder: Path, count: int, width: int, height: int) -> list[Path]:
@@ -47,8 +47,7 @@ def _row(number: int, path: Path, width: int, height: int) -> Photo:
 
 
 def _scenes() -> list[np.ndarray]:
-    halves = [Demo(kind="demo", half=half) for half in ("camera", "target")]  # type: ignore[arg-type]
-    assert {half.half for half in halves} == set(HALVES)
+    halves = (Demo(kind="demo", half="camera"), Demo(kind="demo", half="target"))
     return [read_photo(found.path) for half in halves for found in half.fetch(Path(), "bench")]
 
 

@@ -34,9 +34,10 @@ class Sizes:
     patches: Patches = field(default_factory=lambda: Patches(size_px=100, per_photo=32))
     stream_rows: int = 30_000
     layout_rows: int = 2_000
-    steps: int = 8
+    steps: int = 15
+    faithful_steps: int = 3
     faithful_batch: int = 2
-    small_photos: int = 20
+    small_photos: int = 16
     small_photo_px: tuple[int, int] = (1024, 768)
     repeats: int = 3
 
@@ -65,11 +66,10 @@ def measure_all(demo: Preset, demo_size_px: int, faithful: Preset, sizes: Sizes)
             ratios = _measure_with_ray(photos, demo, sizes)
         # Ray's idle processes would take their share of the cores.
         with _shown("step"):
-            batch_size = demo.training.batch_size
             ratios += [
-                measure_step("demo", demo, demo_size_px, batch_size, sizes.steps, sizes.repeats),
+                measure_step("demo", demo, demo_size_px, demo.training.batch_size, sizes.steps),
                 measure_step(
-                    "wespe", faithful, sizes.patches.size_px, sizes.faithful_batch, 1, sizes.repeats
+                    "wespe", faithful, sizes.patches.size_px, sizes.faithful_batch, sizes.faithful_steps
                 ),
             ]
         with _shown("layouts"):

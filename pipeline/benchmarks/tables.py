@@ -65,7 +65,8 @@ def machine() -> str:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
     load = f"load {os.getloadavg()[0]:.1f} over the last minute"
-    return f"{os.cpu_count()} cores of {_processor()}, {gpu}, {load}; Python {platform.python_version()}, {versions}"
+    hardware = f"{os.cpu_count()} cores of {_processor()}, {gpu}"
+    return f"{hardware}, {load}; Python {platform.python_version()}, {versions}"
 
 
 def _processor() -> str:

@@ -75,7 +75,7 @@ def latest_step(folder: Path) -> int:
 def _fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> None:
     if (step := latest_step(folder)) > 0:
         print(f"train {run.camera}: going on from step {step}", flush=True)
-    with _progress(run, step) as messages:
+    with _progress(run) as messages:
         trainer = TorchTrainer(
             _worker,
             train_loop_config={"run": run},
@@ -127,10 +127,8 @@ def _dataset(run: Run, index: Index, name: str, folder: Path, workers: int) -> C
     return make
 
 
-def _in_order() -> Any:
-    options = ray.train.DataConfig.default_ingest_options()
-    options.preserve_order = True
-    return options
+def _in_order() -> ray.data.ExecutionOptions:
+    return ray.data.ExecutionOptions(preserve_order=True)
 
 
 def _scaling(workers: int) -> ScalingConfig:
@@ -151,14 +149,14 @@ class _Reports(ray.train.UserCallback):
 
 
 @contextmanager
-def _progress(run: Run, start: int) -> Iterator[Queue]:
+def _progress(run: Run) -> Iterator[Queue]:
     """Show records as they come; an `error` among them is raised at the end."""
     messages = Queue(actor_options={"num_cpus": 0})
-    line = Progress(f"train {run.camera}", run.training.steps, "steps", every_s=5, start=start)
     errors: list[str] = []
     ended = threading.Event()
 
     def show() -> None:
+        line: Progress | None = None
         while not (ended.is_set() and messages.empty()):
             try:
                 record = messages.get(timeout=0.5)
@@ -166,6 +164,9 @@ def _progress(run: Run, start: int) -> Iterator[Queue]:
                 continue
             if "error" in record:
                 errors.append(record["error"])
+            elif line is None:  # the clock starts with the first steps, not with the workers
+                line = Progress(f"train {run.camera}", run.training.steps, "steps", 5.0, record["step"])
+                line.update(0, _note(record))
             else:
                 line.update(max(0, record["step"] - line.done), _note(record))
 

@@ -134,7 +134,7 @@ def test_a_new_camera_is_one_block_and_runs_alone(checkout: Checkout, demo_photo
     params = checkout.params()
     params["cameras"]["second"] = {
         "photos": {"source": {"kind": "folder", "paths": [str(demo_photos)]}, "split": {"test": 0.4}},
-        "patches": {"size_px": 48, "per_photo": 20},
+        "patches": {"size_px": 32, "per_photo": 20},
         "target": "demo-photos",
         "preset": "demo",
     }

@@ -78,7 +78,7 @@ def change(content: dict, path: str, value: object) -> None:
         (
             "cameras/demo-phone/patches/size_px",
             64,
-            "cameras.demo-phone.patches.size_px is 64, but targets.demo-photos.patches.size_px is 48",
+            "cameras.demo-phone.patches.size_px is 64, but targets.demo-photos.patches.size_px is 32",
         ),
         (
             "presets/My Preset",

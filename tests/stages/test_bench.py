@@ -39,7 +39,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
 
 
 def test_a_step_has_a_finite_ratio_and_a_line() -> None:
-    ratio = measure_step("tiny", TINY, size_px=32, batch_size=2, steps=1, repeats=2)
+    ratio = measure_step("tiny", TINY, size_px=32, batch_size=2, repeats=2)
     assert ratio.ratio > 0
     assert math.isfinite(ratio.ratio)
     engine = Ratio(
