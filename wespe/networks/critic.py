@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import nn
@@ -15,14 +14,9 @@ HIDDEN = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class CriticConfig:
-    """width: a factor on the paper's channel counts; 1 is the paper's.
-
-    norm: "instance" is the paper's; it takes each patch's brightness and contrast out of every layer but the
-        first, and with them most of what a colour critic could see. "none" leaves them in.
-    """
+    """width: a factor on the paper's channel counts; 1 is the paper's."""
 
     width: float = 1.0
-    norm: Literal["instance", "none"] = "instance"
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 4:
@@ -39,7 +33,7 @@ class Critic(nn.Module):
         for i, (width, kernel, stride) in enumerate(zip(widths, KERNELS, STRIDES, strict=True)):
             before = channels if i == 0 else widths[i - 1]
             layers += [nn.Conv2d(before, width, kernel, stride, padding=kernel // 2), nn.LeakyReLU(0.2)]
-            if i > 0 and config.norm == "instance":
+            if i > 0:
                 layers.append(nn.InstanceNorm2d(width, eps=1e-3, affine=True))
         side = size_px
         for stride in STRIDES:
