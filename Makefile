@@ -21,7 +21,7 @@ test: $(BIN)/.installed  ## lint, types, import rules and the tests
 	ruff format --check
 	mypy
 	lint-imports
-	pytest
+	pytest --numprocesses 2 --dist loadfile
 
 bench: $(BIN)/.installed  ## speed of patchify, stream, step and enhance, each as a ratio to its ceiling
 	python -m stages.bench

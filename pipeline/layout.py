@@ -61,8 +61,13 @@ class CameraPaths:
 
     @property
     def losses(self) -> Path:
-        """A JSON list, one record a line: `dvc plots` reads no JSON lines."""
+        """All records of the training, a JSON list, one a line: `dvc plots` reads no JSON lines."""
         return self.report / "losses.json"
+
+    @property
+    def loss_curves(self) -> Path:
+        """One file per loss: `dvc plots` draws the last field of each."""
+        return self.report / "losses"
 
     @property
     def metrics(self) -> Path:

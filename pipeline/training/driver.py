@@ -194,9 +194,18 @@ def _keep(folder: Path, paths: CameraPaths) -> None:
     paths.model.mkdir(parents=True, exist_ok=True)
     for file in sorted((last / MODEL).iterdir()):
         write_atomically(paths.model / file.name, file.read_bytes())
-    paths.losses.parent.mkdir(parents=True, exist_ok=True)
-    lines = ",\n".join(json.dumps(record) for record in _history(folder))
-    write_atomically(paths.losses, f"[\n{lines}\n]\n".encode())
+    shutil.rmtree(paths.loss_curves, ignore_errors=True)
+    paths.loss_curves.mkdir(parents=True)
+    history = _history(folder)
+    _write_records(paths.losses, history)
+    for name in history[0].keys() - {"step"}:
+        curve = [{"step": record["step"], name: record[name]} for record in history]
+        _write_records(paths.loss_curves / f"{name}.json", curve)
+
+
+def _write_records(path: Path, records: list[dict[str, Any]]) -> None:
+    lines = ",\n".join(json.dumps(record) for record in records)
+    write_atomically(path, f"[\n{lines}\n]\n".encode())
 
 
 def _history(folder: Path) -> list[dict[str, Any]]:

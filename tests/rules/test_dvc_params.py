@@ -39,7 +39,7 @@ def spelled(ends: list) -> set[str]:
         (f"fetch-target@{TARGET}", [target.photos]),
         (f"patchify-camera@{CAMERA}", [camera.patches]),
         (f"patchify-target@{TARGET}", [target.patches]),
-        (f"train@{CAMERA}", [paths.model, paths.losses]),
+        (f"train@{CAMERA}", [paths.model, paths.losses, paths.loss_curves]),
         (f"evaluate@{CAMERA}", [paths.scores, paths.metrics, paths.intervals, paths.pictures]),
         (f"register@{CAMERA}", [paths.registered]),
     ],

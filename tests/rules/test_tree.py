@@ -30,6 +30,7 @@ def existing(repository: Path) -> set[str]:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
     files = {Path(name) for name in listed.stdout.splitlines() if (repository / name).exists()}
+    files.discard(Path("dvc.lock"))  # there once `dvc repro` has run
     visible = {path for path in files if not any(part.startswith(".") for part in path.parts)}
     folders = {f"{folder}/" for path in visible for folder in path.parents if folder.name}
     return {str(path) for path in visible} | folders

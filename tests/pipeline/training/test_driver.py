@@ -61,13 +61,12 @@ def half_a_batch_on_each_rank(config: dict[str, str]) -> None:
 @pytest.mark.usefixtures("ray_session")
 def test_two_workers_learn_what_one_learns_from_the_joined_batch(tmp_path: Path) -> None:
     """Eqs. 3 and 4 sum over the batch, DDP averages over the workers: the scale must come out right."""
+    from ray import cloudpickle
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
-    sys.modules[__name__].__package__  # noqa: B018  the function below travels by value
-    import ray.cloudpickle
-
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    # Workers cannot import a test module: its functions travel by value.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     TorchTrainer(
         half_a_batch_on_each_rank,
         train_loop_config={"folder": str(tmp_path)},
