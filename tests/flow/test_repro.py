@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 import yaml
+from moto.server import ThreadedMotoServer
 
 CODE = ("wespe", "pipeline", "stages", "dvc.yaml", "params.yaml", ".dvc", ".dvcignore", ".gitignore")
 TINY = {
@@ -104,6 +106,37 @@ def test_metrics_plots_and_dag_show_the_camera(checkout: Checkout) -> None:
     for shown in ("losses/content.json", "losses/colour_critic.json", "before_after.png"):
         assert shown in page
     assert "train@demo-phone" in checkout.run("dvc", "dag")
+
+
+@pytest.mark.usefixtures("first")
+def test_an_experiment_is_compared_with_the_last_commit(checkout: Checkout) -> None:
+    checkout.commit()  # dvc.lock: what the metrics were
+    output = checkout.run("dvc", "exp", "run", "-S", "presets.demo.training.steps=2")
+    assert ran(output) == {f"{stage}@demo-phone" for stage in ("train", "evaluate", "register")} | {"check"}
+    changes = json.loads(checkout.run("dvc", "metrics", "diff", "--json"))
+    assert changes["reports/demo-phone/metrics/enhanced.json"]["psnr"]["diff"] != 0
+    checkout.run("git", "checkout", "params.yaml", "dvc.lock")
+    checkout.run("dvc", "checkout")
+
+
+@pytest.mark.usefixtures("first")
+def test_data_and_models_go_to_an_s3_remote(checkout: Checkout) -> None:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    checkout.environment |= keys
+    try:
+        store = boto3.Session("test", "test", region_name="us-east-1").client("s3", endpoint_url=endpoint)
+        store.create_bucket(Bucket="store")
+        checkout.run("dvc", "remote", "add", "-f", "-d", "store", "s3://store/wespe")
+        checkout.run("dvc", "remote", "modify", "store", "endpointurl", endpoint)
+        checkout.run("dvc", "push")
+        checkout.run("dvc", "remote", "remove", "store")
+        assert store.list_objects_v2(Bucket="store", Prefix="wespe/files/md5/")["KeyCount"] > 10
+    finally:
+        server.stop()
 
 
 @pytest.mark.usefixtures("first")
