@@ -13,6 +13,7 @@ help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 demo: $(BIN)/.installed  ## photos → patches → training → scores → registered model; does nothing the second time
+	@python -m stages.check
 	dvc repro
 	@python -m stages.summary
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), os.environ
 
 import ray
 
+from pipeline.errors import PipelineError, TrainingError
+
 OBJECT_STORE_BYTES = 512 * 2**20
 
 
@@ -24,14 +27,19 @@ def session() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False, runtime_env={"py_modules": ["wespe", "pipeline"]})
+    if address := os.environ.get("RAY_ADDRESS"):
+        try:
+            ray.init(log_to_driver=False, runtime_env={"py_modules": ["wespe", "pipeline"]})
+        except ConnectionError:
+            raise PipelineError(
+                f"no Ray cluster answers at RAY_ADDRESS={address}; start it, or unset it"
+            ) from None
     else:
-        # Ray Data's tasks and the training workers both ask for CPUs: with fewer than four the stream
-        # starves and the run hangs. They are logical; two real cores serve them.
+        # Ray Data's tasks and the training workers both ask for CPUs: with fewer than four, or none beside
+        # the workers, the stream starves and the run hangs. They are logical; two real cores serve them.
         ray.init(
             address="local",
-            num_cpus=max(4, os.cpu_count() or 1),
+            num_cpus=max(4, os.cpu_count() or 1, wanted_workers() + 2),
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=False,
@@ -42,6 +50,20 @@ def session() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def wanted_workers() -> int:
+    """WESPE_WORKERS, 0 if it is not set. Raises TrainingError."""
+    value = os.environ.get("WESPE_WORKERS") or "0"
+    if not value.isdecimal():
+        raise TrainingError(f"WESPE_WORKERS={value} is no number of workers; set 1 or more, or unset it")
+    return int(value)
+
+
+def root_cause(error: BaseException) -> str:
+    """The message of our own error inside Ray's, which carries it as text, else its last line."""
+    ours = re.findall(rf"{PipelineError.__module__}\.\w+: (.+)", str(error))
+    return ours[-1] if ours else str(error).strip().splitlines()[-1]
 
 
 def quiet_data() -> None:

@@ -10,6 +10,8 @@ from pipeline.errors import PhotoError, SourceError
 from pipeline.sources.source import Found
 from pipeline.virtual_camera import VirtualCamera, capture
 
+MIN_SIDE_PX = 16  # an icon or a tracking pixel: no score can be had of it
+
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
@@ -30,6 +32,9 @@ def take_in(found: Found, folder: Path, camera: VirtualCamera | None) -> Taken:
         photo_hwc = decode_photo(original)
     except PhotoError as error:
         return Taken(photo=_rejected(found, original, str(error)), original_id=original_id)
+    if min(photo_hwc.shape[:2]) < MIN_SIDE_PX:
+        reason = f"smaller than {MIN_SIDE_PX} px"
+        return Taken(photo=_rejected(found, original, reason), original_id=original_id)
     suffix = found.path.suffix.lower()
     data = capture(photo_hwc, camera, original_id) if camera else original
     path = f"{_content_id(data)}{'.jpg' if camera else suffix}"
@@ -45,7 +50,7 @@ def _row(found: Found, data: bytes, path: str, truth_path: str, width: int, heig
     exif = read_exif(data)
     return Photo(
         id=_content_id(data),
-        name=found.name,
+        name=_readable(found.name),
         path=path,
         truth_path=truth_path,
         bytes=len(data),
@@ -59,7 +64,12 @@ def _row(found: Found, data: bytes, path: str, truth_path: str, width: int, heig
 
 
 def _rejected(found: Found, data: bytes, reason: str) -> Photo:
-    return Photo(id=_content_id(data), name=found.name, bytes=len(data), reject_reason=reason)
+    return Photo(id=_content_id(data), name=_readable(found.name), bytes=len(data), reject_reason=reason)
+
+
+def _readable(name: str) -> str:
+    """File names of old cameras need not be UTF-8; Parquet's text is."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _bytes_of(found: Found) -> bytes:

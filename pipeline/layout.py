@@ -47,7 +47,7 @@ class CameraPaths:
 
     @property
     def model(self) -> Path:
-        """The trained model: weights, config.json, losses."""
+        """The trained model: weights and config.json."""
         return Path("models") / self.camera
 
     @property

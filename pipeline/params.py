@@ -56,7 +56,7 @@ class Params:
     presets: dict[str, Preset]
 
     # Read by pydantic; reaches every dataclass below, which then need not know pydantic.
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
+    __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
 
     def photo_set(self, address: str) -> Camera | Target:
         """The block at `cameras.x` or `targets.x`. Raises ParamsError."""
@@ -81,8 +81,11 @@ def load(path: Path = FILE) -> Params:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}; run from the folder that holds it") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    except yaml.MarkedYAMLError as error:  # without the line itself, which may hold a secret
+        where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ParamsError(f"{path} is not YAML{where}: {error.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise ParamsError(f"{path} is not YAML: it holds characters that no text has") from None
     try:
         params = TypeAdapter(Params).validate_python(content)
     except ValidationError as error:
@@ -104,12 +107,24 @@ def _check_names(params: Params, path: Path) -> None:
                     f"{path}: cameras.{name}.{key}: there is no {key} {value!r}{_nearest(value, known)}; "
                     f"{key}s has {', '.join(known)}"
                 )
+        _check_camera(f"{path}: cameras.{name}", camera, params.presets[camera.preset])
         theirs = params.targets[camera.target].patches.size_px
         if camera.patches.size_px != theirs:
             raise ParamsError(
                 f"{path}: cameras.{name}.patches.size_px is {camera.patches.size_px}, but "
                 f"targets.{camera.target}.patches.size_px is {theirs}; the critics need them equal"
             )
+
+
+def _check_camera(where: str, camera: Camera, preset: Preset) -> None:
+    """What would fail only after hours of fetching and training."""
+    if camera.photos.split.test == 0:
+        raise ParamsError(
+            f"{where}.photos.split.test must be above 0, or there is nothing to judge the model by"
+        )
+    size_px, taps = camera.patches.size_px, preset.method.blur_taps
+    if taps // 2 >= size_px:
+        raise ParamsError(f"{where}.patches.size_px is {size_px}, too small for method.blur_taps {taps}")
 
 
 def _explain(error: Any) -> str:

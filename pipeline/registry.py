@@ -30,6 +30,7 @@ from pipeline.verdict import Verdict, compare
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SHA256, VERDICT = "sha256", "verdict"  # tags of a version
+TARGET = "target"  # its name and the digest of its patches: what a colour distance is measured to
 PING_TIMEOUT_S = 5
 EXAMPLE = f"models:/NAME@{CHAMPION}"
 MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))")
@@ -131,6 +132,7 @@ def _register(
         for metric, interval in metrics.items()
     }
     tags[SHA256] = model.sha256
+    tags[TARGET] = f"{model.config.get('target')} {model.config.get('data', {}).get('target')}"
     return client.create_model_version(name, logged.model_uri, logged.run_id, tags, model_id=logged.model_id)
 
 
@@ -156,7 +158,8 @@ def _verdict(client: MlflowClient, version: ModelVersion, scores: list[Score]) -
     except (MlflowException, PipelineError, OSError):
         reason = f"the champion stays: the scores of version {number} cannot be read"
         return Verdict(promote=False, reason=reason)
-    return compare(scores, champion)
+    targets = [client.get_model_version(version.name, n).tags.get(TARGET) for n in (number, version.version)]
+    return compare(scores, champion, same_target=targets[0] == targets[1])
 
 
 def _find(client: MlflowClient, uri: str, name: str, alias: str | None, number: str | None) -> ModelVersion:

@@ -18,6 +18,8 @@ def run(verb: str, work: Callable[[], None]) -> None:
     except PipelineError as error:
         sys.exit(f"{verb}: {error}")
     except OSError as error:
+        if isinstance(error, PermissionError) and error.filename:
+            sys.exit(f"{verb}: {error.filename}: permission denied; change its rights, or name another place")
         if error.errno not in DISK_IS_FULL:
             raise
         where = f" writing {error.filename}" if error.filename else ""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.benchmarks.clock import medians, seconds
 from pipeline.benchmarks.tables import Layout
-from pipeline.data.shards import ROW_GROUP_ROWS, Index, encode, pixels_nhwc
+from pipeline.data.shards import GROUP_ROWS, Index, encode, pixels_nhwc
 
 Decode = Callable[[pa.Table, int], np.ndarray]
 PNG = "PNG bytes"
@@ -45,10 +45,10 @@ def _measure(
     repeats: int,
 ) -> Layout:
     pq.write_table(
-        table, path, row_group_size=ROW_GROUP_ROWS, use_dictionary=False, write_statistics=False, **settings
+        table, path, row_group_size=GROUP_ROWS, use_dictionary=False, write_statistics=False, **settings
     )
     size_px = patches_nhwc.shape[1]
-    assert np.array_equal(_read(path, decode, size_px)[0], patches_nhwc[:ROW_GROUP_ROWS])
+    assert np.array_equal(_read(path, decode, size_px)[0], patches_nhwc[:GROUP_ROWS])
     [read_s] = medians(repeats, lambda: (seconds(lambda: _read(path, decode, size_px)),))
     size = path.stat().st_size
     return Layout(

@@ -7,6 +7,8 @@ import numpy as np
 
 from pipeline.seeds import seed_of
 
+MIN_PX, MAX_PX = 17, 1024  # the critics' strides leave a single pixel of 16 px, which no norm can take
+
 Position = tuple[int, int]  # y, x of the top left pixel
 
 
@@ -22,8 +24,8 @@ class Patches:
     stride_px: int | None = None
 
     def __post_init__(self) -> None:
-        if not 16 <= self.size_px <= 1024:
-            raise ValueError(f"size_px must be 16 to 1024, not {self.size_px}")
+        if not MIN_PX <= self.size_px <= MAX_PX:
+            raise ValueError(f"size_px must be {MIN_PX} to {MAX_PX}, not {self.size_px}")
         if (self.per_photo is None) == (self.stride_px is None):
             raise ValueError("give one of per_photo (random places) and stride_px (a grid)")
         for name in ("per_photo", "stride_px"):

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import ray
+from ray.data.exceptions import UserCodeException
 
-from pipeline import layout
+from pipeline import cluster, layout
 from pipeline.data import shards
 from pipeline.data.images import read_photo
 from pipeline.data.manifest import Photo, accepted, read_manifest
@@ -19,6 +20,7 @@ from pipeline.logs import Progress
 SPLITS = ("train", "validation", "test")
 # A folder of phone photos may hold a screenshot or two; more than this is a wrong setting.
 MAX_TOO_SMALL_SHARE = 0.05
+PATCHES_AT_ONCE = 256  # a fine grid over a large photo would not fit into memory in one piece
 
 
 def patchify(address: str, patches: Patches) -> shards.Index:
@@ -37,7 +39,10 @@ def patchify(address: str, patches: Patches) -> shards.Index:
             split: _tables([p for p in photos if p.split == split], paths.photos, patches, progress)
             for split in SPLITS
         }
-        index = shards.write_shards(part, patches, tables)
+        try:
+            index = shards.write_shards(part, patches, tables)
+        except (ray.exceptions.RayError, UserCodeException) as error:
+            raise ShardError(f"{address}: {cluster.root_cause(error)}; fetch the photos again") from None
         shutil.rmtree(paths.patches, ignore_errors=True)
         part.rename(paths.patches)
     finally:
@@ -88,8 +93,10 @@ def _tables(photos: list[Photo], folder: Path, patches: Patches, progress: Progr
             seen = photo_id
 
 
-def _cut_photo(batch: dict[str, np.ndarray], patches: Patches) -> pa.Table:
+def _cut_photo(batch: dict[str, np.ndarray], patches: Patches) -> Iterator[pa.Table]:
     photo_id = str(batch["id"][0])
     places = positions(patches, photo_id, int(batch["width"][0]), int(batch["height"][0]))
     photo = read_photo(Path(str(batch["path"][0])))
-    return shards.encode([photo_id] * len(places), places, cut(photo, places, patches.size_px))
+    for start in range(0, len(places), PATCHES_AT_ONCE):
+        some = places[start : start + PATCHES_AT_ONCE]
+        yield shards.encode([photo_id] * len(some), some, cut(photo, some, patches.size_px))

@@ -1,12 +1,12 @@
 """Patches in Parquet: one row a patch, pixels as fixed-size binary, an index written last.
 
     patches/index.json             settings, and of every shard its rows, bytes and sha256
-    patches/train/00000.parquet    about SHARD_BYTES of pixels each, ROW_GROUP_ROWS patches a row group
+    patches/train/00000.parquet    about SHARD_BYTES of pixels each, at most GROUP_BYTES a row group
 
 Why this layout: fixed-size binary is read without a copy (one buffer of n·size·size·3 bytes), where
 tensor columns and lists of bytes are not; zstd-1 saves about a seventh of the disk at little cost.
 `make bench` prints size and reading speed of the candidates on the photos at hand. A row group is the unit
-of reading: 64 patches keep it near 2 MB, so that a shuffle window can mix many places of the set.
+of reading: near 2 MB, so that a shuffle window can mix many places of the set.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from pipeline.files import write_atomically
 from pipeline.layout import INDEX
 
 FORMAT = 1
-ROW_GROUP_ROWS = 64
+GROUP_ROWS, GROUP_BYTES = 64, 2 * 2**20
 SHARD_BYTES = 128 * 2**20
 CHANNELS = 3
 
@@ -48,14 +48,15 @@ class Shard:
 
     file: str
     rows: int
+    group_rows: int
     bytes: int
     sha256: str
 
     @property
     def groups(self) -> list[int]:
         """Rows of each row group."""
-        full, rest = divmod(self.rows, ROW_GROUP_ROWS)
-        return [ROW_GROUP_ROWS] * full + [rest] * (rest > 0)
+        full, rest = divmod(self.rows, self.group_rows)
+        return [self.group_rows] * full + [rest] * (rest > 0)
 
 
 @dataclass(frozen=True)
@@ -111,20 +112,21 @@ def _write_split(folder: Path, split: str, settings: Patches, tables: Iterable[p
         {"wespe": json.dumps({"format": FORMAT, **asdict(settings)})}
     )
     row_bytes = settings.size_px**2 * CHANNELS
-    shard_rows = max(1, SHARD_BYTES // row_bytes // ROW_GROUP_ROWS) * ROW_GROUP_ROWS
+    group_rows = max(1, min(GROUP_ROWS, GROUP_BYTES // row_bytes))
+    shard_rows = max(1, SHARD_BYTES // row_bytes // group_rows) * group_rows
     (folder / split).mkdir(parents=True, exist_ok=True)
     for number, chunk in enumerate(_rechunk(tables, shard_rows)):
         path = folder / split / f"{number:05d}.parquet"
         pq.write_table(
             chunk.replace_schema_metadata(kind.metadata),
             path,
-            row_group_size=ROW_GROUP_ROWS,
+            row_group_size=group_rows,
             compression="zstd",
             compression_level=1,
             use_dictionary=False,
             write_statistics=False,
         )
-        yield Shard(f"{split}/{path.name}", len(chunk), path.stat().st_size, _sha256(path))
+        yield Shard(f"{split}/{path.name}", len(chunk), group_rows, path.stat().st_size, _sha256(path))
 
 
 def _rechunk(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:

@@ -11,7 +11,10 @@ SplitName = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Shares of the photos (0–1) that are held out; the rest is for training."""
+    """Shares of the photos (0–1) that are held out; the rest is for training.
+
+    test: judges the model. validation: is cut into patches and touched by nothing, for choices of your own.
+    """
 
     validation: float = 0.1
     test: float = 0.1

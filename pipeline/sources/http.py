@@ -28,7 +28,11 @@ RETRY = Retry(total=4, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503,
 
 @dataclass(frozen=True, kw_only=True)
 class HttpFile:
-    """One archive or photo. `sha256` (64 hex digits, optional) pins its content."""
+    """One archive or photo. `sha256` (64 hex digits, optional) pins its content.
+
+    params.yaml and dvc.lock keep the URL as it is: a password belongs into ~/.netrc, and a signed URL
+    should be short-lived.
+    """
 
     url: str
     sha256: str = ""
@@ -36,6 +40,8 @@ class HttpFile:
     def __post_init__(self) -> None:
         if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
             raise ValueError("url must begin with http:// or https:// and a host")
+        if "@" in urlsplit(self.url).netloc:
+            raise ValueError("url must hold no user and password, which dvc.lock would keep; use ~/.netrc")
         if not (is_archive(self.name) or is_photo(self.name)):
             raise ValueError(f"url must end in {', '.join((*ARCHIVES, *FORMATS))}")
         if self.sha256 and not re.fullmatch("[0-9a-f]{64}", self.sha256):
@@ -48,7 +54,7 @@ class HttpFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Http:
-    """Archives (zip, tar, tar.gz, tgz) or photos; `user:password@` in a URL works and is never shown."""
+    """Archives (zip, tar, tar.gz, tgz) or photos; passwords come from ~/.netrc."""
 
     kind: Literal["http"]
     urls: list[HttpFile]
@@ -56,6 +62,8 @@ class Http:
     def __post_init__(self) -> None:
         if not self.urls:
             raise ValueError("urls must name at least one file")
+        if len({file.url for file in self.urls}) < len(self.urls):
+            raise ValueError("urls must name each file once")
 
     def fetch(self, workspace: Path, label: str) -> Iterator[Found]:
         """Download everything, in parallel and resumed, then unpack.
@@ -138,7 +146,7 @@ def _check_status(response: requests.Response, url: str) -> None:
     if response.status_code in (200, 206):
         return
     remedy = {
-        401: "needs user:password@ in its URL, or an entry in ~/.netrc",
+        401: "needs a user and password: give the host an entry in ~/.netrc",
         403: "may not be read: check the password, or renew the signed URL",
         404: "does not exist; correct source.urls in params.yaml",
         410: "no longer exists; correct source.urls in params.yaml",

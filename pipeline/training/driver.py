@@ -23,7 +23,7 @@ import wespe
 from pipeline import cluster
 from pipeline.data import stream
 from pipeline.data.shards import Index
-from pipeline.errors import PipelineError, TrainingError
+from pipeline.errors import TrainingError
 from pipeline.files import write_atomically
 from pipeline.layout import CameraPaths
 from pipeline.logs import Progress
@@ -31,6 +31,8 @@ from pipeline.training.context import RayContext
 from pipeline.training.worker import HISTORY, MODEL, Run, train
 
 MAX_FAILURES = 3
+# What can change the course of a run.
+CODE = (Path(wespe.__path__[0]), Path(__file__).parent, Path(stream.__file__).parent)
 
 
 def train_camera(run: Run, source: Index, target: Index) -> None:
@@ -54,14 +56,16 @@ def train_camera(run: Run, source: Index, target: Index) -> None:
 
 
 def worker_count() -> int:
-    """WESPE_WORKERS, else one worker per GPU of the cluster, else one."""
-    return int(os.environ.get("WESPE_WORKERS") or 0) or int(ray.cluster_resources().get("GPU", 0)) or 1
+    """WESPE_WORKERS, else one worker per GPU of the cluster, else one. Raises TrainingError."""
+    return cluster.wanted_workers() or int(ray.cluster_resources().get("GPU", 0)) or 1
 
 
 def run_name(run: Run) -> str:
     """Digest of settings, data and code: a changed run never goes on from another's checkpoint."""
     digest = hashlib.sha256(json.dumps(asdict(run), sort_keys=True).encode())
-    for path in sorted(Path(wespe.__path__[0]).rglob("*.py")):
+    code = [path for folder in CODE for path in sorted(folder.rglob("*.py"))]
+    weights = Path(run.method.content.weights)
+    for path in [*code, *([weights] if weights.is_file() else [])]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -96,7 +100,9 @@ def _fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> 
         try:
             trainer.fit()
         except TrainingFailedError as error:
-            raise TrainingError(f"camera {run.camera}: {_root_cause(error)}") from error
+            failures = getattr(error, "worker_failures", None) or {0: error}
+            cause = cluster.root_cause(next(iter(failures.values())))
+            raise TrainingError(f"camera {run.camera}: {cause}") from error
 
 
 def _worker(config: dict[str, Any]) -> None:
@@ -113,7 +119,10 @@ def _worker(config: dict[str, Any]) -> None:
 
 
 def _dataset(run: Run, index: Index, name: str, folder: Path, workers: int) -> Callable[[], ray.data.Dataset]:
-    """Made anew for every group of workers, so that it begins where their checkpoint ends."""
+    """Made anew for every group of workers, so that it begins at their checkpoint's row.
+
+    One worker sees the very rows it would have seen; several may meet some of a window again, or not at all.
+    """
     patches = stream.stream_of(index, "train", name=name, seed=run.training.seed)
     batch_size, steps = run.training.batch_size, run.training.steps
 
@@ -220,15 +229,3 @@ def _last_checkpoint(folder: Path) -> Path | None:
     except RuntimeError:  # no such run, or it has no checkpoint yet
         return None
     return Path(checkpoint.path) if checkpoint else None
-
-
-def _root_cause(error: BaseException) -> str:
-    """The message of our own error inside Ray's, else its last line."""
-    failures = getattr(error, "worker_failures", None) or {0: error}
-    first = next(iter(failures.values()))
-    cause: BaseException | None = first
-    while cause is not None:
-        if isinstance(cause, PipelineError):
-            return str(cause)
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    return str(first).strip().splitlines()[-1]

@@ -6,13 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import chdir
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
+from pipeline.data.patchify import patchify
+from pipeline.fetching import fetch_photos
 from pipeline.layout import CameraPaths
+from pipeline.params import load
 
 SIZE = 32
 PARAMS = {
@@ -97,11 +101,14 @@ class Workplace:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Workplace:
+def workplace(tmp_path_factory: pytest.TempPathFactory, repository: Path, ray_session: None) -> Workplace:
     place = Workplace(tmp_path_factory.mktemp("work"), repository)
-    for address in ("targets.good", "cameras.phone"):
-        place.run("stages.fetch", address)
-        place.run("stages.patchify", address)
+    with chdir(place.folder):
+        params = load()
+        for address in ("targets.good", "cameras.phone"):
+            block = params.photo_set(address)
+            fetch_photos(address, block.photos)
+            patchify(address, block.patches)
     return place
 
 

@@ -188,3 +188,18 @@ def test_help_teaches():
         [sys.executable, "-m", "stages.fetch", "--help"], cwd=root, capture_output=True, text=True, check=True
     )
     assert "cameras.NAME|targets.NAME" in shown.stdout
+
+
+def test_an_icon_is_a_row_with_a_reason(folder):
+    """Protects: scores, which cannot be had of a photo of a few pixels."""
+    Image.new("RGB", (8, 8)).save(folder / "icon.png")
+    fetched = fetch_photos("cameras.phone", photo_set(folder))
+    [icon] = [photo for photo in fetched.photos if photo.name == "icon.png"]
+    assert (icon.reject_reason, icon.path) == ("smaller than 16 px", "")
+
+
+def test_a_file_name_that_is_not_utf8_is_listed_readably(folder):
+    """Protects: the manifest, whose text is UTF-8, from the names of old cameras."""
+    (folder / "00.jpg").rename(folder / os.fsdecode(b"caf\xe9.jpg"))
+    names = {photo.name for photo in fetch_photos("cameras.phone", photo_set(folder)).photos}
+    assert "caf\\udce9.jpg" in names

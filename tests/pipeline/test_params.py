@@ -85,6 +85,22 @@ def change(content: dict, path: str, value: object) -> None:
             {"method": {"name": "wespe"}},
             "presets.My Preset: a name is of a–z, 0–9 and -",
         ),
+        (
+            "cameras/demo-phone/photos/split/test",
+            0,
+            "cameras.demo-phone.photos.split.test must be above 0, or there is nothing to judge the model by",
+        ),
+        (
+            "presets/demo/method/blur_taps",
+            65,
+            "cameras.demo-phone.patches.size_px is 32, too small for method.blur_taps 65",
+        ),
+        ("presets/demo/method/content/weights", "imagnet", "weights must be imagenet, random or the path of"),
+        (
+            "presets/demo/learner/learning_rate",
+            float("nan"),
+            "learning_rate: Input should be a finite number",
+        ),
         ("cameras", [], "cameras: Input should be a valid dictionary"),
     ],
 )
@@ -109,3 +125,19 @@ def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, text: str) -> Non
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="run from the folder that holds it"):
         load(tmp_path / "params.yaml")
+
+
+def test_what_a_camera_cannot_do_without_is_named_when_missing(content: dict, tmp_path: Path) -> None:
+    del content["cameras"]["demo-phone"]["target"]
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ParamsError, match=r"cameras\.demo-phone\.target: is missing"):
+        load(file)
+
+
+def test_a_yaml_mistake_is_located_without_showing_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("a: 1\nurl: [https://anna:s3cret@host\n")
+    with pytest.raises(ParamsError, match="is not YAML in line 3") as caught:
+        load(file)
+    assert "s3cret" not in str(caught.value)

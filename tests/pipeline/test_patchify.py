@@ -88,6 +88,24 @@ def test_photos_smaller_than_a_patch_stop_the_stage(workplace: Path, demo_photos
     assert not photo_set("cameras.phone").patches.exists()
 
 
+def test_a_photo_damaged_since_it_was_fetched_is_named(workplace: Path, demo_photos: Path) -> None:
+    fetch(demo_photos)
+    photo = read_manifest(photo_set("cameras.phone").photos)[0]
+    (photo_set("cameras.phone").photos / photo.path).write_bytes(b"no photo")
+    with pytest.raises(ShardError, match=rf"cameras.phone: .*{photo.id}.* fetch the photos again") as caught:
+        patchify("cameras.phone", PATCHES)
+    assert "\n" not in str(caught.value)
+    assert not photo_set("cameras.phone").patches.exists()
+
+
+def test_a_fine_grid_over_one_photo_comes_in_pieces(workplace: Path, demo_photos: Path) -> None:
+    for photo in sorted(demo_photos.iterdir())[1:]:
+        photo.unlink()
+    fetch(demo_photos, test_share=0)
+    index = patchify("cameras.phone", Patches(size_px=32, stride_px=10))
+    assert index.rows("train") + index.rows("validation") == 27 * 42  # of 300 × 451 px
+
+
 FULL_DISK = """
 import resource
 from pipeline import cluster

@@ -12,8 +12,8 @@ from pipeline.data.patches import Patches
 from pipeline.data.shards import Index, encode, pixels_nhwc, read_group, read_index, write_shards
 from pipeline.errors import ShardError
 
-SETTINGS = Patches(size_px=16, per_photo=10)
-PATCHES = np.random.default_rng(0).integers(0, 256, (150, 16, 16, 3), dtype=np.uint8)
+SETTINGS = Patches(size_px=20, per_photo=10)
+PATCHES = np.random.default_rng(0).integers(0, 256, (150, 20, 20, 3), dtype=np.uint8)
 
 
 def tables(start: int, end: int) -> list[pa.Table]:
@@ -24,28 +24,28 @@ def tables(start: int, end: int) -> list[pa.Table]:
 
 @pytest.fixture
 def index(tmp_path, monkeypatch) -> Index:
-    monkeypatch.setattr(shards, "SHARD_BYTES", 64 * 16 * 16 * 3)  # one row group a shard: several shards
+    monkeypatch.setattr(shards, "SHARD_BYTES", 64 * 20 * 20 * 3)  # one row group a shard: several shards
     return write_shards(tmp_path / "patches", SETTINGS, {"train": tables(0, 140), "test": tables(140, 150)})
 
 
 def test_every_patch_comes_back_in_order(index: Index) -> None:
     groups = [(s.file, g) for s in index.splits["train"] for g in range(len(s.groups))]
     assert len(index.splits["train"]) == 3
-    read = np.concatenate([pixels_nhwc(read_group(index.folder, *group), 16) for group in groups])
+    read = np.concatenate([pixels_nhwc(read_group(index.folder, *group), 20) for group in groups])
     assert np.array_equal(read, PATCHES[:140])
     assert index.rows("test") == 10
 
 
 def test_reading_pixels_copies_nothing() -> None:
     table = encode(["p"] * 150, [(0, 0)] * 150, PATCHES)
-    assert np.shares_memory(pixels_nhwc(table, 16), PATCHES)
-    assert np.array_equal(pixels_nhwc(table.slice(7, 5), 16), PATCHES[7:12])
+    assert np.shares_memory(pixels_nhwc(table, 20), PATCHES)
+    assert np.array_equal(pixels_nhwc(table.slice(7, 5), 20), PATCHES[7:12])
 
 
 def test_settings_and_schema_stand_in_the_parquet_metadata(index: Index) -> None:
     kind = pq.read_schema(index.folder / index.splits["train"][0].file)
-    assert b'"size_px": 16' in kind.metadata[b"wespe"]
-    assert kind.field("pixels").type == pa.binary(16 * 16 * 3)
+    assert b'"size_px": 20' in kind.metadata[b"wespe"]
+    assert kind.field("pixels").type == pa.binary(20 * 20 * 3)
 
 
 def test_the_digest_changes_with_any_pixel(tmp_path, index: Index) -> None:

@@ -13,7 +13,7 @@ from pipeline.data.shards import encode, write_shards
 from pipeline.data.stream import Stream, batches, dataset, stream_of
 from pipeline.errors import ShardError
 
-SIZE = 16
+SIZE = 20
 
 
 def write(folder: Path, count: int) -> shards.Index:
@@ -32,7 +32,7 @@ def numbers_of(patches_nhwc: np.ndarray) -> list[int]:
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stream:
-    monkeypatch.setattr(shards, "SHARD_BYTES", 3 * shards.ROW_GROUP_ROWS * SIZE * SIZE * 3)
+    monkeypatch.setattr(shards, "SHARD_BYTES", 3 * shards.GROUP_ROWS * SIZE * SIZE * 3)
     return stream_of(write(tmp_path / "source", 1000), "train", name="source", seed=1)
 
 

@@ -39,3 +39,4 @@ def test_without_truth_the_smaller_colour_distance_wins_on_the_very_same_photos(
     assert compare(without_truth("ab", 3.0), without_truth("ab", 4.0)).promote
     assert not compare(without_truth("ab", 5.0), without_truth("ab", 4.0)).promote
     assert not compare(without_truth("ab", 3.0), without_truth("abc", 4.0)).promote
+    assert not compare(without_truth("ab", 3.0), without_truth("ab", 4.0), same_target=False).promote

@@ -52,3 +52,8 @@ def test_in_a_shell_it_is_exit_code_1_and_one_line_on_stderr() -> None:
     assert ended.returncode == 1
     assert ended.stderr == "fetch: camera x: no photos in photos/; put some there\n"
     assert ended.stdout == ""
+
+
+def test_a_place_that_may_not_be_written_is_one_line() -> None:
+    with pytest.raises(SystemExit, match=r"^enhance: /out: permission denied; change its rights"):
+        run("enhance", raising(PermissionError(errno.EACCES, "denied", "/out")))

@@ -28,6 +28,10 @@ class ContentConfig:
     def __post_init__(self) -> None:
         if self.layer not in RELUS:
             raise ValueError(f"layer must be one of {', '.join(RELUS)}, not {self.layer!r}")
+        if self.weights not in ("imagenet", "random") and not self.weights.endswith(".safetensors"):
+            raise ValueError(
+                f"weights must be imagenet, random or the path of a .safetensors file, not {self.weights!r}"
+            )
 
 
 class VGGFeatures(nn.Module):

@@ -148,15 +148,15 @@ def test_a_damaged_archive_is_not_kept(server, tmp_path, jpegs):
     assert not list(tmp_path.rglob("file.zip"))
 
 
-def test_passwords_work_and_are_never_shown(server, tmp_path, jpegs, capfd):
-    """Protects: secrets in URLs, in errors of every kind and in progress lines."""
+def test_passwords_work_and_are_never_shown(server, tmp_path, jpegs, capfd, monkeypatch):
+    """Protects: secrets in ~/.netrc and URLs, in errors of every kind and in progress lines."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login anna password s3cret")
+    monkeypatch.setenv("NETRC", str(netrc))
     server.files, server.password = {"/a.jpg": jpegs["photo-0.jpg"]}, "anna:s3cret"
-    with_password = server.url.replace("http://", "http://anna:s3cret@")
-    [found] = fetch(tmp_path, f"{with_password}/a.jpg?signature=t0ken")
+    [found] = fetch(tmp_path, f"{server.url}/a.jpg?signature=t0ken")
     errors = []
-    wrong = server.url.replace("http://", "http://anna:s3cret2@")
-    nobody = "http://anna:s3cret@127.0.0.1:1"
-    for path in (f"{with_password}/b.jpg", f"{wrong}/a.jpg", f"{nobody}/a.jpg"):
+    for path in (f"{server.url}/b.jpg", "http://127.0.0.1:1/a.jpg"):
         with pytest.raises(SourceError, match=r"http://127.0.0.1:\d+/[ab].jpg ") as caught:
             fetch(tmp_path, f"{path}?signature=t0ken")
         errors.append(str(caught.value))
@@ -171,6 +171,7 @@ def test_passwords_work_and_are_never_shown(server, tmp_path, jpegs, capfd):
         ("ftp://host/a.zip", "begin with http"),
         ("http:///a.zip", "begin with http"),
         ("http://host/a.exe", r"end in \.zip"),
+        ("https://anna:s3cret@host/a.zip", r"use ~/\.netrc"),
     ],
 )
 def test_urls_that_cannot_work_are_refused(url, message):
