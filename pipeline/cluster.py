@@ -30,7 +30,7 @@ def session() -> Iterator[None]:
     if address := os.environ.get("RAY_ADDRESS"):
         try:
             ray.init(log_to_driver=False, runtime_env={"py_modules": ["wespe", "pipeline"]})
-        except ConnectionError:
+        except (ConnectionError, RuntimeError):
             raise PipelineError(
                 f"no Ray cluster answers at RAY_ADDRESS={address}; start it, or unset it"
             ) from None
