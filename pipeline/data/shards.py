@@ -5,9 +5,10 @@
 
 Why this layout: fixed-size binary is read without a copy (one buffer of n·size·size·3 bytes), where
 tensor columns and lists of bytes are not; zstd-1 saved 28 % of the demo photos' pixels, and one thread
-still reads 28,000 patches of 100 px a second, over three times what a whole stream hands on. PNG is smaller by
-another fifth and fourteen times slower to read. `make bench` prints size and speed of the candidates. A row
-group is the unit of reading: near 2 MB, so that a shuffle window can mix many places of the set.
+still reads 28,000 patches of 100 px a second, over three times what a whole stream hands on. PNG is
+smaller by another fifth and eleven times slower to read. `make bench` prints size and speed of the
+candidates. A row group is the unit of reading: near 2 MB, so that a shuffle window can mix many places of
+the set.
 """
 
 import hashlib
