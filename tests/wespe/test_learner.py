@@ -58,7 +58,6 @@ def test_each_turn_moves_its_own_group_only() -> None:
             one.method.networks["generators"].requires_grad_(False)
         one.learn(batch(0))
         assert not changed(before, one.method.networks[still].state_dict())
-        assert all(p.grad is None for p in one.method.networks[still].parameters()) or turn is critics
 
 
 def test_frozen_features_never_learn() -> None:
