@@ -1,8 +1,15 @@
-"""Take one photo in: verify it, pass it through a virtual camera if there is one, file it by its content."""
+"""Take one photo in: verify it, join it with its truth if there is one, file both by their content.
+
+A photo's truth is the same picture by the better camera: the untouched original, where a virtual camera takes
+the photo, or the photo of the same name from a second source.
+"""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from pipeline.data.images import decode_photo, read_exif
 from pipeline.data.manifest import Photo
@@ -21,29 +28,45 @@ class Taken:
     original_id: str  # of the bytes that the source gave; photo.id unless a virtual camera was between
 
 
-def take_in(found: Found, folder: Path, camera: VirtualCamera | None) -> Taken:
+def take_in(
+    found: Found, folder: Path, camera: VirtualCamera | None, truths: Mapping[str, Found] | None
+) -> Taken:
     """Put `found` into `folder`, as it is or as the camera sees it; a broken photo is a row with a reason.
 
-    Raises: SourceError when the file cannot be read at all.
+    `truths`, where there are any, holds the truth of every photo by the photo's name.
+    Raises: SourceError when a file cannot be read at all.
     """
     original = _bytes_of(found)
     original_id = _content_id(original)
     try:
         photo_hwc = decode_photo(original)
+        if min(photo_hwc.shape[:2]) < MIN_SIDE_PX:
+            raise PhotoError(f"smaller than {MIN_SIDE_PX} px")
+        truth = found if camera else None
+        if truths is not None:
+            truth = _checked_truth(found, truths, photo_hwc)
     except PhotoError as error:
         return Taken(photo=_rejected(found, original, str(error)), original_id=original_id)
-    if min(photo_hwc.shape[:2]) < MIN_SIDE_PX:
-        reason = f"smaller than {MIN_SIDE_PX} px"
-        return Taken(photo=_rejected(found, original, reason), original_id=original_id)
-    suffix = found.path.suffix.lower()
     data = capture(photo_hwc, camera, original_id) if camera else original
-    path = f"{_content_id(data)}{'.jpg' if camera else suffix}"
-    truth_path = f"truth/{_content_id(data)}{suffix}" if camera else ""
-    _write(folder / path, data)
-    if truth_path:
-        _write(folder / truth_path, original)
+    path = _file(folder, "", data, ".jpg" if camera else found.path.suffix)
+    truth_path = _file(folder, "truth/", _bytes_of(truth), truth.path.suffix) if truth else ""
     height, width, _ = photo_hwc.shape
     return Taken(photo=_row(found, data, path, truth_path, width, height), original_id=original_id)
+
+
+def _checked_truth(found: Found, truths: Mapping[str, Found], photo_hwc: np.ndarray) -> Found:
+    """The photo's truth. Raises PhotoError if there is none that can be laid upon it."""
+    truth = truths.get(found.name)
+    if truth is None:
+        raise PhotoError("has no truth of the same name")
+    try:
+        truth_hwc = decode_photo(_bytes_of(truth))
+    except PhotoError as error:
+        raise PhotoError(f"its truth {_readable(truth.name)}: {error}") from None
+    if truth_hwc.shape != photo_hwc.shape:
+        sizes = (f"{width}×{height} px" for height, width, _ in (truth_hwc.shape, photo_hwc.shape))
+        raise PhotoError(f"its truth {_readable(truth.name)} is {', not '.join(sizes)}")
+    return truth
 
 
 def _row(found: Found, data: bytes, path: str, truth_path: str, width: int, height: int) -> Photo:
@@ -83,7 +106,10 @@ def _content_id(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def _write(path: Path, data: bytes) -> None:
+def _file(folder: Path, place: str, data: bytes, suffix: str) -> str:
+    """Write a photo under the name of its content; return its path within `folder`."""
     # No temporary name: the whole folder has one, and threads that meet here write the same bytes.
+    path = folder / f"{place}{_content_id(data)}{suffix.lower()}"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
+    return path.relative_to(folder).as_posix()

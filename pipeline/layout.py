@@ -10,6 +10,9 @@ MANIFEST = "manifest.parquet"
 INDEX = "index.json"
 WEIGHTS = "generator.safetensors"
 CONFIG = "config.json"
+FEATURES = "features.safetensors"
+METHOD = "method.json"
+FEATURE_DOWNLOADS = Path("data/.downloads/features")  # by sha256, for all cameras
 CHECKED = "data/checked.json"
 SCORES = "scores.parquet"
 MLFLOW_DATABASE = Path("mlflow.db")
@@ -34,6 +37,16 @@ class PhotoSetPaths:
     @property
     def patches(self) -> Path:
         return self.root / "patches"
+
+    @property
+    def features(self) -> Path:
+        """Weights of the content features that a camera's method compares photos by."""
+        return self.root / FEATURES
+
+    @property
+    def method(self) -> Path:
+        """Which method a camera takes, and the digest of its code."""
+        return self.root / METHOD
 
     @property
     def downloads(self) -> Path:

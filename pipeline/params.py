@@ -9,14 +9,17 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Discriminator, TypeAdapter, ValidationError
 
 from pipeline.data.patches import Patches
 from pipeline.errors import ParamsError
 from pipeline.fetching import PhotoSet
 from pipeline.training.settings import Training
+from wespe.guard import GuardConfig
 from wespe.learner import LearnerConfig
-from wespe.methods import MethodConfig
+from wespe.methods import METHODS, MethodConfig
+from wespe.methods.dped import DpedConfig
+from wespe.methods.wespe import WespeConfig
 
 FILE = Path("params.yaml")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -44,8 +47,9 @@ class Camera:
 class Preset:
     """How to train."""
 
-    method: MethodConfig
+    method: Annotated[MethodConfig, Discriminator("name")]
     learner: LearnerConfig = field(default_factory=LearnerConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
     training: Training = field(default_factory=Training)
 
 
@@ -67,6 +71,15 @@ class Params:
             known = [f"cameras.{n}" for n in self.cameras] + [f"targets.{n}" for n in self.targets]
             raise ParamsError(f"no block {address}{_nearest(address, known)}; {FILE} has {', '.join(known)}")
         return blocks[name]
+
+    def named_presets(self, names: Sequence[str]) -> dict[str, Preset]:
+        """The presets of these names. Raises ParamsError."""
+        for name in names:
+            if name not in self.presets:
+                raise ParamsError(
+                    f"no preset {name}{_nearest(name, self.presets)}; {FILE} has {', '.join(self.presets)}"
+                )
+        return {name: self.presets[name] for name in names}
 
     def camera(self, name: str) -> Camera:
         """The block `cameras.name`. Raises ParamsError."""
@@ -107,9 +120,10 @@ def _check_names(params: Params, path: Path) -> None:
                     f"{path}: cameras.{name}.{key}: there is no {key} {value!r}{_nearest(value, known)}; "
                     f"{key}s has {', '.join(known)}"
                 )
-        _check_camera(f"{path}: cameras.{name}", camera, params.presets[camera.preset])
+        preset = params.presets[camera.preset]
+        _check_camera(f"{path}: cameras.{name}", camera, preset)
         theirs = params.targets[camera.target].patches.size_px
-        if camera.patches.size_px != theirs:
+        if not METHODS[preset.method.name].method.paired and camera.patches.size_px != theirs:
             raise ParamsError(
                 f"{path}: cameras.{name}.patches.size_px is {camera.patches.size_px}, but "
                 f"targets.{camera.target}.patches.size_px is {theirs}; the critics need them equal"
@@ -122,9 +136,17 @@ def _check_camera(where: str, camera: Camera, preset: Preset) -> None:
         raise ParamsError(
             f"{where}.photos.split.test must be above 0, or there is nothing to judge the model by"
         )
-    size_px, taps = camera.patches.size_px, preset.method.blur_taps
-    if taps // 2 >= size_px:
-        raise ParamsError(f"{where}.patches.size_px is {size_px}, too small for method.blur_taps {taps}")
+    size_px, method = camera.patches.size_px, preset.method
+    if isinstance(method, WespeConfig | DpedConfig) and method.blur.taps // 2 >= size_px:
+        raise ParamsError(
+            f"{where}.patches.size_px is {size_px}, too small for method.blur.taps {method.blur.taps}"
+        )
+    paired = METHODS[method.name].method.paired
+    if paired and camera.photos.truth is None and camera.photos.virtual_camera is None:
+        raise ParamsError(
+            f"{where}.photos: preset {camera.preset} learns from pairs ({method.name}); give the photos "
+            "their truth, a source of the same names, or take another preset"
+        )
 
 
 def _explain(error: Any) -> str:
@@ -135,10 +157,10 @@ def _explain(error: Any) -> str:
             known = [f.name for f in fields(block)]
             return f"{path}: unknown key{_nearest(error['loc'][-1], known)}; allowed: {', '.join(known)}"
         case "union_tag_invalid":
-            tag, known = error["ctx"]["tag"], list(_members(block))
-            return f"{path}.kind: unknown kind {tag!r}{_nearest(tag, known)}; allowed: {', '.join(known)}"
+            key, tag, known = _tag_key(block), error["ctx"]["tag"], list(_members(block))
+            return f"{path}.{key}: unknown {key} {tag!r}{_nearest(tag, known)}; allowed: {', '.join(known)}"
         case "union_tag_not_found":
-            return f"{path}.kind: is missing; allowed: {', '.join(_members(block))}"
+            return f"{path}.{_tag_key(block)}: is missing; allowed: {', '.join(_members(block))}"
         case "missing":
             return f"{path}: is missing"
         case "value_error":
@@ -173,9 +195,16 @@ def _locate(loc: Sequence[Any]) -> tuple[str, Any]:
 
 
 def _members(kind: Any) -> dict[str, Any]:
-    """Dataclasses of a union by their `kind`, the literal that tells them apart."""
-    kinds = get_args(get_args(kind)[0]) if get_origin(kind) is Annotated else ()
-    return {get_args(get_type_hints(k)["kind"])[0]: k for k in kinds}
+    """Dataclasses of a union by the literal that tells them apart."""
+    if not (key := _tag_key(kind)):
+        return {}
+    return {get_args(get_type_hints(k)[key])[0]: k for k in get_args(get_args(kind)[0])}
+
+
+def _tag_key(kind: Any) -> str:
+    """The field whose literal tells the members of a union apart: `kind` of a source, `name` of a method."""
+    marks = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
+    return next((m.discriminator for m in marks if isinstance(getattr(m, "discriminator", None), str)), "")
 
 
 def _without_none(kind: Any) -> Any:

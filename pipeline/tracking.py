@@ -78,7 +78,8 @@ def _log_metrics(client: MlflowClient, run_id: str, paths: CameraPaths) -> None:
 
 def _losses(paths: CameraPaths) -> Iterator[tuple[str, float, int]]:
     for record in json.loads(paths.losses.read_bytes()):
-        yield from ((f"train/{key}", value, record["step"]) for key, value in record.items() if key != "step")
+        step = record.pop("step")
+        yield from ((f"train/{key}", value, step) for key, value in record.items() if key != "rolled_back")
 
 
 def _scores(paths: CameraPaths) -> Iterator[tuple[str, float, int]]:

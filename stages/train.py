@@ -36,6 +36,7 @@ def _train(name: str) -> None:
         size_px=source.size_px,
         method=preset.method,
         learner=preset.learner,
+        guard=preset.guard,
         training=preset.training,
     )
     with cluster.session():

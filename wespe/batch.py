@@ -7,15 +7,19 @@ import torch
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches of the camera and patches of the target set, drawn independently: index i pairs nothing.
+    """Patches of the camera, and what they shall look like.
 
-    source, target: photos_nchw, float 0–1. `total` counts the source patches of this step over all
-    workers, so that a loss that sums over the batch is the same on one worker and on many.
+    source, target: photos_nchw, float 0–1. For a paired method index i of both shows the same place; for
+        the others they are drawn independently, and index i pairs nothing.
+    total: source patches of this step over all workers, so that a loss that sums over the batch is the
+        same on one worker and on many.
+    step: how many came before.
     """
 
     source: torch.Tensor
     target: torch.Tensor
     total: int
+    step: int = 0
 
 
 def photos_nchw(patches_nhwc: torch.Tensor, device: torch.device | str) -> torch.Tensor:

@@ -1,22 +1,34 @@
-"""One function per equation of Ignatov et al. 2018; every result is a scalar."""
+"""One function per equation; every result is a scalar, in float32 at least. The critics: adversarial.py."""
+
+from collections.abc import Iterable, Sequence
 
 import torch
-from torch.nn import functional
 
 
-def content_loss(features: torch.Tensor, reconstructed: torch.Tensor) -> torch.Tensor:
-    """Squared feature distance over C·H·W, averaged over the batch (eq. 1)."""
-    return (features - reconstructed).square().mean()
+def content_loss(
+    features: Sequence[torch.Tensor], others: Sequence[torch.Tensor], weights: Iterable[float]
+) -> torch.Tensor:
+    """Squared feature distance over C·H·W, averaged over the batch (eq. 1, Ignatov et al. 2018).
+
+    features, others: (n, c, h, w) per layer; the layers' distances are added up with their weights.
+    """
+    layers = zip(weights, features, others, strict=True)
+    return torch.stack([weight * squared_error(a, b) for weight, a, b in layers]).sum()
 
 
-def adversarial_loss(fake_logits: torch.Tensor) -> torch.Tensor:
-    """−log D(G(x)), averaged over the batch (eqs. 3 and 4, which sum: see `WespeConfig.adversarial`)."""
-    return functional.softplus(-fake_logits).mean()
+def squared_error(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Mean squared difference."""
+    return (a - b).float().square().mean() if a.dtype.itemsize < 4 else (a - b).square().mean()
 
 
-def critic_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of telling target photos from enhanced ones, averaged over the batch (§3.2, §3.3)."""
-    return functional.softplus(-real_logits).mean() + functional.softplus(fake_logits).mean()
+def colour_loss(blurred: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """‖X_b − Y_b‖² of blurred photos, summed over C·H·W, averaged over the batch (DPED, colour loss)."""
+    return (blurred - others).square().sum(dim=(1, 2, 3)).mean()
+
+
+def identity_loss(photos_nchw: torch.Tensor, enhanced: torch.Tensor) -> torch.Tensor:
+    """Mean |G(y) − y|: a good photo needs no change (Zhu et al. 2017, §5.2)."""
+    return (photos_nchw - enhanced).abs().mean()
 
 
 def total_variation_loss(photos_nchw: torch.Tensor) -> torch.Tensor:
@@ -24,3 +36,10 @@ def total_variation_loss(photos_nchw: torch.Tensor) -> torch.Tensor:
     dx = photos_nchw[..., :, 1:] - photos_nchw[..., :, :-1]
     dy = photos_nchw[..., 1:, :] - photos_nchw[..., :-1, :]
     return dx.square().mean() + dy.square().mean()
+
+
+@torch.no_grad()
+def psnr_db(photos_nchw: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """PSNR of photos 0–1, 100 dB at most, averaged over the batch: to watch, not to learn from."""
+    errors = (photos_nchw - others).square().mean(dim=(1, 2, 3)).clamp(min=1e-10)
+    return (-10 * errors.log10()).mean()

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -19,8 +19,9 @@ class Turn:
     """One group of networks learns.
 
     learns: the group's key in `Method.networks`.
-    losses: (networks, scene) → unweighted scalar losses by name.
-    weights: the factor of each loss in the total.
+    losses: (networks, scene) → unweighted scalars by name.
+    weights: the factor of each loss in the total. A scalar without a weight teaches nothing: it is only
+        watched, as the accuracy of a critic is.
     """
 
     learns: str
@@ -31,12 +32,14 @@ class Turn:
 class Method(nn.Module, ABC):
     """What a training loop needs to know of a method, whatever it trains.
 
+    paired: whether source and target of a batch must show the same places.
     networks: what learns, by group. One group is one module with one forward, called once per step on all
         it has to see, so that DistributedDataParallel can wrap it. A loss must use the networks it is
         handed and not `self.networks`, since the group that learns comes wrapped.
     turns: in order. The scene is rendered once per step, with the first turn's group learning.
     """
 
+    paired: ClassVar[bool] = False
     networks: nn.ModuleDict
     turns: tuple[Turn, ...]
 
@@ -48,3 +51,8 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def generator(self) -> nn.Module:
         """The network that enhances photos_nchw, float 0–1: all that a user of the model needs."""
+
+    @property
+    def compilable(self) -> list[nn.Module]:
+        """Modules that torch.compile may take: none that a loss differentiates twice."""
+        return [self.networks[self.turns[0].learns]]

@@ -22,7 +22,7 @@ class Photo:
     id: str  # first 32 hex digits of the SHA-256 of the file's bytes
     name: str  # as the user knows it: relative to the source
     path: str = ""  # '' if rejected
-    truth_path: str = ""  # the untouched original, where a virtual camera took the photo
+    truth_path: str = ""  # the same picture by the better camera
     bytes: int
     width: int = 0  # px as displayed, after the orientation is applied; 0 if rejected
     height: int = 0

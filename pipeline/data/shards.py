@@ -1,5 +1,8 @@
 """Patches in Parquet: one row a patch, pixels as fixed-size binary, an index written last.
 
+Where every photo has a truth, each row holds the patch of its truth as well, cut at the same place. Readers
+of the pixels alone do not read it: Parquet keeps the columns of a row group apart.
+
     patches/index.json             settings, and of every shard its rows, bytes and sha256
     patches/train/00000.parquet    about SHARD_BYTES of pixels each, at most GROUP_BYTES a row group
 
@@ -13,7 +16,7 @@ the set.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,16 +33,18 @@ FORMAT = 1
 GROUP_ROWS, GROUP_BYTES = 64, 2 * 2**20
 SHARD_BYTES = 128 * 2**20
 CHANNELS = 3
+PIXELS, TRUTH = "pixels", "truth"
 
 
-def schema(size_px: int) -> pa.Schema:
-    """photo_id, y, x, pixels: HWC uint8 sRGB."""
+def schema(size_px: int, *pictures: str) -> pa.Schema:
+    """photo_id, y, x, and of each of `pictures` its pixels: HWC uint8 sRGB."""
+    kind = pa.binary(size_px * size_px * CHANNELS)
     return pa.schema(
         [
             pa.field("photo_id", pa.string(), nullable=False),
             pa.field("y", pa.int32(), nullable=False),
             pa.field("x", pa.int32(), nullable=False),
-            pa.field("pixels", pa.binary(size_px * size_px * CHANNELS), nullable=False),
+            *(pa.field(name, kind, nullable=False) for name in pictures),
         ]
     )
 
@@ -69,27 +74,38 @@ class Index:
     size_px: int
     splits: Mapping[str, tuple[Shard, ...]]
     digest: str
+    paired: bool = False  # every patch has its truth
 
     def rows(self, split: str) -> int:
         return sum(shard.rows for shard in self.splits.get(split, ()))
 
 
-def encode(photo_ids: list[str], places: list[tuple[int, int]], patches_nhwc: np.ndarray) -> pa.Table:
+def encode(
+    photo_ids: list[str],
+    places: list[tuple[int, int]],
+    patches_nhwc: np.ndarray,
+    truths_nhwc: np.ndarray | None = None,
+) -> pa.Table:
     """One table of patches, pixels not copied."""
-    size_px = patches_nhwc.shape[1]
-    kind = schema(size_px)
-    pixels = pa.FixedSizeBinaryArray.from_buffers(
-        kind.field("pixels").type, len(patches_nhwc), [None, pa.py_buffer(np.ascontiguousarray(patches_nhwc))]
-    )
+    pictures = {PIXELS: patches_nhwc} | ({} if truths_nhwc is None else {TRUTH: truths_nhwc})
     ys, xs = zip(*places, strict=True)
+    where = [pa.array(photo_ids), pa.array(ys, pa.int32()), pa.array(xs, pa.int32())]
     return pa.table(
-        [pa.array(photo_ids), pa.array(ys, pa.int32()), pa.array(xs, pa.int32()), pixels], schema=kind
+        where + [binary(pixels) for pixels in pictures.values()],
+        schema=schema(patches_nhwc.shape[1], *pictures),
     )
 
 
-def pixels_nhwc(table: pa.Table, size_px: int) -> np.ndarray:
+def binary(patches_nhwc: np.ndarray) -> pa.FixedSizeBinaryArray:
+    """A column of patches, without a copy if they are contiguous."""
+    kind = pa.binary(patches_nhwc[0].nbytes)
+    buffer = pa.py_buffer(np.ascontiguousarray(patches_nhwc))
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(patches_nhwc), [None, buffer])
+
+
+def pixels_nhwc(table: pa.Table, size_px: int, picture: str = PIXELS) -> np.ndarray:
     """The patches of a table as uint8 NHWC; a view of its buffer where the table is one chunk."""
-    chunks = table["pixels"].chunks
+    chunks = table[picture].chunks
     column = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
     row_bytes = size_px * size_px * CHANNELS
     buffer = column.buffers()[1]
@@ -97,30 +113,39 @@ def pixels_nhwc(table: pa.Table, size_px: int) -> np.ndarray:
     return flat.reshape(len(column), size_px, size_px, CHANNELS)
 
 
-def write_shards(folder: Path, settings: Patches, tables: Mapping[str, Iterable[pa.Table]]) -> Index:
-    """Write every split's tables in the order they come, then the index. `folder` must be new or empty."""
-    splits = {split: tuple(_write_split(folder, split, settings, rows)) for split, rows in tables.items()}
+def write_shards(
+    folder: Path, settings: Patches, tables: Mapping[str, Iterable[pa.Table]], *, paired: bool = False
+) -> Index:
+    """Write every split's tables in the order they come, then the index. `folder` must be new or empty.
+
+    With `paired`, all tables hold truths.
+    """
+    splits = {
+        split: tuple(_write_split(folder, split, settings, rows, paired)) for split, rows in tables.items()
+    }
     index = {
         "format": FORMAT,
         "settings": asdict(settings),
+        **({"paired": True} if paired else {}),
         "splits": {split: [asdict(shard) for shard in shards] for split, shards in splits.items()},
     }
     write_atomically(folder / INDEX, json.dumps(index, indent=1).encode() + b"\n")
     return read_index(folder)
 
 
-def _write_split(folder: Path, split: str, settings: Patches, tables: Iterable[pa.Table]) -> Iterator[Shard]:
-    kind = schema(settings.size_px).with_metadata(
-        {"wespe": json.dumps({"format": FORMAT, **asdict(settings)})}
-    )
-    row_bytes = settings.size_px**2 * CHANNELS
-    group_rows = max(1, min(GROUP_ROWS, GROUP_BYTES // row_bytes))
+def _write_split(
+    folder: Path, split: str, settings: Patches, tables: Iterable[pa.Table], paired: bool
+) -> Iterator[Shard]:
+    metadata = {"wespe": json.dumps({"format": FORMAT, **asdict(settings)})}
+    patch_bytes = settings.size_px**2 * CHANNELS
+    row_bytes = patch_bytes * (2 if paired else 1)
+    group_rows = max(1, min(GROUP_ROWS, GROUP_BYTES // patch_bytes))  # of one column: each is read alone
     shard_rows = max(1, SHARD_BYTES // row_bytes // group_rows) * group_rows
     (folder / split).mkdir(parents=True, exist_ok=True)
     for number, chunk in enumerate(_rechunk(tables, shard_rows)):
         path = folder / split / f"{number:05d}.parquet"
         pq.write_table(
-            chunk.replace_schema_metadata(kind.metadata),
+            chunk.replace_schema_metadata(metadata),
             path,
             row_group_size=group_rows,
             compression="zstd",
@@ -152,7 +177,7 @@ def read_index(folder: Path) -> Index:
         data = (folder / INDEX).read_bytes()
         content = json.loads(data)
         splits = {split: tuple(Shard(**shard) for shard in rows) for split, rows in content["splits"].items()}
-        size_px = content["settings"]["size_px"]
+        size_px, paired = content["settings"]["size_px"], content.get("paired", False)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ShardError(f"no patches in {folder} ({error}); {remedy}") from None
     for shard in (shard for rows in splits.values() for shard in rows):
@@ -160,15 +185,15 @@ def read_index(folder: Path) -> Index:
         found = path.stat().st_size if path.exists() else 0
         if found != shard.bytes:
             raise ShardError(f"{path} has {found} of {shard.bytes} bytes; {remedy}")
-    return Index(folder, size_px, splits, hashlib.sha256(data).hexdigest())
+    return Index(folder, size_px, splits, hashlib.sha256(data).hexdigest(), paired)
 
 
-def read_group(folder: Path, file: str, group: int) -> pa.Table:
-    """The pixels of one row group. Raises ShardError."""
+def read_group(folder: Path, file: str, group: int, pictures: Sequence[str] = (PIXELS,)) -> pa.Table:
+    """The pixels of one row group, of `pictures` and no others. Raises ShardError."""
     path = folder / file
     try:
         with pq.ParquetFile(path) as parquet:
-            return parquet.read_row_group(group, columns=["pixels"], use_threads=False)
+            return parquet.read_row_group(group, columns=list(pictures), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise ShardError(f"{path} cannot be read: {reason}; delete it and run `dvc repro`") from None

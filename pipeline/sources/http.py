@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -27,8 +27,8 @@ RETRY = Retry(total=4, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503,
 
 
 @dataclass(frozen=True, kw_only=True)
-class HttpFile:
-    """One archive or photo. `sha256` (64 hex digits, optional) pins its content.
+class WebFile:
+    """One file of the web. `sha256` (64 hex digits, optional) pins its content.
 
     params.yaml and dvc.lock keep the URL as it is: a password belongs into ~/.netrc, and a signed URL
     should be short-lived.
@@ -42,14 +42,22 @@ class HttpFile:
             raise ValueError("url must begin with http:// or https:// and a host")
         if "@" in urlsplit(self.url).netloc:
             raise ValueError("url must hold no user and password, which dvc.lock would keep; use ~/.netrc")
-        if not (is_archive(self.name) or is_photo(self.name)):
-            raise ValueError(f"url must end in {', '.join((*ARCHIVES, *FORMATS))}")
         if self.sha256 and not re.fullmatch("[0-9a-f]{64}", self.sha256):
             raise ValueError("sha256 must be 64 hex digits in lower case")
 
     @property
     def name(self) -> str:
         return PurePosixPath(unquote(urlsplit(self.url).path)).name
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpFile(WebFile):
+    """One archive or photo."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (is_archive(self.name) or is_photo(self.name)):
+            raise ValueError(f"url must end in {', '.join((*ARCHIVES, *FORMATS))}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +74,20 @@ class Http:
             raise ValueError("urls must name each file once")
 
     def fetch(self, workspace: Path, label: str) -> Iterator[Found]:
-        """Download everything, in parallel and resumed, then unpack.
-
-        Raises: SourceError.
-        """
-        with requests.Session() as session:
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, HTTPAdapter(max_retries=RETRY, pool_maxsize=16))
-            download = partial(_download, session, workspace)
-            paths = download_all(label, self.urls, download)
-        for file, path in zip(self.urls, paths, strict=True):
+        """Download everything, then unpack. Raises: SourceError."""
+        for file, path in zip(self.urls, download_files(self.urls, workspace, label), strict=True):
             yield from _photos(file, path)
+
+
+def download_files(files: Sequence[WebFile], workspace: Path, label: str) -> list[Path]:
+    """Bring every file into `workspace`, in parallel, resumed after a kill, and verified.
+
+    Raises: SourceError, without secrets.
+    """
+    with requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=RETRY, pool_maxsize=16))
+        return download_all(label, files, partial(_download, session, workspace))
 
 
 def _photos(file: HttpFile, path: Path) -> list[Found]:
@@ -89,9 +100,11 @@ def _photos(file: HttpFile, path: Path) -> list[Found]:
         raise
 
 
-def _download(session: requests.Session, workspace: Path, file: HttpFile, meter: Meter) -> Path:
+def _download(session: requests.Session, workspace: Path, file: WebFile, meter: Meter) -> Path:
     folder = hashlib.sha256(file.url.encode()).hexdigest()[:16]  # a digest: the URL may hold a secret
     part = PartFile(workspace / folder / f"file{PurePosixPath(file.name).suffix.lower()}")
+    if file.sha256 and part.destination.exists() and sha256_of(part.destination) == file.sha256:
+        return part.destination  # pinned and here: no server needs to be asked
     for _ in range(BODY_TRIES):
         if _is_whole(session, file, part, meter):
             return part.destination
@@ -100,7 +113,7 @@ def _download(session: requests.Session, workspace: Path, file: HttpFile, meter:
     )
 
 
-def _is_whole(session: requests.Session, file: HttpFile, part: PartFile, meter: Meter) -> bool:
+def _is_whole(session: requests.Session, file: WebFile, part: PartFile, meter: Meter) -> bool:
     """Receive what is missing; a whole file is verified and gets its final name."""
     with _answer(session, file.url, _conditions(part)) as response:
         if response.status_code == NOT_MODIFIED:
@@ -148,8 +161,8 @@ def _check_status(response: requests.Response, url: str) -> None:
     remedy = {
         401: "needs a user and password: give the host an entry in ~/.netrc",
         403: "may not be read: check the password, or renew the signed URL",
-        404: "does not exist; correct source.urls in params.yaml",
-        410: "no longer exists; correct source.urls in params.yaml",
+        404: "does not exist; correct its URL in params.yaml",
+        410: "no longer exists; correct its URL in params.yaml",
     }.get(response.status_code, "fails at the server; try again later")
     raise SourceError(f"{public_url(url)} {remedy} (HTTP {response.status_code})")
 
@@ -172,14 +185,19 @@ def _validator(response: requests.Response) -> str:
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
-def _check_digest(path: Path, part: PartFile, file: HttpFile) -> None:
+def _check_digest(path: Path, part: PartFile, file: WebFile) -> None:
     if not file.sha256:
         return
-    with path.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    digest = sha256_of(path)
     if digest != file.sha256:
         part.discard()
         raise SourceError(
             f"{public_url(file.url)} has sha256 {digest}, not {file.sha256};"
             " correct sha256 in params.yaml if the file was replaced on purpose"
         )
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digits of the file's SHA-256."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

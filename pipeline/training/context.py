@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from pipeline.training.worker import Learned
 class RayContext:
     """The worker's Context inside a Ray Train worker."""
 
-    def __init__(self, *, batch_size: int, size_px: int):
+    def __init__(self, *, batch_size: int, size_px: int, paired: bool = False):
         context = ray.train.get_context()
         self.rank, self.workers = context.get_world_rank(), context.get_world_size()
         self.device = ray.train.torch.get_device()
         self._batch_size, self._size_px = batch_size, size_px
+        self._datasets = ("pairs",) if paired else ("source", "target")
         self._open = ExitStack()
 
     def wrap(self, module: nn.Module) -> nn.Module:
@@ -37,13 +39,17 @@ class RayContext:
         return torch.stack(everyone)
 
     def batches(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The driver made the datasets begin at the latest checkpoint's step."""
+        """The driver made the datasets begin at the latest checkpoint's step; pairs bring their truth."""
         size = self._batch_size // self.workers
-        source, target = (
+        streams = [
             batches(ray.train.get_dataset_shard(name), batch_size=size, size_px=self._size_px)
-            for name in ("source", "target")
-        )
-        return zip(source, target, strict=False)
+            for name in self._datasets
+        ]
+        for parts in zip(*streams, strict=False):
+            source, target = chain.from_iterable(parts)
+            if self.device.type == "cuda":  # from pinned memory the copy to the device need not wait
+                source, target = source.pin_memory(), target.pin_memory()
+            yield source, target
 
     def latest(self) -> Path | None:
         checkpoint = ray.train.get_checkpoint()

@@ -25,10 +25,11 @@ from pipeline.data import stream
 from pipeline.data.shards import Index
 from pipeline.errors import TrainingError
 from pipeline.files import write_atomically
-from pipeline.layout import CameraPaths
+from pipeline.layout import CameraPaths, photo_set
 from pipeline.logs import Progress
 from pipeline.training.context import RayContext
 from pipeline.training.worker import HISTORY, MODEL, Run, train
+from wespe.training import describe
 
 MAX_FAILURES = 3
 # What can change the course of a run.
@@ -38,6 +39,7 @@ CODE = (Path(wespe.__path__[0]), Path(__file__).parent, Path(stream.__file__).pa
 def train_camera(run: Run, source: Index, target: Index) -> None:
     """Train on the cluster and put the model and its losses into the camera's folders.
 
+    A paired method learns from the source's pairs, an unpaired one from source and target.
     A worker that dies is replaced and goes on from the last checkpoint; so does a killed driver that is
     started again with the same settings, data and code. Raises TrainingError, ShardError.
     """
@@ -64,10 +66,14 @@ def run_name(run: Run) -> str:
     """Digest of settings, data and code: a changed run never goes on from another's checkpoint."""
     digest = hashlib.sha256(json.dumps(asdict(run), sort_keys=True).encode())
     code = [path for folder in CODE for path in sorted(folder.rglob("*.py"))]
-    weights = Path(run.method.content.weights)
-    for path in [*code, *([weights] if weights.is_file() else [])]:
+    features = _features(run)
+    for path in [*code, *([features] if features.is_file() else [])]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _features(run: Run) -> Path:
+    return photo_set(f"cameras.{run.camera}").features
 
 
 def latest_step(folder: Path) -> int:
@@ -79,14 +85,12 @@ def latest_step(folder: Path) -> int:
 def _fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> None:
     if (step := latest_step(folder)) > 0:
         print(f"train {run.camera}: going on from step {step}", flush=True)
+    indexes = {"pairs": source} if run.paired else {"source": source, "target": target}
     with _progress(run) as messages:
         trainer = TorchTrainer(
             _worker,
-            train_loop_config={"run": run},
-            datasets={
-                "source": _dataset(run, source, "source", folder, workers),
-                "target": _dataset(run, target, "target", folder, workers),
-            },
+            train_loop_config={"run": run, "features": str(_features(run).resolve())},
+            datasets={name: _dataset(run, index, name, folder, workers) for name, index in indexes.items()},
             dataset_config=ray.train.DataConfig(execution_options=_in_order()),
             scaling_config=_scaling(workers),
             run_config=RunConfig(
@@ -107,12 +111,12 @@ def _fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> 
 
 def _worker(config: dict[str, Any]) -> None:
     run: Run = config["run"]
-    context = RayContext(batch_size=run.training.batch_size, size_px=run.size_px)
+    context = RayContext(batch_size=run.training.batch_size, size_px=run.size_px, paired=run.paired)
     if context.device.type == "cpu":  # Ray grants one thread per logical CPU asked for
         on_node = ray.train.get_context().get_local_world_size()
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // on_node))
     try:
-        train(run, context)
+        train(run, context, Path(config["features"]))
     except TrainingError as error:
         # Ray Train would try again what can only fail again; every rank comes here together.
         context.report({"error": str(error)}, None)
@@ -123,7 +127,7 @@ def _dataset(run: Run, index: Index, name: str, folder: Path, workers: int) -> C
 
     One worker sees the very rows it would have seen; several may meet some of a window again, or not at all.
     """
-    patches = stream.stream_of(index, "train", name=name, seed=run.training.seed)
+    patches = stream.stream_of(index, "train", name=name, seed=run.training.seed, paired=run.paired)
     batch_size, steps = run.training.batch_size, run.training.steps
 
     def make() -> ray.data.Dataset:
@@ -175,9 +179,9 @@ def _progress(run: Run) -> Iterator[Queue]:
                 errors.append(record["error"])
             elif line is None:  # the clock starts with the first steps, not with the workers
                 line = Progress(f"train {run.camera}", run.training.steps, "steps", 5.0, record["step"])
-                line.update(0, _note(record))
+                line.update(0, describe(record))
             else:
-                line.update(max(0, record["step"] - line.done), _note(record))
+                line.update(max(0, record["step"] - line.done), describe(record))
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()
@@ -191,11 +195,6 @@ def _progress(run: Run) -> Iterator[Queue]:
         raise TrainingError(errors[0])
 
 
-def _note(record: dict[str, Any]) -> str:
-    losses = "  ".join(f"{k} {v:.3g}" for k, v in record.items() if k not in ("step", "images_per_s"))
-    return f"{record['images_per_s']:.0f} images/s  {losses}"
-
-
 def _keep(folder: Path, paths: CameraPaths) -> None:
     """Copy the last checkpoint's model and history out of the run's folder."""
     last = _last_checkpoint(folder)
@@ -207,8 +206,8 @@ def _keep(folder: Path, paths: CameraPaths) -> None:
     paths.loss_curves.mkdir(parents=True)
     history = _history(folder)
     _write_records(paths.losses, history)
-    for name in history[0].keys() - {"step"}:
-        curve = [{"step": record["step"], name: record[name]} for record in history]
+    for name in {name for record in history for name in record} - {"step", "rolled_back"}:
+        curve = [{"step": record["step"], name: record[name]} for record in history if name in record]
         _write_records(paths.loss_curves / f"{name}.json", curve)
 
 

@@ -1,7 +1,6 @@
 """The training loop of one rank, written against a small context: it knows no engine."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,9 +14,13 @@ from pipeline.checkpoints import save_model
 from pipeline.errors import TrainingError
 from pipeline.files import write_atomically
 from pipeline.training.settings import Training
+from wespe import training
 from wespe.batch import Batch, photos_nchw
-from wespe.learner import Learner, LearnerConfig, NonFiniteLoss
-from wespe.methods import MethodConfig, build_method
+from wespe.guard import Diverged, Guard, GuardConfig
+from wespe.learner import Learner, LearnerConfig
+from wespe.method import Method
+from wespe.methods import METHODS, MethodConfig, build_method
+from wespe.networks.features import read_weights
 
 STATE = "state.safetensors"
 HISTORY = "history.json"
@@ -34,7 +37,13 @@ class Run:
     size_px: int
     method: MethodConfig
     learner: LearnerConfig
+    guard: GuardConfig
     training: Training
+
+    @property
+    def paired(self) -> bool:
+        """Whether patches come with their truths, in place of the target's patches."""
+        return METHODS[self.method.name].method.paired
 
 
 class Context(Protocol):
@@ -65,6 +74,7 @@ class Learned:
     """What a checkpoint holds."""
 
     learner: Learner
+    guard: Guard
     run: Run
     history: list[dict[str, Any]]
 
@@ -76,8 +86,10 @@ class Learned:
                 "lower learner.learning_rate in its preset and run `dvc repro` again"
             )
         save_model(folder / MODEL, self.learner.generator, self.run.method, self._facts())
-        state = {name: value.detach().cpu().contiguous() for name, value in self.learner.state_dict().items()}
+        state = {f"learner/{name}": value for name, value in self.learner.state_dict().items()}
+        state |= {f"guard/{name}": value for name, value in self.guard.state_dict().items()}
         state["rng"] = torch.get_rng_state()
+        state = {name: value.detach().cpu().contiguous() for name, value in state.items()}
         write_atomically(folder / STATE, save(state))
         write_atomically(folder / HISTORY, json.dumps(self.history).encode())
 
@@ -87,8 +99,10 @@ class Learned:
             "camera": run.camera,
             "target": run.target,
             "step": self.learner.step,
+            "rollbacks": self.guard.rollbacks,
             "size_px": run.size_px,
             "learner": asdict(run.learner),
+            "guard": asdict(run.guard),
             "training": asdict(run.training),
             "data": dict(run.data),
         }
@@ -96,45 +110,53 @@ class Learned:
     def read(self, folder: Path) -> None:
         """Take over a checkpoint's state, in place."""
         state = load_file(folder / STATE)
-        torch.set_rng_state(state.pop("rng"))
-        self.learner.load_state_dict(state)
+        torch.set_rng_state(state["rng"])
+        for part, prefix in ((self.learner, "learner/"), (self.guard, "guard/")):
+            part.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            )
         self.history[:] = json.loads((folder / HISTORY).read_bytes())
 
 
-def train(run: Run, context: Context) -> None:
-    """Train to the last step, from the latest checkpoint if there is one. Raises TrainingError."""
+def train(run: Run, context: Context, features: Path) -> None:
+    """Train to the last step, from the latest checkpoint if there is one. Raises TrainingError.
+
+    features: the file of content weights that `stages.features` wrote.
+    """
     settings = run.training
     torch.manual_seed(settings.seed)
-    method = build_method(run.method, size_px=run.size_px).to(context.device)
-    learned = Learned(Learner(method, run.learner, context.wrap, context.gather), run, [])
-    learner = learned.learner
+    learner = Learner(_method(run, features).to(context.device), run.learner, context.wrap, context.gather)
+    learned = Learned(learner, Guard(run.guard, learner), run, [])
     if (checkpoint := context.latest()) is not None:
         learned.read(checkpoint)
-    batches = context.batches(learner.step)
-    since, began = learner.step, time.perf_counter()
-    while learner.step < settings.steps:
-        learner.learn(_batch(next(batches), context.device, settings.batch_size))
-        last = learner.step == settings.steps
-        save_now = last or learner.step % settings.checkpoint_every == 0
-        if save_now or learner.step % settings.log_every == 0:
-            images_per_s = (learner.step - since) * settings.batch_size / (time.perf_counter() - began)
-            record = {"step": learner.step, "images_per_s": round(images_per_s, 2), **_losses(run, learner)}
-            learned.history.append(record)
-            context.report(record, learned if save_now else None)
-            since, began = learner.step, time.perf_counter()
 
+    def saves(step: int) -> bool:
+        return step % settings.checkpoint_every == 0 or step == settings.steps
 
-def _batch(patches: tuple[torch.Tensor, torch.Tensor], device: torch.device, total: int) -> Batch:
-    source, target = patches
-    return Batch(photos_nchw(source, device), photos_nchw(target, device), total)
+    def due(step: int) -> bool:
+        return step % settings.log_every == 0 or saves(step)
 
-
-def _losses(run: Run, learner: Learner) -> dict[str, float]:
-    """Losses by term. A loss that is not finite ends the run before it can reach a checkpoint."""
+    batches = _batches(context, learner.step, settings.batch_size)
     try:
-        return {name.partition("/")[2]: value for name, value in learner.read_losses().items()}
-    except NonFiniteLoss as error:
+        for record in training.train(learner, batches, learned.guard, steps=settings.steps, due=due):
+            learned.history.append(record)
+            context.report(record, learned if saves(learner.step) else None)
+    except Diverged as error:
         raise TrainingError(
-            f"camera {run.camera}: {error}; lower learner.learning_rate (now {run.learner.learning_rate}) "
-            "in its preset and run `dvc repro` again"
+            f"camera {run.camera}: {error}; lower learner.learning_rate (now {run.learner.learning_rate:g}) "
+            f"or raise guard.rollbacks (now {run.guard.rollbacks}) in its preset and run `dvc repro` again"
         ) from None
+
+
+def _method(run: Run, features: Path) -> Method:
+    content = getattr(run.method, "content", None)
+    try:
+        weights = read_weights(features, content) if content else None
+        return build_method(run.method, size_px=run.size_px, features=weights)
+    except ValueError as error:
+        raise TrainingError(f"camera {run.camera}: {error}; run `dvc repro` to fetch them anew") from None
+
+
+def _batches(context: Context, step: int, total: int) -> Iterator[Batch]:
+    for source, target in context.batches(step):
+        yield Batch(photos_nchw(source, context.device), photos_nchw(target, context.device), total)

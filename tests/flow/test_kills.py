@@ -43,7 +43,7 @@ PARAMS = {
                 "name": "wespe",
                 "generator": {"width": 4, "blocks": 1},
                 "critic": {"width": 0.1},
-                "content": {"layer": "relu1_2", "weights": "random"},
+                "content": {"layers": {"relu1_2": 1.0}, "weights": "random"},
             },
             "learner": {"learning_rate": 0.0005, "ema_decay": 0.9},
             "training": {"steps": 60, "batch_size": 4, "log_every": 10, "checkpoint_every": 10},

@@ -18,7 +18,7 @@ TINY = {
         "name": "wespe",
         "generator": {"width": 4, "blocks": 1},
         "critic": {"width": 0.1},
-        "content": {"layer": "relu1_2", "weights": "random"},
+        "content": {"layers": {"relu1_2": 1.0}, "weights": "random"},
     },
     "training": {"steps": 4, "batch_size": 4, "log_every": 2, "checkpoint_every": 2},
 }

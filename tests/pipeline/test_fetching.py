@@ -49,6 +49,27 @@ def photo_set(folder: Path, **settings) -> PhotoSet:
     return PhotoSet(source=Folder(kind="folder", paths=[str(folder)]), **settings)
 
 
+def png(seed: int, width: int = 32) -> bytes:
+    file = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 255, (24, width, 3), np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def truths(folder) -> Path:
+    """The same twenty places by another camera, as PNG."""
+    truths = folder.parent / "truths"
+    truths.mkdir()
+    for number in range(20):
+        (truths / f"{number:02d}.png").write_bytes(png(100 + number))
+    return truths
+
+
+def pairs(folder: Path, truths: Path, **settings) -> PhotoSet:
+    return photo_set(folder, truth=Folder(kind="folder", paths=[str(truths)]), **settings)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
@@ -203,3 +224,109 @@ def test_a_file_name_that_is_not_utf8_is_listed_readably(folder):
     (folder / "00.jpg").rename(folder / os.fsdecode(b"caf\xe9.jpg"))
     names = {photo.name for photo in fetch_photos("cameras.phone", photo_set(folder)).photos}
     assert "caf\\udce9.jpg" in names
+
+
+def test_photos_and_truths_of_the_same_name_are_joined(folder, truths):
+    """Protects: pairs, whatever format either camera writes, and the user's files."""
+    before = contents(folder.parent)
+    fetched = fetch_photos("cameras.phone", pairs(folder, truths))
+    assert contents(folder.parent) == before
+    assert len(accepted(fetched.photos)) == 20
+    for row in read_manifest(PHOTOS):
+        assert (PHOTOS / row.path).read_bytes() == (folder / row.name).read_bytes()
+        truth = (truths / row.name).with_suffix(".png")
+        assert (PHOTOS / row.truth_path).read_bytes() == truth.read_bytes()
+        assert row.truth_path.startswith("truth/")
+
+
+def test_names_count_without_folders_where_the_folders_differ(folder, truths):
+    """Protects: the layout of DPED, iphone/1.jpg and canon/1.jpg, as a bucket shows it."""
+    for photos, camera in ((folder, "iphone"), (truths, "canon")):
+        (photos / camera).mkdir()
+        for photo in photos.glob("*.*"):
+            photo.rename(photos / camera / photo.name)
+    fetch_photos("cameras.phone", pairs(folder, truths))
+    for row in read_manifest(PHOTOS):
+        truth = truths / "canon" / Path(row.name).with_suffix(".png").name
+        assert (PHOTOS / row.truth_path).read_bytes() == truth.read_bytes()
+
+
+def test_names_count_with_folders_where_the_folders_agree(folder, truths):
+    """Protects: pairs, where every day's photos are numbered from one."""
+    for photos in (folder, truths):
+        for photo in photos.glob("1*.*"):
+            (photos / "monday").mkdir(exist_ok=True)
+            photo.rename(photos / "monday" / f"0{photo.name[1:]}")
+    fetched = fetch_photos("cameras.phone", pairs(folder, truths))
+    assert len(accepted(fetched.photos)) == 20
+    for row in read_manifest(PHOTOS):
+        truth = (truths / row.name).with_suffix(".png")
+        assert (PHOTOS / row.truth_path).read_bytes() == truth.read_bytes()
+
+
+def test_photos_without_a_truth_to_learn_from_are_rows_with_a_reason(folder, truths):
+    (truths / "00.png").unlink()
+    (truths / "01.png").write_bytes(png(1, width=40))
+    (truths / "02.png").write_bytes(b"rubbish")
+    fetched = fetch_photos("cameras.phone", pairs(folder, truths, max_rejected_share=0.2))
+    reasons = {photo.name: photo.reject_reason for photo in fetched.photos if photo.reject_reason}
+    assert reasons == {
+        "00.jpg": "has no truth of the same name",
+        "01.jpg": "its truth 01.png is 40×24 px, not 32×24 px",
+        "02.jpg": "its truth 02.png: not a JPEG, PNG, TIFF or WebP photo",
+    }
+    assert len(accepted(fetched.photos)) == 17
+    with pytest.raises(SourceError, match=r"3 of 20 photos are broken.*00.jpg: has no truth"):
+        fetch_photos("cameras.phone", pairs(folder, truths))
+
+
+@pytest.mark.parametrize(("side", "name"), [("truths", "07.tif"), ("photos", "07.webp")])
+def test_names_that_do_not_tell_the_pair_stop_the_stage(folder, truths, side, name):
+    """Protects: pairs, none of which is guessed."""
+    (folder.parent / side / name).write_bytes(png(500))
+    with pytest.raises(SourceError, match=rf"^cameras.phone: 2 {side} have the name '07' \('07.*'{name}'\)"):
+        fetch_photos("cameras.phone", pairs(folder, truths))
+    assert not PHOTOS.exists()
+
+
+def test_a_truth_that_no_photo_asks_for_is_left_out(folder, truths):
+    (truths / "holiday.png").write_bytes(png(1))
+    (truths / "holiday.tif").write_bytes(png(2))
+    assert len(accepted(fetch_photos("cameras.phone", pairs(folder, truths)).photos)) == 20
+    assert len(list((PHOTOS / "truth").iterdir())) == 20
+
+
+def test_a_virtual_camera_brings_its_own_truth(folder, truths):
+    with pytest.raises(ValueError, match="give truth or virtual_camera"):
+        pairs(folder, truths, virtual_camera=VirtualCamera())
+
+
+def test_both_sources_go_on_after_a_stop(folder, truths):
+    """Protects: hours of downloads of the photos when a truth is missing, and the other way round."""
+    answers: list[tuple[str, int]] = []
+
+    class Recording(SimpleHTTPRequestHandler):
+        def log_request(self, code: object = 0, *_: object) -> None:
+            answers.append((self.path, int(code)))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    (truths / "01.png").rename(truths / "away.png")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Recording, directory=str(folder.parent))) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        sources = [
+            Http(kind="http", urls=[HttpFile(url=f"{url}/{name}.{suffix}") for name in names])
+            for suffix, names in (("jpg", ["photos/00", "photos/01"]), ("png", ["truths/00", "truths/01"]))
+        ]
+        wanted = PhotoSet(source=sources[0], truth=sources[1])
+        with pytest.raises(SourceError, match=r"^cameras.phone: truth: http://.*/01.png does not exist"):
+            fetch_photos("cameras.phone", wanted)
+        (truths / "away.png").rename(truths / "01.png")
+        answers.clear()
+        assert len(accepted(fetch_photos("cameras.phone", wanted).photos)) == 2
+        server.shutdown()
+    assert dict(answers)["/photos/00.jpg"] == dict(answers)["/photos/01.jpg"] == 304
+    assert dict(answers)["/truths/01.png"] == 200
+    assert not Path("data/.downloads/cameras/phone").exists()

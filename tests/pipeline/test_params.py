@@ -91,9 +91,9 @@ def change(content: dict, path: str, value: object) -> None:
             "cameras.demo-phone.photos.split.test must be above 0, or there is nothing to judge the model by",
         ),
         (
-            "presets/demo/method/blur_taps",
+            "presets/demo/method/blur",
             65,
-            "cameras.demo-phone.patches.size_px is 32, too small for method.blur_taps 65",
+            "cameras.demo-phone.patches.size_px is 32, too small for method.blur.taps 65",
         ),
         ("presets/demo/method/content/weights", "imagnet", "weights must be imagenet, random or the path of"),
         (

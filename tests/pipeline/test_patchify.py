@@ -14,10 +14,12 @@ from pipeline.data.patches import Patches
 from pipeline.data.patchify import patchify
 from pipeline.data.shards import Index, pixels_nhwc
 from pipeline.data.splits import Split
+from pipeline.data.stream import stream_of
 from pipeline.errors import ShardError
 from pipeline.fetching import PhotoSet, fetch_photos
 from pipeline.layout import photo_set
 from pipeline.sources.folder import Folder
+from pipeline.virtual_camera import VirtualCamera
 
 PATCHES = Patches(size_px=32, per_photo=20)
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -104,6 +106,52 @@ def test_a_fine_grid_over_one_photo_comes_in_pieces(workplace: Path, demo_photos
     fetch(demo_photos, test_share=0)
     index = patchify("cameras.phone", Patches(size_px=32, stride_px=10))
     assert index.rows("train") + index.rows("validation") == 27 * 42  # of 300 × 451 px
+
+
+def test_pairs_lie_upon_each_other_from_the_photos_to_the_stream(workplace: Path) -> None:
+    """Protects: supervised training. Photos say where each pixel lies; their truths say it in negative."""
+    y, x = np.mgrid[:120, :200].astype(np.uint8)
+    for number in range(6):
+        photo = np.stack([y, x, np.full_like(x, number)], axis=2)
+        for folder, pixels in (("phone", photo), ("dslr", 255 - photo)):
+            (workplace / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(workplace / folder / f"{number}.png")
+    source, truth = (Folder(kind="folder", paths=[str(workplace / name)]) for name in ("phone", "dslr"))
+    fetch_photos("cameras.phone", PhotoSet(source=source, truth=truth, split=Split(validation=0, test=0)))
+    index = patchify("cameras.phone", PATCHES)
+    assert index.paired
+    table = table_of(index, "train")
+    patches, truths = pixels_nhwc(table, 32), pixels_nhwc(table, 32, "truth")
+    assert patches[:, 0, 0, 0].tolist() == table["y"].to_pylist()
+    assert patches[:, 0, 0, 1].tolist() == table["x"].to_pylist()
+    assert np.array_equal(truths, 255 - patches)
+    window = stream_of(index, "train", name="pairs", seed=1, paired=True).read(0)
+    assert np.array_equal(pixels_nhwc(window, 32, "truth"), 255 - pixels_nhwc(window, 32))
+
+
+def test_a_virtual_cameras_patches_have_their_truth_and_are_else_the_same(
+    workplace: Path, demo_photos: Path
+) -> None:
+    source = Folder(kind="folder", paths=[str(demo_photos)])
+    fetch_photos("cameras.phone", PhotoSet(source=source, virtual_camera=VirtualCamera()))
+    index = patchify("cameras.phone", PATCHES)
+    photos = {p.id: p for p in read_manifest(photo_set("cameras.phone").photos)}
+    assert index.paired
+    for split in (split for split in index.splits if index.rows(split)):
+        table = table_of(index, split)
+        truths = pixels_nhwc(table, 32, "truth")
+        for row, truth in zip(table.select(["photo_id", "y", "x"]).to_pylist(), truths, strict=True):
+            whole = read_photo(photo_set("cameras.phone").photos / photos[row["photo_id"]].truth_path)
+            assert np.array_equal(truth, whole[row["y"] : row["y"] + 32, row["x"] : row["x"] + 32])
+
+
+def test_a_truth_that_no_longer_fits_its_photo_is_named(workplace: Path, demo_photos: Path) -> None:
+    source = Folder(kind="folder", paths=[str(demo_photos)])
+    fetch_photos("cameras.phone", PhotoSet(source=source, virtual_camera=VirtualCamera()))
+    photo = read_manifest(photo_set("cameras.phone").photos)[0]
+    Image.new("RGB", (500, 500)).save(photo_set("cameras.phone").photos / photo.truth_path)
+    with pytest.raises(ShardError, match=rf"cameras.phone: .*{photo.truth_path} is 500×500 px, .* fetch the"):
+        patchify("cameras.phone", PATCHES)
 
 
 FULL_DISK = """

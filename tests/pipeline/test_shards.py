@@ -1,5 +1,6 @@
 """What is written is read back, whole or not at all."""
 
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -73,3 +74,48 @@ def test_a_damaged_shard_of_the_right_size_is_named_when_read(index: Index) -> N
 def test_a_folder_without_an_index_is_no_patches(tmp_path) -> None:
     with pytest.raises(ShardError, match=r"no patches in .*dvc repro"):
         read_index(tmp_path)
+
+
+@pytest.fixture
+def paired(tmp_path) -> Index:
+    """150 patches, each with its negative as truth."""
+    table = encode(["p"] * 150, [(0, 0)] * 150, PATCHES, 255 - PATCHES)
+    return write_shards(tmp_path / "paired", SETTINGS, {"train": [table], "test": []}, paired=True)
+
+
+def test_every_patch_comes_back_with_its_truth(paired: Index) -> None:
+    assert paired.paired
+    groups = [read_group(paired.folder, "train/00000.parquet", g, ("pixels", "truth")) for g in range(3)]
+    assert np.array_equal(np.concatenate([pixels_nhwc(g, 20) for g in groups]), PATCHES)
+    assert np.array_equal(np.concatenate([pixels_nhwc(g, 20, "truth") for g in groups]), 255 - PATCHES)
+
+
+def test_readers_of_the_pixels_alone_never_read_the_truth(paired: Index) -> None:
+    """Protects: the speed of unpaired methods on cameras that have truths."""
+    path = paired.folder / "train/00000.parquet"
+    content = bytearray(path.read_bytes())
+    metadata = pq.read_metadata(path)
+    for group in range(metadata.num_row_groups):
+        truth = metadata.row_group(group).column(4)
+        assert truth.path_in_schema == "truth"
+        start = truth.data_page_offset
+        content[start : start + truth.total_compressed_size] = bytes(truth.total_compressed_size)
+    path.write_bytes(content)
+    assert np.array_equal(pixels_nhwc(read_group(paired.folder, "train/00000.parquet", 0), 20), PATCHES[:64])
+    with pytest.raises(ShardError, match="cannot be read"):
+        read_group(paired.folder, "train/00000.parquet", 0, ("truth",))
+
+
+def test_shards_without_truths_are_as_they_always_were(index: Index) -> None:
+    """Protects: trained models; other bytes would train every camera anew."""
+    assert not index.paired
+    assert list(json.loads((index.folder / "index.json").read_bytes())) == ["format", "settings", "splits"]
+    assert pq.read_schema(index.folder / "train/00000.parquet").names == ["photo_id", "y", "x", "pixels"]
+
+
+def test_shards_with_truths_are_no_larger_than_those_without(tmp_path, monkeypatch) -> None:
+    """Protects: memory, since a shard is gathered before it is written."""
+    monkeypatch.setattr(shards, "SHARD_BYTES", 128 * 20 * 20 * 3)
+    table = encode(["p"] * 150, [(0, 0)] * 150, PATCHES, PATCHES)
+    written = write_shards(tmp_path / "paired", SETTINGS, {"train": [table]}, paired=True)
+    assert [shard.rows for shard in written.splits["train"]] == [64, 64, 22]

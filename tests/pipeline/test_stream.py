@@ -1,6 +1,7 @@
 """The streams: endless, shuffled, seeded, unpaired, and able to start anywhere."""
 
 import math
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pipeline.data.patches import Patches
 from pipeline.data.shards import encode, write_shards
 from pipeline.data.stream import Stream, batches, dataset, stream_of
 from pipeline.errors import ShardError
+from pipeline.seeds import seed_of
 
 SIZE = 20
 
@@ -24,6 +26,16 @@ def write(folder: Path, count: int) -> shards.Index:
     patches[:, 0, 0, 2] = 255  # a corner, to see flips and turns by
     table = encode(["p"] * count, [(0, 0)] * count, patches)
     return write_shards(folder, Patches(size_px=SIZE, per_photo=1), {"train": [table]})
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Stream:
+    """Patches of noise, each with its negative as truth: no two are alike, and none is its own mirror."""
+    patches = np.random.default_rng(0).integers(0, 256, (48 * 64, SIZE, SIZE, 3), np.uint8)
+    table = encode(["p"] * len(patches), [(0, 0)] * len(patches), patches, 255 - patches)
+    settings = Patches(size_px=SIZE, per_photo=1)
+    index = write_shards(tmp_path / "pairs", settings, {"train": [table]}, paired=True)
+    return stream_of(index, "train", name="pairs", seed=1, paired=True)
 
 
 def numbers_of(patches_nhwc: np.ndarray) -> list[int]:
@@ -40,7 +52,7 @@ def read(one: Stream, first_row: int, count: int, workers: int = 1) -> list[int]
     rows = dataset(one, first_row=first_row, rows=count, workers=workers)
     rows.context.execution_options.preserve_order = True
     found: list[int] = []
-    for batch in batches(rows.iterator(), batch_size=50, size_px=SIZE):
+    for (batch,) in batches(rows.iterator(), batch_size=50, size_px=SIZE):
         found += numbers_of(batch.numpy())
     return found[:count]
 
@@ -71,12 +83,10 @@ def test_a_stream_is_longer_than_its_set_and_favours_no_patch(source: Stream) ->
 def test_two_workers_get_enough_and_share_nothing_in_an_epoch(source: Stream) -> None:
     rows = dataset(source, first_row=0, rows=2000, workers=2)
     shares = rows.streaming_split(2, equal=True)
-    import threading
-
     found: list[list[int]] = [[], []]
 
     def take(rank: int) -> None:
-        for batch in batches(shares[rank], batch_size=50, size_px=SIZE):
+        for (batch,) in batches(shares[rank], batch_size=50, size_px=SIZE):
             found[rank] += numbers_of(batch.numpy())
 
     threads = [threading.Thread(target=take, args=(rank,)) for rank in range(2)]
@@ -101,9 +111,19 @@ def test_neighbours_in_the_file_are_not_neighbours_in_the_stream(source: Stream)
 
 
 def test_patches_are_flipped_and_turned_in_all_eight_ways() -> None:
-    patch = np.arange(4).reshape(1, 2, 2, 1)
+    patch = np.arange(4).reshape(2, 2, 1)
     turned = {tuple(stream._turn(patch, turn).ravel()) for turn in range(8)}
     assert len(turned) == 8
+
+
+def test_a_window_is_the_set_in_the_order_and_turns_of_its_seed(source: Stream) -> None:
+    """Protects: reruns, bit for bit, whatever is done for speed."""
+    groups = [shards.read_group(Path(source.folder), file, g) for file, g, _ in source.window_groups(3)]
+    patches = np.concatenate([shards.pixels_nhwc(group, SIZE) for group in groups])
+    rng = np.random.default_rng(seed_of(1, "source", "window", 3))
+    order, turns = rng.permutation(len(patches)), rng.integers(0, 8, len(patches))
+    expected = np.stack([stream._turn(patches[row], turn) for row, turn in zip(order, turns, strict=True)])
+    assert np.array_equal(shards.pixels_nhwc(source.read(3), SIZE), expected)
 
 
 def test_every_corner_comes_up(source: Stream) -> None:
@@ -116,3 +136,32 @@ def test_a_set_without_patches_to_learn_from_is_an_error(tmp_path: Path) -> None
     index = write(tmp_path / "source", 10)
     with pytest.raises(ShardError, match="has no test patches"):
         stream_of(index, "test", name="source", seed=1)
+
+
+def test_patch_and_truth_are_shuffled_flipped_and_turned_alike(pairs: Stream) -> None:
+    """Protects: supervised training, which would learn a blur from pairs that do not match."""
+    window = pairs.read(0)
+    patches, truths = (shards.pixels_nhwc(window, SIZE, picture) for picture in ("pixels", "truth"))
+    assert len(np.unique(patches.reshape(len(patches), -1), axis=0)) == len(patches) == 1024
+    assert np.array_equal(truths, 255 - patches)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_two_workers_share_pairs_not_halves_of_them(pairs: Stream) -> None:
+    shares = dataset(pairs, first_row=700, rows=2000, workers=2).streaming_split(2, equal=True)
+    matched: list[list[bool]] = [[], []]
+
+    def take(rank: int) -> None:
+        for patches, truths in batches(shares[rank], batch_size=50, size_px=SIZE):
+            matched[rank].append(bool((truths == 255 - patches).all()))
+
+    threads = [threading.Thread(target=take, args=(rank,)) for rank in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert all(len(one) >= 1000 / 50 and all(one) for one in matched)
+
+
+def test_pairs_of_a_set_without_truths_are_an_error_with_a_remedy(tmp_path: Path) -> None:
+    index = write(tmp_path / "source", 10)
+    with pytest.raises(ShardError, match=r"no truth beside its patches.*`truth` or `virtual_camera`"):
+        stream_of(index, "train", name="pairs", seed=1, paired=True)

@@ -17,14 +17,14 @@ from pipeline.params import Preset
 from pipeline.training.settings import Training
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.critic import CriticConfig
+from wespe.networks.features import ContentConfig
 from wespe.networks.generator import GeneratorConfig
-from wespe.networks.vgg import ContentConfig
 
 TINY = Preset(
     method=WespeConfig(
         generator=GeneratorConfig(width=4, blocks=1),
         critic=CriticConfig(width=0.1),
-        content=ContentConfig(layer="relu1_2"),
+        content=ContentConfig(layers={"relu1_2": 1.0}),
     ),
     training=Training(batch_size=2),
 )

@@ -1,12 +1,16 @@
 """Sizes, starts and shapes that a change must not move unnoticed."""
 
+import math
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from PIL import Image
 
 from wespe.networks.critic import Critic, CriticConfig
 from wespe.networks.generator import Generator, GeneratorConfig
-from wespe.networks.vgg import ContentConfig, VGGFeatures
+from wespe.networks.srcnn import SRCNN
 
 
 def test_the_paper_generator_has_401475_parameters() -> None:
@@ -43,35 +47,58 @@ def test_a_critic_sees_patches_of_any_size(size_px: int, side: int) -> None:
     assert critic.head[0].in_features == 32 * side * side
 
 
-def test_vgg_is_torchvisions_layer_by_layer() -> None:
-    from torchvision.models import vgg19
-
+def test_spectral_norm_bounds_what_a_layer_can_amplify() -> None:
     torch.manual_seed(0)
-    theirs = vgg19(weights=None).features[:9]  # relu2_2
-    ours = VGGFeatures(ContentConfig(layer="relu2_2", weights="random"))
-    ours.features.load_state_dict(theirs.state_dict())
-    photo = torch.rand(1, 3, 32, 32)
-    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    expected = theirs((photo - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1))
-    torch.testing.assert_close(ours(photo), expected)
+    critic = Critic(CriticConfig(width=0.25, norm="none", spectral_norm=True), channels=1, size_px=32)
+    for _ in range(50):  # each forward pass in training is one power iteration
+        critic(torch.rand(2, 1, 32, 32))
+    linear = critic.head[0].weight
+    assert torch.linalg.matrix_norm(linear, 2).item() == pytest.approx(1, abs=0.02)
+    assert not any(isinstance(module, torch.nn.InstanceNorm2d) for module in critic.modules())
 
 
-def test_random_features_follow_from_their_seed_alone() -> None:
-    config = ContentConfig(layer="relu1_2", weights="random", seed=3)
-    torch.manual_seed(0)
-    first = VGGFeatures(config).state_dict()
-    torch.manual_seed(1)
-    assert all(torch.equal(v, first[k]) for k, v in VGGFeatures(config).state_dict().items())
+def test_srcnn_has_its_paper_s_size_and_starts_as_the_identity() -> None:
+    network, photo = SRCNN(), torch.rand(1, 3, 21, 33)
+    assert torch.equal(network(photo), photo)
+    assert (
+        sum(p.numel() for p in network.parameters()) == 9 * 9 * 3 * 64 + 5 * 5 * 64 * 32 + 5 * 5 * 32 * 3 + 99
+    )
 
 
-def test_features_load_from_a_file_of_torchvisions_names(tmp_path) -> None:
-    random = VGGFeatures(ContentConfig(layer="relu1_2", weights="random", seed=5)).state_dict()
-    save_file(random, tmp_path / "vgg.safetensors")
-    loaded = VGGFeatures(ContentConfig(layer="relu1_2", weights=str(tmp_path / "vgg.safetensors")))
-    assert all(torch.equal(v, random[k]) for k, v in loaded.state_dict().items())
+# Published weights: TensorFlow's HWIO arrays, and which of our layers takes them.
+PUBLISHED = {
+    "iphone_orig": (GeneratorConfig(), 21.8),
+    "pirm_dped_resnet_8_32": (GeneratorConfig(width=32, blocks=2), 22.1),
+}
 
 
-def test_real_imagenet_weights_load(shared_data) -> None:
-    path = shared_data / "weights/vgg19_to_relu3_1.safetensors"
-    features = VGGFeatures(ContentConfig(layer="relu3_1", weights=str(path)))
-    assert features(torch.rand(1, 3, 32, 32)).shape == (1, 256, 8, 8)
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_weights_of_dped_run_in_our_generator_and_score_as_they_should(
+    name: str, shared_data: Path
+) -> None:
+    """The architecture is right down to paddings, order of norm and ReLU, and the output's scale."""
+    config, psnr_db = PUBLISHED[name]
+    generator = Generator(config)
+    load_published(generator, shared_data / f"dped_models/{name}.npz")
+    scores = []
+    for path in sorted((shared_data / "iphone3gs/pairs/iphone").iterdir()):
+        photo, truth = (
+            torch.from_numpy(np.asarray(Image.open(p).convert("RGB")).copy()).permute(2, 0, 1)[None] / 255
+            for p in (path, shared_data / "iphone3gs/pairs/canon" / path.name)
+        )
+        with torch.inference_mode():
+            error = (generator(photo).clamp(0, 1) - truth).square().mean().item()
+        scores.append(-10 * math.log10(error))
+    assert np.mean(scores) == pytest.approx(psnr_db, abs=1.0)  # METHOD.md's figures are of 400 pairs
+
+
+def load_published(generator: Generator, path: Path) -> None:
+    arrays = {k.removeprefix("generator."): torch.from_numpy(v) for k, v in np.load(path).items()}
+    convs = [m for m in generator.modules() if isinstance(m, torch.nn.Conv2d)]
+    norms = [m for m in generator.modules() if isinstance(m, torch.nn.InstanceNorm2d)]
+    for number, conv in enumerate(convs, 1):
+        conv.weight.data = arrays[f"W{number}"].permute(3, 2, 0, 1).contiguous()
+        conv.bias.data = arrays[f"b{number}"]
+    for number, norm in enumerate(norms):  # shift, then scale, in the order they were made
+        first, second = (f"Variable_{2 * number + i}" if 2 * number + i else "Variable" for i in range(2))
+        norm.bias.data, norm.weight.data = arrays[first], arrays[second]

@@ -1,34 +1,46 @@
 """Every method there is: a config to check, a method to train, a generator to enhance with.
 
-Adding a method is one file beside this one and one line in METHODS.
+Adding a method is one file beside this one, named as the method is, one line in METHODS, and its config in
+MethodConfig.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from wespe.method import Method
+from wespe.methods.dped import Dped, DpedConfig
+from wespe.methods.srcnn import Srcnn, SrcnnConfig
 from wespe.methods.wespe import Wespe, WespeConfig
 from wespe.networks.generator import Generator
+from wespe.networks.srcnn import SRCNN
 
-MethodConfig = WespeConfig  # a union, once there are more
+MethodConfig = WespeConfig | DpedConfig | SrcnnConfig
 
 
 class Entry(NamedTuple):
     config: type
-    method: Callable[..., Method]
+    method: type[Method]
     generator: Callable[[Any], nn.Module]
 
 
 METHODS: dict[str, Entry] = {
     "wespe": Entry(WespeConfig, Wespe, lambda config: Generator(config.generator)),
+    "dped": Entry(DpedConfig, Dped, lambda config: Generator(config.generator)),
+    "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
 }
 
 
-def build_method(config: MethodConfig, *, size_px: int) -> Method:
-    """A fresh method for patches of size_px."""
-    return METHODS[config.name].method(config, size_px=size_px)
+def build_method(
+    config: MethodConfig, *, size_px: int, features: Mapping[str, torch.Tensor] | None = None
+) -> Method:
+    """A fresh method for patches of size_px.
+
+    features: weights of the content features, from `read_weights`; random ones need none. Raises ValueError.
+    """
+    return METHODS[config.name].method(config, size_px=size_px, features=features)  # type: ignore[call-arg]
 
 
 def build_generator(config: MethodConfig) -> nn.Module:

@@ -1,26 +1,29 @@
 """WESPE: weakly supervised photo enhancer for digital cameras (Ignatov et al., CVPR Workshops 2018)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
 
+from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
-from wespe.losses import adversarial_loss, content_loss, critic_loss, total_variation_loss
+from wespe.losses import content_loss, identity_loss, psnr_db, total_variation_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.critic import Critic, CriticConfig
+from wespe.networks.features import ContentConfig, Features
 from wespe.networks.generator import Generator, GeneratorConfig
-from wespe.networks.vgg import ContentConfig, VGGFeatures
-from wespe.views import colour_view, gaussian_kernel, texture_view
+from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Factors of eq. 6; `direct` is ours.
+    """Factors of eq. 6; `direct` and `identity` are ours, and 0 leaves them out.
 
     direct: content between x and G(x) itself. Eq. 6 compares x with F(G(x)) only, so an inverted or
-        drifting colour costs nothing there. 0, the paper's, leaves it out.
+        drifting colour costs nothing there.
+    identity: of |G(y) − y|: a photo of the target set needs no change.
     """
 
     content: float = 1.0
@@ -28,6 +31,7 @@ class LossWeights:
     texture: float = 5e-3
     tv: float = 10.0
     direct: float = 0.0
+    identity: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -37,32 +41,22 @@ class LossWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class WespeConfig:
-    """The defaults are the paper's, where it speaks.
-
-    adversarial: "sum" over the batch as in eqs. 3 and 4, or "mean", which is weaker by the batch size.
-    blur_sigma_px, blur_taps: the colour critic's view.
-    """
+    """The defaults are the paper's, where it speaks. blur: the colour critic's view."""
 
     name: Literal["wespe"] = "wespe"
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     critic: CriticConfig = field(default_factory=CriticConfig)
     content: ContentConfig = field(default_factory=ContentConfig)
     weights: LossWeights = field(default_factory=LossWeights)
-    adversarial: Literal["sum", "mean"] = "sum"
-    blur_sigma_px: float = 3.0
-    blur_taps: int = 21
-
-    def __post_init__(self) -> None:
-        if self.blur_sigma_px <= 0:
-            raise ValueError(f"blur_sigma_px must be above 0, not {self.blur_sigma_px}")
-        if self.blur_taps < 1 or self.blur_taps % 2 == 0:
-            raise ValueError(f"blur_taps must be odd and at least 1, not {self.blur_taps}")
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    blur: BlurConfig = field(default_factory=BlurConfig)
 
 
 class Scene(NamedTuple):
     batch: Batch
     enhanced: torch.Tensor
     reconstructed: torch.Tensor
+    kept: torch.Tensor | None  # G(y), if the identity is wanted
 
 
 class Wespe(Method):
@@ -70,7 +64,9 @@ class Wespe(Method):
 
     blur: torch.Tensor
 
-    def __init__(self, config: WespeConfig, *, size_px: int):
+    def __init__(
+        self, config: WespeConfig, *, size_px: int, features: Mapping[str, torch.Tensor] | None = None
+    ):
         super().__init__()
         self.networks = nn.ModuleDict(
             {
@@ -78,50 +74,64 @@ class Wespe(Method):
                 "critics": Critics(config.critic, size_px=size_px),
             }
         )
-        self.features = VGGFeatures(config.content)
-        self.register_buffer(
-            "blur", gaussian_kernel(config.blur_sigma_px, config.blur_taps), persistent=False
-        )
-        self.sums = config.adversarial == "sum"
-        self.direct = config.weights.direct > 0
+        self.features = Features(config.content, features)
+        self.layer_weights = tuple(config.content.layers.values())
+        self.register_buffer("blur", gaussian_kernel(config.blur), persistent=False)
+        self.adversary = Adversary(config.adversarial)
+        self.direct, self.identity = config.weights.direct > 0, config.weights.identity > 0
         self.turns = (
             Turn("generators", self.generator_losses, vars(config.weights)),
-            Turn("critics", self.critic_losses, {"colour_critic": 1.0, "texture_critic": 1.0}),
+            Turn(
+                "critics",
+                self.critic_losses,
+                self.adversary.weights("colour") | self.adversary.weights("texture"),
+            ),
         )
 
     @property
     def generator(self) -> nn.Module:
         return self.networks["generators"].enhance  # type: ignore[return-value]
 
+    @property
+    def compilable(self) -> list[nn.Module]:
+        return [*super().compilable, self.features]
+
     def render(self, networks: Networks, batch: Batch) -> Scene:
         """Enhance the source and map it back: x → y' = G(x) → F(y')."""
-        return Scene(batch, *networks["generators"](batch.source))
+        target = batch.target if self.identity else batch.target[:0]
+        enhanced, reconstructed, kept = networks["generators"](batch.source, target)
+        return Scene(batch, enhanced, reconstructed, kept if self.identity else None)
 
     def generator_losses(self, networks: Networks, scene: Scene) -> Losses:
-        """The four terms of eq. 6."""
+        """The four terms of eq. 6, and ours."""
+        batch, enhanced = scene.batch, scene.enhanced
         with torch.no_grad():
-            content = self.features(scene.batch.source)
-        colour, texture = networks["critics"](*self._views(scene.enhanced))
-        scale = scene.batch.total if self.sums else 1
+            content = self.features(batch.source)
+        colour, texture = networks["critics"](*self._views(enhanced))
         losses = {
-            "content": content_loss(content, self.features(scene.reconstructed)),
-            "colour": scale * adversarial_loss(colour),
-            "texture": scale * adversarial_loss(texture),
-            "tv": total_variation_loss(scene.enhanced),
+            "content": content_loss(content, self.features(scene.reconstructed), self.layer_weights),
+            "colour": self.adversary.fool(colour, batch.total),
+            "texture": self.adversary.fool(texture, batch.total),
+            "tv": total_variation_loss(enhanced),
+            "psnr_to_source": psnr_db(enhanced, batch.source),
         }
         if self.direct:
-            losses["direct"] = content_loss(content, self.features(scene.enhanced))
+            losses["direct"] = content_loss(content, self.features(enhanced), self.layer_weights)
+        if scene.kept is not None:
+            losses["identity"] = identity_loss(batch.target, scene.kept)
         return losses
 
     def critic_losses(self, networks: Networks, scene: Scene) -> Losses:
         """Each critic sees real and fake in one call."""
-        both = torch.cat([scene.batch.target, scene.enhanced.detach()])
-        colour, texture = networks["critics"](*self._views(both))
-        real = len(scene.batch.target)
-        return {
-            "colour_critic": critic_loss(colour[:real], colour[real:]),
-            "texture_critic": critic_loss(texture[:real], texture[real:]),
-        }
+        batch = scene.batch
+        both = torch.cat([batch.target, scene.enhanced.detach()])
+        both.requires_grad_(self.adversary.penalises(batch.step))
+        views = self._views(both)
+        colour, texture = networks["critics"](*views)
+        real = len(batch.target)
+        return self.adversary.judge("colour", colour, real, views[0]) | self.adversary.judge(
+            "texture", texture, real, views[1]
+        )
 
     def _views(self, photos_nchw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return colour_view(photos_nchw, self.blur), texture_view(photos_nchw)
@@ -135,9 +145,12 @@ class Generators(nn.Module):
         self.enhance = Generator(config)
         self.degrade = Generator(config)
 
-    def forward(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        enhanced = self.enhance(source)
-        return enhanced, self.degrade(enhanced)
+    def forward(
+        self, source: torch.Tensor, target: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """G(source), F(G(source)), G(target); `target` may be empty."""
+        enhanced, kept = self.enhance(torch.cat([source, target])).split([len(source), len(target)])
+        return enhanced, self.degrade(enhanced), kept
 
 
 class Critics(nn.Module):

@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 CHANNELS = (48, 128, 192, 192, 128)
 KERNELS = (11, 5, 3, 3, 3)
@@ -14,9 +16,17 @@ HIDDEN = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class CriticConfig:
-    """width: a factor on the paper's channel counts; 1 is the paper's."""
+    """The defaults are the paper's.
+
+    width: a factor on the paper's channel counts.
+    norm: "instance" after every convolution but the first, or "none".
+    spectral_norm: divides every layer by its largest singular value (Miyato et al. 2018), which bounds how
+        fast the critic's verdict can change. Goes with norm "none".
+    """
 
     width: float = 1.0
+    norm: Literal["instance", "none"] = "instance"
+    spectral_norm: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 4:
@@ -33,7 +43,7 @@ class Critic(nn.Module):
         for i, (width, kernel, stride) in enumerate(zip(widths, KERNELS, STRIDES, strict=True)):
             before = channels if i == 0 else widths[i - 1]
             layers += [nn.Conv2d(before, width, kernel, stride, padding=kernel // 2), nn.LeakyReLU(0.2)]
-            if i > 0:
+            if i > 0 and config.norm == "instance":
                 layers.append(nn.InstanceNorm2d(width, eps=1e-3, affine=True))
         side = size_px
         for stride in STRIDES:
@@ -43,6 +53,9 @@ class Critic(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(widths[-1] * side * side, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1)
         )
+        if config.spectral_norm:
+            for module in [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
+                spectral_norm(module)
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         return self.head(self.layers(views)).squeeze(1)

@@ -14,7 +14,9 @@ class GeneratorConfig:
     norm: "instance" is the paper's; it looks at the whole frame, so tiles of a photo do not agree. "none"
         sees 18 px around each pixel and no more.
     output: "tanh" is the paper's, tanh·0.58 + 0.5 of a network that starts at grey. "residual" adds the
-        network's output, zero at the start, to the photo: training starts from the photo itself.
+        network's output, zero at the start, to the photo: training starts from the photo itself. It is
+        divided by the square root of the last layer's fan-in (equalised learning rate, Karras et al. 2018,
+        §4.1), or its thousands of weights, which Adam moves together, would swing the photo's colour.
     """
 
     width: int = 64
@@ -46,12 +48,13 @@ class Generator(nn.Module):
             nn.Conv2d(width, 3, 9, padding=4),
         )
         self.apply(_start if config.norm == "instance" else _start_without_norm)
+        self.scale = (9 * 9 * width) ** -0.5
         if self.residual:
             _start_at_zero(self.tail[-1])
 
     def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        change = self.tail(self.blocks(self.head(photos_nchw)))
-        return photos_nchw + change if self.residual else torch.tanh(change) * 0.58 + 0.5
+        change = self.tail(self.blocks(self.head(photos_nchw))).to(photos_nchw.dtype)
+        return photos_nchw + self.scale * change if self.residual else torch.tanh(change) * 0.58 + 0.5
 
 
 class ResidualBlock(nn.Module):

@@ -13,13 +13,13 @@ from wespe.learner import Learner, LearnerConfig
 from wespe.methods import build_method
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.critic import CriticConfig
+from wespe.networks.features import ContentConfig
 from wespe.networks.generator import GeneratorConfig
-from wespe.networks.vgg import ContentConfig
 
 METHOD = WespeConfig(
     generator=GeneratorConfig(width=4, blocks=1),
     critic=CriticConfig(width=0.1),
-    content=ContentConfig(layer="relu1_2", weights="random"),
+    content=ContentConfig(layers={"relu1_2": 1.0}, weights="random"),
 )
 LEARNER = LearnerConfig(ema_decay=0.5)
 TOTAL, SIZE = 8, 32

@@ -1,0 +1,172 @@
+"""Every method keeps the contract; what is optional is off in the paper's setting."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from wespe.adversarial import AdversarialConfig
+from wespe.batch import Batch
+from wespe.learner import Learner, LearnerConfig
+from wespe.methods import METHODS, MethodConfig, build_generator, build_method
+from wespe.methods.dped import DpedConfig
+from wespe.methods.srcnn import SrcnnConfig
+from wespe.methods.wespe import LossWeights, WespeConfig
+from wespe.networks.critic import CriticConfig
+from wespe.networks.features import ContentConfig
+from wespe.networks.generator import GeneratorConfig
+
+NETWORKS = {
+    "generator": GeneratorConfig(width=4, blocks=1),
+    "critic": CriticConfig(width=0.1),
+    "content": ContentConfig(layers={"relu1_2": 1.0}, weights="random"),
+}
+WESPE = WespeConfig(**NETWORKS)
+CONFIGS: list[MethodConfig] = [WESPE, DpedConfig(**NETWORKS), SrcnnConfig()]
+SIZE = 32
+
+
+def learner(config: MethodConfig, **settings) -> Learner:
+    torch.manual_seed(0)
+    return Learner(build_method(config, size_px=SIZE), LearnerConfig(**settings))
+
+
+def batch(seed: int) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    source, target = torch.rand(2, 4, 3, SIZE, SIZE, generator=generator)
+    return Batch(source, target, total=4)
+
+
+def losses_of(config: MethodConfig, steps: int = 1) -> dict[str, float]:
+    one = learner(config)
+    for step in range(steps):
+        one.learn(batch(step))
+    return one.read_losses()
+
+
+def test_every_method_is_tried_here() -> None:
+    assert {config.name for config in CONFIGS} == set(METHODS)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_two_steps_move_every_parameter_and_nothing_frozen(config: MethodConfig) -> None:
+    """A residual output starts at zero, so that what lies before it moves from the second step on."""
+    one = learner(config)
+    before = {name: p.clone() for name, p in one.method.named_parameters()}
+    for step in range(2):
+        one.learn(batch(step))
+    still = {name for name, p in one.method.named_parameters() if torch.equal(p, before[name])}
+    assert still == {name for name in before if name.startswith("features.")}
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_each_turn_moves_its_own_group_only(config: MethodConfig) -> None:
+    """A misspelt requires_grad would let the critics learn to please the generator."""
+    one = learner(config)
+    turns = one.method.turns
+    for turn in turns:
+        one.method.turns = (turn,)
+        before = {n: p.clone() for n, p in one.method.networks.named_parameters()}
+        one.learn(batch(0))
+        moved = {n.split(".")[0] for n, p in one.method.networks.named_parameters() if (p != before[n]).any()}
+        assert moved == {turn.learns}
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_the_generator_alone_enhances_as_the_trained_method_does(config: MethodConfig) -> None:
+    one = learner(config)
+    one.learn(batch(0))
+    alone = build_generator(config)
+    alone.load_state_dict(one.generator.state_dict())
+    photo = torch.rand(1, 3, 21, 33)
+    torch.testing.assert_close(alone(photo), one.method.generator(photo))
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_whatever_a_method_calls_a_weight_it_has_a_loss_for(config: MethodConfig) -> None:
+    named = {name.partition("/")[2] for name in losses_of(config)}
+    wanted = {n for turn in learner(config).method.turns for n, weight in turn.weights.items() if weight}
+    assert wanted <= named
+    assert "psnr_to_source" in named  # what the guard looks at
+
+
+def test_what_the_paper_does_not_have_is_off_by_default() -> None:
+    assert set(losses_of(WESPE)) == {
+        "generators/content",
+        "generators/colour",
+        "generators/texture",
+        "generators/tv",
+        "generators/psnr_to_source",
+        "critics/colour_critic",
+        "critics/colour_accuracy",
+        "critics/texture_critic",
+        "critics/texture_accuracy",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "term"),
+    [
+        ({"weights": LossWeights(direct=1.0)}, "generators/direct"),
+        ({"weights": LossWeights(identity=1.0)}, "generators/identity"),
+        ({"adversarial": AdversarialConfig(r1=1.0)}, "critics/colour_r1"),
+    ],
+)
+def test_each_cure_adds_its_term(change: dict, term: str) -> None:
+    losses = losses_of(replace(WESPE, **change))
+    assert losses[term] > 0
+
+
+def test_the_gradient_penalty_makes_critics_flatter() -> None:
+    """Through two differentiations, spectral norm and instance norm alike."""
+    for critic in (NETWORKS["critic"], CriticConfig(width=0.1, norm="none", spectral_norm=True)):
+        slopes = []
+        for r1 in (0.0, 1e3):
+            config = replace(WESPE, critic=critic, adversarial=AdversarialConfig(r1=r1, r1_every=1))
+            one = learner(config, learning_rate=1e-3)
+            for step in range(15):
+                one.learn(batch(step))
+            view = batch(99).target.clone().requires_grad_()
+            logits = one.method.networks["critics"].colour(view)
+            slopes.append(torch.autograd.grad(logits.sum(), view)[0].norm().item())
+        assert slopes[1] < 0.7 * slopes[0], slopes
+
+
+def test_an_identity_generator_pays_nothing_for_identity_and_direct() -> None:
+    config = replace(
+        WESPE,
+        generator=replace(NETWORKS["generator"], output="residual"),
+        weights=LossWeights(direct=1.0, identity=1.0),
+    )
+    losses = losses_of(config)
+    assert losses["generators/identity"] == losses["generators/direct"] == 0
+    assert losses["generators/psnr_to_source"] == pytest.approx(100)
+
+
+def test_dped_pays_nothing_for_content_and_colour_when_it_hits_the_truth() -> None:
+    config = DpedConfig(**{**NETWORKS, "generator": replace(NETWORKS["generator"], output="residual")})
+    one = learner(config)
+    same = batch(0).source
+    one.learn(Batch(same, same, total=4))
+    losses = one.read_losses()
+    assert losses["generator/content"] == losses["generator/colour"] == 0
+
+
+@pytest.mark.parametrize("config", CONFIGS[1:], ids=lambda config: config.name)
+def test_paired_methods_learn_the_truth_of_each_photo(config: MethodConfig) -> None:
+    """Darkened photos come out brighter than they went in, whatever the critic says."""
+    if isinstance(config, DpedConfig):
+        config = replace(config, generator=GeneratorConfig(width=4, blocks=0, norm="none", output="residual"))
+    one = learner(config, learning_rate=2e-3)
+    for step in range(60):
+        truth = batch(step).target
+        one.learn(Batch(0.5 * truth, truth, total=4))
+    truth = batch(99).target
+    with torch.no_grad():
+        enhanced = one.generator(0.5 * truth)
+    assert (enhanced - truth).square().mean() < 0.5 * (0.5 * truth - truth).square().mean()
+
+
+def test_weights_of_imagenet_are_never_random_in_silence() -> None:
+    with pytest.raises(ValueError, match="needs its weights"):
+        build_method(WespeConfig(), size_px=SIZE)

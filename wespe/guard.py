@@ -1,0 +1,107 @@
+"""Watches a training: when it goes wrong, back to the last good weights, slower, a few times at most."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from wespe.learner import Learner, NonFiniteLoss, State
+
+PSNR = "psnr_to_source"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardConfig:
+    """What is wrong, and what to do then. Losses that are not finite always are.
+
+    min_psnr_db: between a photo and its enhanced self. Below it, once it was reached, colours have been lost
+        or inverted; a run that ends below it has failed. 0 does not look.
+    max_critic_accuracy: of any critic, as a share. Above it the generator has nothing to learn from; 1 does
+        not look.
+    rollbacks: how often at most; 0 stops at the first fault.
+    slow_down: the factor on the learning rates after each.
+    """
+
+    min_psnr_db: float = 8.0
+    max_critic_accuracy: float = 1.0
+    rollbacks: int = 0
+    slow_down: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.min_psnr_db < 0:
+            raise ValueError(f"min_psnr_db must be at least 0, not {self.min_psnr_db}")
+        if not 0.5 < self.max_critic_accuracy <= 1:
+            raise ValueError(
+                f"max_critic_accuracy must be above 0.5 and at most 1, not {self.max_critic_accuracy}"
+            )
+        if self.rollbacks < 0:
+            raise ValueError(f"rollbacks must be at least 0, not {self.rollbacks}")
+        if not 0 < self.slow_down < 1:
+            raise ValueError(f"slow_down must be above 0 and below 1, not {self.slow_down}")
+
+
+class Diverged(ArithmeticError):
+    """A training went wrong more often than the guard may put it right; names the fault and the step."""
+
+
+class Guard:
+    """Reads a learner's losses, and steps in. Its own state is part of a checkpoint."""
+
+    def __init__(self, config: GuardConfig, learner: Learner):
+        self.config, self.learner = config, learner
+        self.rollbacks = 0
+        self.reached = False  # the PSNR to watch
+        self._good = self._snapshot()
+
+    def read(self, *, last: bool) -> dict[str, float | str]:
+        """Losses since the last reading by term; after a fault, what was done. The weights may be saved then.
+
+        last: whether training ends here. Raises Diverged.
+        """
+        try:
+            figures = _by_term(self.learner.read_losses())
+            fault = self._fault(figures, last)
+        except NonFiniteLoss as error:
+            fault = str(error)
+        if not fault:
+            self._good = self._snapshot()
+            return dict(figures)
+        if self.rollbacks == self.config.rollbacks:
+            again = f", after {self.rollbacks} roll-backs" if self.rollbacks else ""
+            raise Diverged(f"{fault}{again}")
+        self.rollbacks += 1
+        self.learner.load_weights(self._good)
+        self.learner.slow_down(self.config.slow_down)
+        return {"rolled_back": fault, "slowed": self.learner.slowed}
+
+    def state_dict(self) -> State:
+        """What the next reading depends on, beside the learner's state."""
+        return {"rollbacks": torch.tensor(self.rollbacks), "reached": torch.tensor(self.reached)}
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on where `state_dict` was taken, once the learner has its state again."""
+        self.rollbacks, self.reached = int(state["rollbacks"]), bool(state["reached"])
+        self._good = self._snapshot()
+
+    def _snapshot(self) -> State:
+        if not self.config.rollbacks:
+            return {}
+        return {name: value.detach().clone() for name, value in self.learner.weights().items()}
+
+    def _fault(self, figures: Mapping[str, float], last: bool) -> str:
+        step, floor, ceiling = self.learner.step, self.config.min_psnr_db, self.config.max_critic_accuracy
+        psnr = figures[PSNR]
+        if psnr < floor and (self.reached or last):
+            return f"enhanced photos are {psnr:.1f} dB from their originals at step {step}, below {floor:g}"
+        self.reached = self.reached or psnr >= floor
+        for name, value in figures.items():
+            if name.endswith("_accuracy") and value > ceiling:
+                return f"{name} is {value:.3f} at step {step}, above {ceiling:g}"
+        return ""
+
+
+def _by_term(losses: Mapping[str, float]) -> dict[str, float]:
+    """Drop the turn of `turn/term`."""
+    terms = {name.partition("/")[2]: value for name, value in losses.items()}
+    assert len(terms) == len(losses), f"two turns use the same name for a loss: {sorted(losses)}"
+    return terms

@@ -1,0 +1,108 @@
+"""DPED: the same networks learned from aligned pairs (Ignatov et al., ICCV 2017; weights of its poster)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import nn
+
+from wespe.adversarial import AdversarialConfig, Adversary
+from wespe.batch import Batch
+from wespe.losses import colour_loss, content_loss, psnr_db, total_variation_loss
+from wespe.method import Losses, Method, Networks, Turn
+from wespe.networks.critic import Critic, CriticConfig
+from wespe.networks.features import ContentConfig, Features
+from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """Factors of the total loss."""
+
+    content: float = 1.0
+    texture: float = 0.4
+    colour: float = 0.1
+    tv: float = 400.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{name} must be at least 0, not {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DpedConfig:
+    """The defaults are the poster's, but for the texture loss: a mean, as in the authors' code."""
+
+    name: Literal["dped"] = "dped"
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    critic: CriticConfig = field(default_factory=CriticConfig)
+    content: ContentConfig = field(default_factory=ContentConfig)
+    weights: LossWeights = field(default_factory=LossWeights)
+    adversarial: AdversarialConfig = field(default_factory=lambda: AdversarialConfig(reduction="mean"))
+    blur: BlurConfig = field(default_factory=BlurConfig)
+
+
+class Scene(NamedTuple):
+    batch: Batch
+    enhanced: torch.Tensor
+
+
+class Dped(Method):
+    """G against D_t, and towards the very photo that the better camera took."""
+
+    paired: ClassVar[bool] = True
+    blur: torch.Tensor
+
+    def __init__(
+        self, config: DpedConfig, *, size_px: int, features: Mapping[str, torch.Tensor] | None = None
+    ):
+        super().__init__()
+        self.networks = nn.ModuleDict(
+            {
+                "generator": Generator(config.generator),
+                "critic": Critic(config.critic, channels=1, size_px=size_px),
+            }
+        )
+        self.features = Features(config.content, features)
+        self.layer_weights = tuple(config.content.layers.values())
+        self.register_buffer("blur", gaussian_kernel(config.blur), persistent=False)
+        self.adversary = Adversary(config.adversarial)
+        self.turns = (
+            Turn("generator", self.generator_losses, vars(config.weights)),
+            Turn("critic", self.critic_losses, self.adversary.weights("texture")),
+        )
+
+    @property
+    def generator(self) -> nn.Module:
+        return self.networks["generator"]
+
+    @property
+    def compilable(self) -> list[nn.Module]:
+        return [*super().compilable, self.features]
+
+    def render(self, networks: Networks, batch: Batch) -> Scene:
+        return Scene(batch, networks["generator"](batch.source))
+
+    def generator_losses(self, networks: Networks, scene: Scene) -> Losses:
+        """The four terms of the total loss."""
+        batch, enhanced = scene.batch, scene.enhanced
+        with torch.no_grad():
+            content, blurred = self.features(batch.target), colour_view(batch.target, self.blur)
+        texture = networks["critic"](texture_view(enhanced))
+        return {
+            "content": content_loss(content, self.features(enhanced), self.layer_weights),
+            "texture": self.adversary.fool(texture, batch.total),
+            "colour": colour_loss(blurred, colour_view(enhanced, self.blur)),
+            "tv": total_variation_loss(enhanced),
+            "psnr_to_source": psnr_db(enhanced, batch.source),
+        }
+
+    def critic_losses(self, networks: Networks, scene: Scene) -> Losses:
+        """The critic sees real and fake in one call."""
+        both = torch.cat([scene.batch.target, scene.enhanced.detach()])
+        both.requires_grad_(self.adversary.penalises(scene.batch.step))
+        views = texture_view(both)
+        return self.adversary.judge("texture", networks["critic"](views), len(scene.batch.target), views)

@@ -1,0 +1,200 @@
+"""What photos show, by frozen networks that once learned ImageNet: VGG-19, MobileNetV2 or SqueezeNet 1.1."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def _vgg19_relus() -> Iterator[tuple[str, int]]:
+    index = 0
+    for stage, convs in enumerate((2, 2, 4, 4, 4), 1):
+        for conv in range(1, convs + 1):
+            yield f"relu{stage}_{conv}", index + 1
+            index += 2
+        index += 1  # the pooling after each stage
+
+
+# Layer name → index in torchvision's `.features`. No dots: `dvc exp run -S` takes them for another level.
+LAYERS: dict[str, dict[str, int]] = {
+    "vgg19": dict(_vgg19_relus()),
+    "mobilenet_v2": {f"features_{index}": index for index in range(19)},
+    "squeezenet1_1": {f"features_{index}": index for index in range(13)},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContentConfig:
+    """Where content is compared.
+
+    layers: name → weight in the content loss. vgg19 has relu1_1 … relu5_4, and the paper takes relu5_4;
+        features_N is torchvision's `.features[N]`, N up to 18 in mobilenet_v2 and 12 in squeezenet1_1.
+    weights: "imagenet" (torchvision's), "random" (He-initialised from `seed`: no download, weaker), or
+        the path or http(s) URL of a .safetensors file with torchvision's names.
+    sha256: 64 hex digits of that file; a URL needs them. A password belongs into ~/.netrc.
+    """
+
+    backbone: Literal["vgg19", "mobilenet_v2", "squeezenet1_1"] = "vgg19"
+    layers: dict[str, float] = field(default_factory=lambda: {"relu5_4": 1.0})
+    weights: str = "imagenet"
+    sha256: str = ""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.backbone not in LAYERS:
+            raise ValueError(f"backbone must be one of {', '.join(LAYERS)}, not {self.backbone!r}")
+        self._check_layers()
+        self._check_weights()
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, not {self.seed}")
+
+    @property
+    def from_url(self) -> bool:
+        return urlsplit(self.weights).scheme in ("http", "https")
+
+    @property
+    def from_file(self) -> bool:
+        return not self.from_url and self.weights not in ("imagenet", "random")
+
+    @property
+    def last_layer(self) -> str:
+        """The deepest of `layers`, after which the network is cut."""
+        return max(self.layers, key=LAYERS[self.backbone].__getitem__)
+
+    def _check_layers(self) -> None:
+        first, *_, last = known = list(LAYERS[self.backbone])
+        if not self.layers:
+            raise ValueError(f"layers must name at least one layer and its weight, such as {{{last}: 1}}")
+        for name, weight in self.layers.items():
+            if name not in known:
+                raise ValueError(
+                    f"layers: {self.backbone} has no {name!r}; it has {first} … {last}, try {{{last}: 1}}"
+                )
+            if not 0 < weight < float("inf"):
+                raise ValueError(f"layers.{name} must be above 0 and finite, not {weight}")
+
+    def _check_weights(self) -> None:  # in words without the address, which may hold a secret
+        if self.sha256 and not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError("sha256 must be 64 hex digits in lower case")
+        if self.weights in ("imagenet", "random"):
+            if self.sha256:
+                raise ValueError(f"sha256 is for a file or URL; remove it, since weights are {self.weights}")
+            return
+        address = urlsplit(self.weights)
+        strange = "://" in self.weights and not self.from_url
+        if strange or not (address.path if self.from_url else self.weights).endswith(".safetensors"):
+            raise ValueError(
+                "weights must be imagenet, random, or the path or http(s) URL of a .safetensors file"
+            )
+        if self.from_url and (not address.hostname or "@" in address.netloc):
+            raise ValueError("weights: a URL needs a host, and no user and password: those go into ~/.netrc")
+        if self.from_url and not self.sha256:
+            raise ValueError("sha256 is needed with a URL: the 64 hex digits that `sha256sum` prints")
+
+
+class Features(nn.Module):
+    """photos_nchw, float 0–1 → features (n, c, h, w) of each layer, in the order of `config.layers`.
+
+    Never learns. `weights` are those of `read_weights`; random ones need none.
+    Raises: ValueError without them.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, config: ContentConfig, weights: Mapping[str, torch.Tensor] | None = None):
+        super().__init__()
+        self.indices = [LAYERS[config.backbone][name] for name in config.layers]
+        self.features = _cut(config).to_empty(device="cpu")
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        if config.weights == "random":
+            _randomise(self.features, config.seed)
+        elif not weights:
+            raise ValueError(
+                f"{config.backbone} needs its weights: `python -m stages.features CAMERA` fetches them into"
+                " a file, and read_weights reads them from there"
+            )
+        else:
+            self.load_state_dict(weights)
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> "Features":
+        """Stay in eval mode, whatever happens around: batch norm keeps ImageNet's statistics."""
+        return super().train(False)
+
+    def forward(self, photos_nchw: torch.Tensor) -> list[torch.Tensor]:
+        features = (photos_nchw - self.mean) / self.std
+        seen = {}
+        for index, layer in enumerate(self.features):
+            features = layer(features)
+            if index in self.indices:
+                seen[index] = features
+        return [seen[index] for index in self.indices]
+
+
+def read_weights(path: Path, config: ContentConfig) -> dict[str, torch.Tensor]:
+    """Read from a .safetensors file what `Features` needs, in float32; nothing if that is random.
+
+    Raises: ValueError naming the file, and the tensor that it lacks or that has another shape.
+    """
+    if config.weights == "random":
+        return {}
+    try:
+        stored = load_file(path)
+    except (OSError, SafetensorError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error
+        raise ValueError(f"{path} cannot be read as safetensors: {reason}") from None
+    return needed_weights(stored, config, str(path))
+
+
+def needed_weights(
+    stored: Mapping[str, torch.Tensor], config: ContentConfig, origin: str
+) -> dict[str, torch.Tensor]:
+    """Pick what `Features` needs; names may lack `features.`. Raises ValueError naming `origin`."""
+    needed = {}
+    for short, wanted in _cut(config).state_dict().items():
+        name = f"features.{short}"
+        tensor = stored.get(name, stored.get(short))
+        network = f"{config.backbone} up to {config.last_layer}"
+        if tensor is None:
+            raise ValueError(f"{origin} lacks {name}, which {network} needs under torchvision's name")
+        if tensor.shape != wanted.shape:
+            has, needs = tuple(tensor.shape), tuple(wanted.shape)
+            raise ValueError(f"{origin}: {name} has shape {has}, but {network} needs {needs}")
+        needed[name] = tensor.to(wanted.dtype).contiguous()
+    return needed
+
+
+def _cut(config: ContentConfig) -> nn.Sequential:
+    """torchvision's own layers up to the last one needed, without memory for their weights yet."""
+    from torchvision import models  # takes a second, which whoever only reads a config need not wait
+
+    with torch.device("meta"):
+        features = getattr(models, config.backbone)(weights=None).features
+    layers = features[: LAYERS[config.backbone][config.last_layer] + 1]
+    for layer in layers:
+        if isinstance(layer, nn.ReLU):
+            layer.inplace = False  # or it would write into the layer before it, which may be compared as well
+    return layers
+
+
+def _randomise(layers: nn.Sequential, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for layer in layers.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.reset_parameters()  # the identity: mean 0, variance 1

@@ -1,0 +1,46 @@
+"""The training loop: it knows no engine, and runs wherever torch does."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from wespe.batch import Batch
+from wespe.guard import Guard
+from wespe.learner import Learner
+
+Record = dict[str, float | str]
+
+
+def train(
+    learner: Learner, batches: Iterator[Batch], guard: Guard, *, steps: int, due: Callable[[int], bool]
+) -> Iterator[Record]:
+    """Train from the learner's step up to `steps`; yield a record at every step that is `due` and the last.
+
+    A record holds the step, images per second, the share of the time spent waiting for data, and the mean
+    losses since the record before, or `rolled_back` with the reason. The weights have passed the guard when
+    it is yielded, so that is when to save them. Raises Diverged.
+    """
+    since, began, waited_s = learner.step, time.perf_counter(), 0.0
+    while learner.step < steps:
+        asked = time.perf_counter()
+        batch = next(batches)
+        waited_s += time.perf_counter() - asked
+        learner.learn(batch)
+        if not (due(learner.step) or learner.step == steps):
+            continue
+        figures = guard.read(last=learner.step == steps)  # waits for the device: now the clock is right
+        took_s = time.perf_counter() - began
+        yield {
+            "step": learner.step,
+            "images_per_s": round((learner.step - since) * batch.total / took_s, 2),
+            "data_wait": round(waited_s / took_s, 4),
+            **figures,
+        }
+        since, began, waited_s = learner.step, time.perf_counter(), 0.0
+
+
+def describe(record: Record) -> str:
+    """One line for people."""
+    if "rolled_back" in record:
+        return f"rolled back: {record['rolled_back']}; learning rates × {record['slowed']:.3g}"
+    figures = {k: v for k, v in record.items() if k not in ("step", "images_per_s", "data_wait")}
+    return f"{record['images_per_s']:.3g} images/s  " + "  ".join(f"{k} {v:.3g}" for k, v in figures.items())
