@@ -1,20 +1,19 @@
 """Watches a training: when it goes wrong, back to the last good weights, slower, a few times at most."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 
-from wespe.learner import Learner, NonFiniteLoss, State
-
-PSNR = "psnr_to_source"
+from wespe.learner import PSNR, Learner, NonFiniteLoss, State
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuardConfig:
     """What is wrong, and what to do then. Losses that are not finite always are.
 
-    min_psnr_db: between a photo and its enhanced self. Below it, once it was reached, colours have been lost
+    min_psnr_db: between photos and their enhanced selves. Below it, once it was reached, colours are lost
         or inverted; a run that ends below it has failed. 0 does not look.
     max_critic_accuracy: of any critic, as a share. Above it the generator has nothing to learn from; 1 does
         not look.
@@ -91,6 +90,8 @@ class Guard:
     def _fault(self, figures: Mapping[str, float], last: bool) -> str:
         step, floor, ceiling = self.learner.step, self.config.min_psnr_db, self.config.max_critic_accuracy
         psnr = figures[PSNR]
+        if not math.isfinite(psnr):
+            return f"the generator is not finite at step {step}"
         if psnr < floor and (self.reached or last):
             return f"enhanced photos are {psnr:.1f} dB from their originals at step {step}, below {floor:g}"
         self.reached = self.reached or psnr >= floor

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from wespe.batch import Batch
+from wespe.losses import psnr_db
 from wespe.method import Method, Networks
 
 Wrap = Callable[[nn.Module], nn.Module]
@@ -16,6 +17,7 @@ Gather = Callable[[torch.Tensor], torch.Tensor]
 State = dict[str, torch.Tensor]
 
 CRITICS = ("critic", "critics")
+PSNR = "psnr_to_source"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,7 @@ class Learner:
         """Take one step: render once, then every turn in order."""
         turns = self.method.turns
         batch = self._formatted(batch)
+        self._last_source = batch.source
         networks = self._hand_to(turns[0].learns)
         with self._precision():
             scene = self.method.render(networks, batch)
@@ -123,20 +126,20 @@ class Learner:
     def read_losses(self) -> dict[str, float]:
         """Mean of every unweighted loss since the last call, over all workers, by `turn/term`.
 
-        Raises NonFiniteLoss, on every worker if on any.
+        And `model/psnr_to_source`, of what users get, in dB: between the last photos and their enhanced
+        selves. Raises NonFiniteLoss, on every worker if on any.
         """
         names, steps = list(self._sums), self._summed_steps
-        own = torch.stack([*self._sums.values(), *self._bad_step.values()])
+        own = torch.stack([*self._sums.values(), *self._bad_step.values(), self._psnr_to_source()])
         self._sums, self._bad_step, self._summed_steps = {}, {}, 0
         everyone = self._gather(own).cpu()
-        sums, bad_steps = (
-            everyone.mean(dim=0)[: len(names)].tolist(),
-            everyone.amin(dim=0)[len(names) :].tolist(),
-        )
+        *sums, psnr = everyone.mean(dim=0)[[*range(len(names)), -1]].tolist()
+        bad_steps = everyone.amin(dim=0)[len(names) : -1].tolist()
         for name, bad_step in zip(names, bad_steps, strict=True):
             if bad_step < torch.inf:
                 raise NonFiniteLoss(name, int(bad_step))
-        return {name: total / steps for name, total in zip(names, sums, strict=True)}
+        means = {name: total / steps for name, total in zip(names, sums, strict=True)}
+        return {**means, f"model/{PSNR}": psnr}
 
     def slow_down(self, factor: float) -> None:
         """Multiply every learning rate by `factor`, for good."""
@@ -189,6 +192,10 @@ class Learner:
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    @torch.no_grad()
+    def _psnr_to_source(self) -> torch.Tensor:
+        return psnr_db(self.generator(self._last_source), self._last_source).double()
 
     def _set_slowed(self, slowed: float) -> None:
         self.slowed = slowed

@@ -79,12 +79,7 @@ class Learned:
     history: list[dict[str, Any]]
 
     def write(self, folder: Path) -> None:
-        """Write the state to go on from, and the model as it is now. Raises TrainingError."""
-        if not all(value.isfinite().all() for value in self.learner.generator.state_dict().values()):
-            raise TrainingError(
-                f"camera {self.run.camera}: the generator is not finite at step {self.learner.step}; "
-                "lower learner.learning_rate in its preset and run `dvc repro` again"
-            )
+        """Write the state to go on from, and the model as it is now."""
         save_model(folder / MODEL, self.learner.generator, self.run.method, self._facts())
         state = {f"learner/{name}": value for name, value in self.learner.state_dict().items()}
         state |= {f"guard/{name}": value for name, value in self.guard.state_dict().items()}

@@ -96,7 +96,7 @@ def test_what_the_paper_does_not_have_is_off_by_default() -> None:
         "generators/colour",
         "generators/texture",
         "generators/tv",
-        "generators/psnr_to_source",
+        "model/psnr_to_source",
         "critics/colour_critic",
         "critics/colour_accuracy",
         "critics/texture_critic",
@@ -118,8 +118,11 @@ def test_each_cure_adds_its_term(change: dict, term: str) -> None:
 
 
 def test_the_gradient_penalty_makes_critics_flatter() -> None:
-    """Through two differentiations, spectral norm and instance norm alike."""
-    for critic in (NETWORKS["critic"], CriticConfig(width=0.1, norm="none", spectral_norm=True)):
+    """Through two differentiations, and through spectral norm."""
+    for critic in (
+        CriticConfig(width=0.1, norm="none"),
+        CriticConfig(width=0.1, norm="none", spectral_norm=True),
+    ):
         slopes = []
         for r1 in (0.0, 1e3):
             config = replace(WESPE, critic=critic, adversarial=AdversarialConfig(r1=r1, r1_every=1))
@@ -140,7 +143,6 @@ def test_an_identity_generator_pays_nothing_for_identity_and_direct() -> None:
     )
     losses = losses_of(config)
     assert losses["generators/identity"] == losses["generators/direct"] == 0
-    assert losses["generators/psnr_to_source"] == pytest.approx(100)
 
 
 def test_dped_pays_nothing_for_content_and_colour_when_it_hits_the_truth() -> None:

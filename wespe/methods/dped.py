@@ -9,7 +9,7 @@ from torch import nn
 
 from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
-from wespe.losses import colour_loss, content_loss, psnr_db, total_variation_loss
+from wespe.losses import colour_loss, content_loss, total_variation_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.critic import Critic, CriticConfig
 from wespe.networks.features import ContentConfig, Features
@@ -97,7 +97,6 @@ class Dped(Method):
             "texture": self.adversary.fool(texture, batch.total),
             "colour": colour_loss(blurred, colour_view(enhanced, self.blur)),
             "tv": total_variation_loss(enhanced),
-            "psnr_to_source": psnr_db(enhanced, batch.source),
         }
 
     def critic_losses(self, networks: Networks, scene: Scene) -> Losses:

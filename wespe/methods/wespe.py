@@ -9,7 +9,7 @@ from torch import nn
 
 from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
-from wespe.losses import content_loss, identity_loss, psnr_db, total_variation_loss
+from wespe.losses import content_loss, identity_loss, total_variation_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.critic import Critic, CriticConfig
 from wespe.networks.features import ContentConfig, Features
@@ -113,7 +113,6 @@ class Wespe(Method):
             "colour": self.adversary.fool(colour, batch.total),
             "texture": self.adversary.fool(texture, batch.total),
             "tv": total_variation_loss(enhanced),
-            "psnr_to_source": psnr_db(enhanced, batch.source),
         }
         if self.direct:
             losses["direct"] = content_loss(content, self.features(enhanced), self.layer_weights)
