@@ -92,14 +92,35 @@ def change(content: dict, path: str, value: object) -> None:
         ),
         (
             "presets/demo/method/blur",
-            65,
+            {"taps": 65},
             "cameras.demo-phone.patches.size_px is 32, too small for method.blur.taps 65",
         ),
-        ("presets/demo/method/content/weights", "imagnet", "weights must be imagenet, random or the path of"),
+        ("presets/demo/method/content/weights", "imagnet", "weights must be imagenet, random, or the path"),
         (
             "presets/demo/learner/learning_rate",
             float("nan"),
             "learning_rate: Input should be a finite number",
+        ),
+        (
+            "presets/demo/method",
+            {"name": "wepse"},
+            "presets.demo.method.name: unknown name 'wepse', did you mean 'wespe'?; allowed: wespe, dped",
+        ),
+        ("presets/demo/method", {}, "presets.demo.method.name: is missing; allowed: wespe, dped, srcnn"),
+        (
+            "presets/demo/method/contnet",
+            {},
+            "presets.demo.method.contnet: unknown key, did you mean 'content'?; allowed: name, generator",
+        ),
+        (
+            "presets/demo/method/content/layers",
+            {"relu9_1": 1},
+            "presets.demo.method.content: layers: vgg19 has no 'relu9_1'; it has relu1_1 … relu5_4",
+        ),
+        (
+            "presets/demo/guard",
+            {"rolbacks": 1},
+            "presets.demo.guard.rolbacks: unknown key, did you mean 'rollbacks'?",
         ),
         ("cameras", [], "cameras: Input should be a valid dictionary"),
     ],
@@ -111,6 +132,17 @@ def test_a_mistake_is_named(content: dict, tmp_path: Path, path: str, value: obj
     with pytest.raises(ParamsError, match=re.escape(message)) as caught:
         load(file)
     assert "\n" not in str(caught.value)
+
+
+def test_a_paired_preset_wants_photos_with_truth(content: dict, tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    content["cameras"]["demo-phone"]["preset"] = "srcnn"
+    file.write_text(yaml.safe_dump(content))
+    assert load(file)  # the virtual camera brings the truth
+    del content["cameras"]["demo-phone"]["photos"]["virtual_camera"]
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ParamsError, match=r"preset srcnn learns from pairs \(srcnn\); give the photos their"):
+        load(file)
 
 
 @pytest.mark.parametrize("text", ["cameras: {", "", "[]", "\0"])
