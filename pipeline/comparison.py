@@ -145,7 +145,7 @@ def table(rows: Sequence[Row]) -> str:
             for name, digits in (("psnr", 2), ("psnr_pooled", 2), ("ms_ssim_dped", 3))
         ]
         failed = f", {len(row.failed)} failed" if row.failed else ""
-        seeds = f"{len(row.scores)}{failed}" if row.minutes else ""
+        seeds = f"{len(row.scores)}{failed}" if row.minutes or row.failed else ""
         minutes = _spread(row.minutes, 1) if row.minutes else ""
         lines.append(f"| {row.name} | {' | '.join(cells)} | {seeds} | {minutes} |")
     return "\n".join(lines)

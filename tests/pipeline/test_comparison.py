@@ -1,0 +1,114 @@
+"""Presets side by side: what is trained on what, what is scored, what is written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from pipeline.checkpoints import load_model
+from pipeline.comparison import Settings, compare, read_data, score, table
+from pipeline.data.patches import Patches
+from pipeline.errors import PipelineError
+from pipeline.params import Preset
+from wespe.guard import GuardConfig
+from wespe.learner import LearnerConfig
+from wespe.methods.srcnn import SrcnnConfig
+from wespe.methods.wespe import WespeConfig
+from wespe.networks.critic import CriticConfig
+from wespe.networks.features import ContentConfig
+from wespe.networks.generator import GeneratorConfig
+
+SIZE = 32
+PATCHES = Patches(size_px=SIZE, per_photo=20)
+UNPAIRED = WespeConfig(
+    generator=GeneratorConfig(width=4, blocks=0, norm="none", output="residual"),
+    critic=CriticConfig(width=0.1),
+    content=ContentConfig(layers={"relu1_1": 1.0}, weights="random"),
+)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    """A camera that sees half the light, and the truth: a cup to learn from, a cat to be judged by."""
+    pieces = {
+        "train": [data.coffee()[y : y + 64, :64] for y in (0, 100, 200)],
+        "test": [data.chelsea()[y : y + 64, 100:164] for y in (0, 100, 200)],
+    }
+    for split, photos in pieces.items():
+        for number, photo in enumerate(photos):
+            for camera, pixels in (("phone", photo // 2), ("dslr", photo)):
+                folder = tmp_path / split / camera
+                folder.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return {
+        f"{split}-{camera}": tmp_path / split / camera for split in pieces for camera in ("phone", "dslr")
+    }
+
+
+def read(folders: dict[str, Path], paired: bool = True):
+    train, truth = folders["train-phone"], folders["train-dslr"]
+    tests = (folders["test-phone"], folders["test-dslr"])
+    return read_data(PATCHES, [train], [truth], (train, truth) if paired else None, tests)
+
+
+def test_presets_are_trained_scored_and_kept(folders: dict[str, Path], tmp_path: Path) -> None:
+    presets = {
+        "srcnn": Preset(method=SrcnnConfig(), learner=LearnerConfig(learning_rate=1e-3)),
+        "unpaired": Preset(method=UNPAIRED),
+    }
+    settings = Settings(steps=40, batch_size=4, patches=PATCHES, seeds=[1, 2], log_every=20)
+    rows = compare(presets, settings, read(folders), tmp_path / "out")
+    scores = {row.name: row.scores for row in rows}
+    assert list(scores) == ["untouched", "histogram match", "srcnn", "unpaired"]
+    assert [len(s) for s in scores.values()] == [1, 1, 2, 2]
+    assert (
+        min(s.psnr for s in scores["srcnn"]) > scores["untouched"][0].psnr + 3
+    )  # it saw what light was lost
+    assert scores["srcnn"][0] != scores["srcnn"][1]
+    model = load_model(tmp_path / "out/models/srcnn-2")
+    assert score(model.enhance, read(folders).tests) == scores["srcnn"][1]
+    assert (tmp_path / "out/table.md").read_text() == table(rows) + "\n"
+    assert json.loads((tmp_path / "out/scores.json").read_bytes())["rows"][2]["name"] == "srcnn"
+
+
+def test_a_preset_that_diverges_is_told_and_the_others_go_on(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    presets = {
+        "wild": Preset(
+            method=SrcnnConfig(), learner=LearnerConfig(learning_rate=1e3), guard=GuardConfig(min_psnr_db=10)
+        ),
+        "calm": Preset(method=SrcnnConfig()),
+    }
+    settings = Settings(steps=10, batch_size=2, patches=PATCHES, seeds=[1], log_every=5)
+    *_, wild, calm = compare(presets, settings, read(folders), tmp_path / "out")
+    assert (len(wild.scores), len(calm.scores)) == (0, 1)
+    assert "dB from their originals at step" in wild.failed[0]
+    assert "| wild | – | – | – | 0, 1 failed |" in table([wild])
+
+
+def test_scores_are_the_known_ones(folders: dict[str, Path]) -> None:
+    tests = read(folders).tests
+    errors = [np.square(photo.astype(float) - truth).mean() for photo, truth in tests]
+    untouched = score(lambda photo_hwc: photo_hwc, tests)
+    assert untouched.psnr == pytest.approx(np.mean([10 * np.log10(255**2 / e) for e in errors]), abs=1e-3)
+    assert untouched.psnr_pooled == pytest.approx(10 * np.log10(255**2 / np.mean(errors)))
+
+
+def test_pairs_are_told_by_name_and_must_fit(folders: dict[str, Path]) -> None:
+    Image.new("RGB", (40, 40)).save(folders["train-phone"] / "1.png")
+    with pytest.raises(PipelineError, match=r"1.*differ in size"):
+        read(folders)
+    for path in folders["train-phone"].iterdir():
+        path.rename(path.with_name(f"x{path.name}"))
+    with pytest.raises(PipelineError, match="share no name"):
+        read(folders)
+
+
+def test_a_paired_preset_without_pairs_says_what_is_missing(folders: dict[str, Path], tmp_path: Path) -> None:
+    settings = Settings(steps=1, batch_size=1, patches=PATCHES, seeds=[1])
+    with pytest.raises(PipelineError, match="--pairs"):
+        compare({"srcnn": Preset(method=SrcnnConfig())}, settings, read(folders, paired=False), tmp_path)
