@@ -13,15 +13,15 @@ from wespe.learner import PSNR, Learner, NonFiniteLoss, State
 class GuardConfig:
     """What is wrong, and what to do then. Losses that are not finite always are.
 
-    min_psnr_db: between photos and their enhanced selves. Below it, once it was reached, colours are lost
-        or inverted; a run that ends below it has failed. 0 does not look.
+    min_psnr_db: between photos and their enhanced selves. Below it colours are lost or inverted: a run that
+        ends there has failed, and one that falls there again rolls back if it may. 0 does not look.
     max_critic_accuracy: of any critic, as a share. Above it the generator has nothing to learn from; 1 does
         not look.
-    rollbacks: how often at most; 0 stops at the first fault.
+    rollbacks: how often at most; with 0 a fault ends the run.
     slow_down: the factor on the learning rates after each.
     """
 
-    min_psnr_db: float = 8.0
+    min_psnr_db: float = 6.0
     max_critic_accuracy: float = 1.0
     rollbacks: int = 0
     slow_down: float = 0.3
@@ -92,7 +92,7 @@ class Guard:
         psnr = figures[PSNR]
         if not math.isfinite(psnr):
             return f"the generator is not finite at step {step}"
-        if psnr < floor and (self.reached or last):
+        if psnr < floor and (last or (self.reached and self.config.rollbacks)):
             return f"enhanced photos are {psnr:.1f} dB from their originals at step {step}, below {floor:g}"
         self.reached = self.reached or psnr >= floor
         for name, value in figures.items():

@@ -46,6 +46,7 @@ PARAMS = {
                 "content": {"layers": {"relu1_2": 1.0}, "weights": "random"},
             },
             "learner": {"learning_rate": 0.0005, "ema_decay": 0.9},
+            "guard": {"min_psnr_db": 0},
             "training": {"steps": 60, "batch_size": 4, "log_every": 10, "checkpoint_every": 10},
         }
     },

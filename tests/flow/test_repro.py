@@ -20,6 +20,7 @@ TINY = {
         "critic": {"width": 0.1},
         "content": {"layers": {"relu1_2": 1.0}, "weights": "random"},
     },
+    "guard": {"min_psnr_db": 0},
     "training": {"steps": 4, "batch_size": 4, "log_every": 2, "checkpoint_every": 2},
 }
 BIN = str(Path(sys.executable).parent)
