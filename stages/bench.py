@@ -10,12 +10,15 @@ READING = """how to read it:
     patchify  photos through Ray Data into shards    against  decoding the photos
     stream    shuffled patches through Ray Data      against  pyarrow reading the same row groups
     enhance   the batch job of `stages.enhance`      against  the generator alone on the same pixels
-    step      one step of the learner                against  forward and backward of the same losses
-  1.00 would cost nothing. `start` is what a pass takes before its first result, and no part of the speed.
+  1.00 would cost nothing. A step of training has two lines of another kind:
+    step      one step of the learner                against  a plain one: the same networks and losses in
+              float32, with PyTorch's defaults and every loss read. Above 1.00 is faster than that.
+    its operations                                   against  a large matrix product: the processor's share
+  `start` is what a pass takes before its first result, and no part of the speed.
   Both are medians of runs that alternate, so that what slows the machine slows both. Speeds change from
   machine to machine; ratios hardly do, so watch those. The second table is why shards are as they are.
 
-Takes about four minutes on two cores, and 400 MB in TMPDIR, which are removed. Runs here: unset RAY_ADDRESS.
+Takes about five minutes on two cores, and 400 MB in TMPDIR, which are removed. Runs here: unset RAY_ADDRESS.
 """
 
 

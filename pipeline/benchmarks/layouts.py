@@ -14,7 +14,7 @@ from pipeline.benchmarks.clock import medians, seconds
 from pipeline.benchmarks.tables import Layout
 from pipeline.data.shards import GROUP_ROWS, Index, encode, pixels_nhwc
 
-Decode = Callable[[pa.Table, int], np.ndarray]
+Decode = Callable[..., np.ndarray]  # of a table and the patches' size_px
 PNG = "PNG bytes"
 BINARY: dict[str, dict[str, Any]] = {
     "fixed-size binary": {"compression": "none"},
@@ -27,7 +27,9 @@ def measure_layouts(index: Index, patches: int, repeats: int) -> list[Layout]:
     """Write the first patches of the train split in every layout, then read each back."""
     patches_nhwc = _first(index, patches)
     raw = encode([""] * len(patches_nhwc), [(0, 0)] * len(patches_nhwc), patches_nhwc).select(["pixels"])
-    tables = {name: (raw, settings, pixels_nhwc) for name, settings in BINARY.items()}
+    tables: dict[str, tuple[pa.Table, dict[str, Any], Decode]] = {
+        name: (raw, settings, pixels_nhwc) for name, settings in BINARY.items()
+    }
     tables[PNG] = (_png(patches_nhwc), {"compression": "none"}, _from_png)
     return [
         _measure(Path("bench-layout.parquet"), name, *table, patches_nhwc, repeats)

@@ -1,12 +1,10 @@
 """The step that an ordinary port takes: nothing but PyTorch's defaults, and every loss read in every step."""
 
-from collections.abc import Iterator
-
 import torch
 
 from wespe.batch import Batch
 from wespe.learner import LearnerConfig
-from wespe.method import Losses, Method
+from wespe.method import Method
 
 
 class PlainLearner:
@@ -21,21 +19,16 @@ class PlainLearner:
 
     def learn(self, batch: Batch) -> dict[str, float]:
         """Take one step; return its losses by `turn/term`, as a Learner names them."""
-        read = {}
-        for learns, losses in backwards(self.method, batch):
-            self._optimisers[learns].step()
-            read |= {f"{learns}/{name}": loss.item() for name, loss in losses.items()}
+        networks, scene = dict(self.method.networks.items()), None
+        read: dict[str, float] = {}
+        for turn in self.method.turns:
+            for name, group in networks.items():
+                group.requires_grad_(name == turn.learns)
+            scene = self.method.render(networks, batch) if scene is None else scene
+            losses = turn.losses(networks, scene)
+            taught = [turn.weights[name] * loss for name, loss in losses.items() if name in turn.weights]
+            self._optimisers[turn.learns].zero_grad()
+            torch.stack(taught).sum().backward()
+            self._optimisers[turn.learns].step()
+            read |= {f"{turn.learns}/{name}": loss.item() for name, loss in losses.items()}
         return read
-
-
-def backwards(method: Method, batch: Batch) -> Iterator[tuple[str, Losses]]:
-    """Forward and backward of every turn, in order: who learns, and what was lost. All that a step must compute."""
-    networks, scene = dict(method.networks.items()), None
-    for turn in method.turns:
-        for name, group in networks.items():
-            group.requires_grad_(name == turn.learns)
-        scene = method.render(networks, batch) if scene is None else scene
-        losses = turn.losses(networks, scene)
-        method.networks.zero_grad()
-        torch.stack([weight * losses[name] for name, weight in turn.weights.items() if name in losses]).sum().backward()
-        yield turn.learns, losses

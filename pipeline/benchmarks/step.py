@@ -1,54 +1,80 @@
-"""One step of the learner, against forward and backward of the same networks and losses."""
+"""One step of the learner, against a plain one with the same losses, and against the processor."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.benchmarks.clock import medians, seconds
+from pipeline.benchmarks.plain import PlainLearner
 from pipeline.benchmarks.tables import Ratio
 from pipeline.params import Preset
 from wespe.batch import Batch
 from wespe.learner import Learner
 from wespe.method import Method
-from wespe.methods import MethodConfig, build_method
+from wespe.methods import build_method
 
 
-def measure_step(name: str, preset: Preset, size_px: int, batch_size: int, repeats: int) -> Ratio:
-    """Source patches per second. Single steps alternate, since the difference is small."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    method = build_method(_without_download(preset.method), size_px=size_px).to(device)
-    learner = Learner(method, preset.learner)
+def measure_step(name: str, preset: Preset, size_px: int, batch_size: int, repeats: int) -> list[Ratio]:
+    """Source patches per second, and the share of what a large matrix product reaches."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     source, target = torch.rand(2, batch_size, 3, size_px, size_px, device=device)
     batch = Batch(source, target, batch_size)
+    learner = Learner(method(preset, size_px, device), preset.learner)
+    plain = PlainLearner(method(preset, size_px, device), preset.learner)
+    with FlopCounterMode(display=False) as counter:
+        plain.learn(batch)  # also allocates, and lets cuDNN choose
+    multiply, products = _matrix_product(device, preset.learner.precision)
 
     def measure() -> tuple[float, ...]:
         learn_s = seconds(lambda: learner.learn(batch))
-        bare_s = seconds(lambda: forward_backward(method, batch))
-        return batch_size / learn_s, batch_size / bare_s
+        plain_s = seconds(lambda: plain.learn(batch))
+        return 1 / learn_s, 1 / plain_s, 1 / seconds(multiply)
 
-    learner.learn(batch)  # allocates, and lets cuDNN choose
-    speed, ceiling_speed = medians(repeats, measure)
-    return Ratio(
-        what=f"step of preset {name}, {batch_size} × {size_px} px",
-        unit="images",
-        speed=speed,
-        ceiling="forward and backward only",
-        ceiling_speed=ceiling_speed,
-    )
+    start_s = seconds(lambda: learner.learn(batch))
+    learned, plainly, multiplied = medians(repeats, measure)
+    operations = counter.get_total_flops()
+    return [
+        Ratio(
+            what=f"step of preset {name}, {batch_size} × {size_px} px",
+            unit="images",
+            speed=batch_size * learned,
+            ceiling="plain float32 step",
+            ceiling_speed=batch_size * plainly,
+            start_s=start_s,
+        ),
+        Ratio(
+            what="  its operations",
+            unit="TFLOP",
+            speed=operations * learned / 1e12,
+            ceiling=f"{preset.learner.precision} matrix product",
+            ceiling_speed=products * multiplied / 1e12,
+        ),
+    ]
 
 
-def forward_backward(method: Method, batch: Batch) -> None:
-    """What a step must compute: no optimiser, no moving average, no record of the losses."""
-    networks, scene = dict(method.networks.items()), None
-    for turn in method.turns:
-        for name, group in networks.items():
-            group.requires_grad_(name == turn.learns)
-        scene = method.render(networks, batch) if scene is None else scene
-        losses = turn.losses(networks, scene)
-        method.networks.zero_grad(set_to_none=True)
-        torch.stack([turn.weights[name] * loss for name, loss in losses.items()]).sum().backward()
+def compiler() -> bool:
+    """Whether torch.compile can work here."""
+    return torch.cuda.is_available() or shutil.which("c++") is not None
 
 
-def _without_download(method: MethodConfig) -> MethodConfig:
-    """Random weights cost as much time as ImageNet's."""
-    return replace(method, content=replace(method.content, weights="random"))
+def method(preset: Preset, size_px: int, device: torch.device) -> Method:
+    """A fresh method without a download: random content weights cost as much time as ImageNet's."""
+    content = getattr(preset.method, "content", None)
+    offline = replace(preset.method, content=replace(content, weights="random")) if content else preset.method
+    return build_method(offline, size_px=size_px).to(device)
+
+
+def _matrix_product(device: torch.device, precision: str) -> tuple[Callable[[], object], int]:
+    """A product large enough to reach the peak, and its floating point operations."""
+    size, times = (8192, 20) if device.type == "cuda" else (2048, 4)
+    matrix = torch.rand(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else None)
+    matrix @ matrix  # warms
+
+    def multiply() -> None:
+        for _ in range(times):
+            matrix @ matrix
+
+    return multiply, times * 2 * size**3

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -16,9 +16,10 @@ from pipeline.benchmarks.enhance import measure_enhance
 from pipeline.benchmarks.layouts import measure_layouts
 from pipeline.benchmarks.patchify import CAMERA, measure_patchify
 from pipeline.benchmarks.photos import write_photos
-from pipeline.benchmarks.step import measure_step
+from pipeline.benchmarks.step import compiler, measure_step
 from pipeline.benchmarks.stream import measure_stream
 from pipeline.benchmarks.tables import Layout, Ratio, layout_table, machine, ratio_table
+from pipeline.benchmarks.wait import measure_wait
 from pipeline.data.patches import Patches
 from pipeline.data.shards import Index, read_index
 from pipeline.layout import photo_set
@@ -27,16 +28,16 @@ from pipeline.params import Preset
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How much to measure with: enough to outlast noise, and four minutes on two cores in all."""
+    """How much to measure with: enough to outlast noise, and five minutes on two cores in all."""
 
     photos: int = 160
     photo_px: tuple[int, int] = (2048, 1536)
     patches: Patches = field(default_factory=lambda: Patches(size_px=100, per_photo=32))
     stream_rows: int = 30_000
     layout_rows: int = 2_000
-    steps: int = 15
-    faithful_steps: int = 3
-    faithful_batch: int = 2
+    demo_steps: int = 15
+    wespe_steps: int = 3
+    wespe_batch: int = 8
     small_photos: int = 16
     small_photo_px: tuple[int, int] = (1024, 768)
     repeats: int = 3
@@ -47,13 +48,21 @@ class Results:
     ray_start_s: float
     ratios: list[Ratio]
     layouts: list[Layout]
+    waited: float
+    training_h: float
 
     def __str__(self) -> str:
-        tables = f"{ratio_table(self.ratios)}\n\n{layout_table(self.layouts)}"
-        return f"{tables}\n\nRay started in {self.ray_start_s:.1f} s, once for all.\n{machine()}"
+        return f"""{ratio_table(self.ratios)}
+
+Preset wespe waits for patches {self.waited:.1%} of its time, and trains for {self.training_h:.1f} hours.
+Ray started in {self.ray_start_s:.1f} s, once for all.
+
+{layout_table(self.layouts)}
+
+{machine()}"""
 
 
-def measure_all(demo: Preset, demo_size_px: int, faithful: Preset, sizes: Sizes) -> Results:
+def measure_all(demo: Preset, demo_size_px: int, wespe: Preset, sizes: Sizes) -> Results:
     """Measure on this machine: with RAY_ADDRESS set, Ray would not find the temporary folder."""
     torch.set_num_threads(os.cpu_count() or 1)  # as training and the batch job do on a CPU
     with tempfile.TemporaryDirectory(prefix="wespe-bench-") as folder, chdir(folder):
@@ -64,17 +73,14 @@ def measure_all(demo: Preset, demo_size_px: int, faithful: Preset, sizes: Sizes)
         with cluster.session():
             ray_start_s = time.perf_counter() - began
             ratios = _measure_with_ray(photos, demo, sizes)
+            with _shown("wait"):
+                waited = measure_wait(_index(), wespe, sizes.wespe_batch, sizes.wespe_steps)
         # Ray's idle processes would take their share of the cores.
         with _shown("step"):
-            ratios += [
-                measure_step("demo", demo, demo_size_px, demo.training.batch_size, sizes.steps),
-                measure_step(
-                    "wespe", faithful, sizes.patches.size_px, sizes.faithful_batch, sizes.faithful_steps
-                ),
-            ]
+            steps = _measure_steps(demo, demo_size_px, wespe, sizes)
         with _shown("layouts"):
             layouts = measure_layouts(_index(), sizes.layout_rows, sizes.repeats)
-    return Results(ray_start_s, ratios, layouts)
+    return Results(ray_start_s, ratios + steps, layouts, waited, _hours(wespe, steps[2]))
 
 
 def _measure_with_ray(photos: list[Path], demo: Preset, sizes: Sizes) -> list[Ratio]:
@@ -85,6 +91,20 @@ def _measure_with_ray(photos: list[Path], demo: Preset, sizes: Sizes) -> list[Ra
     with _shown("enhance"):
         enhance = measure_enhance(Path("small"), demo, sizes.repeats)
     return [patchify, stream, enhance]
+
+
+def _measure_steps(demo: Preset, demo_size_px: int, wespe: Preset, sizes: Sizes) -> list[Ratio]:
+    """Two lines each: of the demo's preset, of wespe, and of wespe compiled, where that can be."""
+    compiled = replace(wespe, learner=replace(wespe.learner, compile=True))
+    variants = [("wespe", wespe), *([("wespe, compiled", compiled)] if compiler() else [])]
+    steps = measure_step("demo", demo, demo_size_px, demo.training.batch_size, sizes.demo_steps)
+    for name, preset in variants:
+        steps += measure_step(name, preset, sizes.patches.size_px, sizes.wespe_batch, sizes.wespe_steps)
+    return steps
+
+
+def _hours(preset: Preset, step: Ratio) -> float:
+    return preset.training.steps * preset.training.batch_size / step.speed / 3600
 
 
 def _index() -> Index:

@@ -5,16 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.benchmarks.clock import steady_speed
 from pipeline.benchmarks.layouts import measure_layouts
-from pipeline.benchmarks.step import measure_step
+from pipeline.benchmarks.plain import PlainLearner
+from pipeline.benchmarks.step import measure_step, method
 from pipeline.benchmarks.stream import read
 from pipeline.benchmarks.tables import Ratio, layout_table, machine, ratio_table
 from pipeline.data.patches import Patches
 from pipeline.data.shards import Index, encode, write_shards
 from pipeline.params import Preset
 from pipeline.training.settings import Training
+from wespe.batch import Batch
+from wespe.learner import Learner, LearnerConfig
+from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.critic import CriticConfig
 from wespe.networks.features import ContentConfig
@@ -30,6 +35,9 @@ TINY = Preset(
 )
 
 
+SRCNN = Preset(method=SrcnnConfig(), learner=LearnerConfig(precision="bf16"))
+
+
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     monkeypatch.chdir(tmp_path)
@@ -38,10 +46,28 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     return write_shards(tmp_path / "patches", Patches(size_px=32, per_photo=100), {"train": [table]})
 
 
-def test_a_step_has_a_finite_ratio_and_a_line() -> None:
-    ratio = measure_step("tiny", TINY, size_px=32, batch_size=2, repeats=2)
-    assert ratio.ratio > 0
-    assert math.isfinite(ratio.ratio)
+@pytest.mark.parametrize("preset", [TINY, SRCNN], ids=["wespe", "srcnn"])
+def test_a_step_stands_beside_a_plain_one_and_beside_the_processor(preset: Preset) -> None:
+    step, share = measure_step("tiny", preset, size_px=32, batch_size=2, repeats=2)
+    assert 0 < step.ratio < math.inf
+    assert 0 < share.ratio < 1.5
+
+
+def test_the_plain_step_loses_what_the_learner_loses() -> None:
+    size_px, device = 32, torch.device("cpu")
+    batch = Batch(*torch.rand(2, 2, 3, size_px, size_px), 2)
+    ours, plain = method(TINY, size_px, device), method(TINY, size_px, device)
+    plain.load_state_dict(ours.state_dict())
+    learner, plain_learner = Learner(ours, TINY.learner), PlainLearner(plain, TINY.learner)
+    for _ in range(3):
+        learner.learn(batch)
+        lost = plain_learner.learn(batch)
+        read = learner.read_losses()
+        assert lost == pytest.approx({name: read[name] for name in lost}, rel=1e-3)
+
+
+def test_ratios_are_aligned() -> None:
+    ratio = Ratio(what="step", unit="images", speed=2, ceiling="plain", ceiling_speed=1)
     engine = Ratio(
         what="stream", unit="patches", speed=50, ceiling="pyarrow", ceiling_speed=200, start_s=1.25
     )
