@@ -1,5 +1,6 @@
 """A real `dvc repro` in a checkout of its own: from nothing to two registered cameras."""
 
+import copy
 import json
 import os
 import shutil
@@ -42,7 +43,7 @@ class Checkout:
         self.environment = os.environ | {"PATH": f"{BIN}:/usr/bin:/bin", "PYTHONPATH": str(folder)}
         self.environment.pop("MLFLOW_TRACKING_URI", None)
         params = self.params()
-        params["presets"]["demo"] = TINY
+        params["presets"] |= {"demo": TINY, "pairs": copy.deepcopy(TINY) | {"method": {"name": "srcnn"}}}
         for block in (params["cameras"]["demo-phone"], params["targets"]["demo-photos"]):
             block["patches"]["per_photo"] = 20
         self.write(params)
@@ -86,7 +87,7 @@ def first(checkout: Checkout) -> str:
 
 
 def test_one_command_leads_to_a_registered_model(checkout: Checkout, first: str) -> None:
-    assert len(ran(first)) == 8
+    assert len(ran(first)) == 9
     registered = json.loads((checkout.folder / "reports/demo-phone/registered.json").read_text())
     assert registered["name"] == "wespe-demo-phone"
     assert set(registered["aliases"]) == {"champion", "challenger"}
@@ -168,18 +169,19 @@ def test_the_champion_enhances_a_folder(checkout: Checkout, demo_photos: Path) -
 
 
 @pytest.mark.usefixtures("first")
-def test_a_new_camera_is_one_block_and_runs_alone(checkout: Checkout, demo_photos: Path) -> None:
+def test_a_new_camera_with_pairs_is_one_block_and_runs_alone(checkout: Checkout, demo_photos: Path) -> None:
     before = (checkout.folder / "dvc.lock").read_text()
     params = checkout.params()
+    photos = {"kind": "folder", "paths": [str(demo_photos)]}
     params["cameras"]["second"] = {
-        "photos": {"source": {"kind": "folder", "paths": [str(demo_photos)]}, "split": {"test": 0.4}},
+        "photos": {"source": photos, "truth": photos, "split": {"test": 0.4}},
         "patches": {"size_px": 32, "per_photo": 20},
         "target": "demo-photos",
-        "preset": "demo",
+        "preset": "pairs",
     }
     checkout.write(params)
     output = checkout.run("dvc", "repro")
-    stages = {"fetch-camera", "patchify-camera", "train", "evaluate", "register"}
+    stages = {"fetch-camera", "patchify-camera", "features", "train", "evaluate", "register"}
     assert ran(output) == {f"{stage}@second" for stage in stages} | {"check"}
     for name in ("train@demo-phone", "evaluate@demo-phone"):
         kept, now = (
@@ -188,3 +190,4 @@ def test_a_new_camera_is_one_block_and_runs_alone(checkout: Checkout, demo_photo
         assert kept == now
     registered = json.loads((checkout.folder / "reports/second/registered.json").read_text())
     assert registered["name"] == "wespe-second"
+    assert json.loads((checkout.folder / "reports/second/metrics/untouched.json").read_text())["psnr"] > 90

@@ -39,6 +39,7 @@ def spelled(ends: list) -> set[str]:
         (f"fetch-target@{TARGET}", [target.photos]),
         (f"patchify-camera@{CAMERA}", [camera.patches]),
         (f"patchify-target@{TARGET}", [target.patches]),
+        (f"features@{CAMERA}", [camera.features, camera.method]),
         (f"train@{CAMERA}", [paths.model, paths.losses, paths.loss_curves]),
         (f"evaluate@{CAMERA}", [paths.scores, paths.metrics, paths.intervals, paths.pictures]),
         (f"register@{CAMERA}", [paths.registered]),
