@@ -17,7 +17,7 @@ import torch
 from pipeline.checkpoints import Model, save_model
 from pipeline.data.images import read_photo
 from pipeline.data.patches import Patches, cut, positions
-from pipeline.errors import PipelineError, TrainingError
+from pipeline.errors import PipelineError
 from pipeline.features import fetch_features
 from pipeline.files import write_atomically
 from pipeline.formats import is_photo
@@ -91,21 +91,29 @@ def read_data(
 ) -> Data:
     """Read folders of photos. Raises PipelineError, PhotoError."""
     sources, targets = _photos(source), _photos(target)
+    judged = [
+        (photo, truth)
+        for photo, truth in zip(*_aligned(*tests), strict=True)
+        if not is_degenerate(photo, truth)
+    ]
+    if len({photo.shape for photo, _ in judged}) > 1:
+        raise PipelineError(
+            f"{tests[0]} holds photos of several sizes; cut them to one, to be scored together"
+        )
     return Data(
         source=_cut(patches, sources),
         target=_cut(patches, targets),
         pairs=None if pairs is None else _cut_pairs(patches, *pairs),
-        tests=[
-            (photo, truth)
-            for photo, truth in zip(*_aligned(*tests), strict=True)
-            if not is_degenerate(photo, truth)
-        ],
+        tests=judged,
         yardstick=HistogramMatch.fit(sources.values(), targets.values()),
     )
 
 
 def compare(presets: Mapping[str, Preset], settings: Settings, data: Data, out: Path) -> list[Row]:
     """Train and score every preset with every seed; after each, write what is known into `out`."""
+    paired = [name for name, preset in presets.items() if METHODS[preset.method.name].method.paired]
+    if paired and data.pairs is None:
+        raise PipelineError(f"preset {paired[0]} needs --pairs: two folders of photos with the same names")
     rows = [
         Row("untouched", [score(lambda photo_hwc: photo_hwc, data.tests)]),
         Row("histogram match", [score(data.yardstick.enhance, data.tests)]),
@@ -194,8 +202,6 @@ def _feature_weights(preset: Preset, out: Path) -> dict[str, torch.Tensor] | Non
 def _batches(paired: bool, seed: int, settings: Settings, data: Data, device: str) -> Iterator[Batch]:
     """Endless; each patch flipped and turned at random, pairs alike."""
     rng = np.random.default_rng(seed_of(seed, "comparison"))
-    if paired and data.pairs is None:
-        raise TrainingError("a paired preset needs --pairs: two folders of photos with the same names")
     source, target = data.pairs if paired and data.pairs else (data.source, data.target)
     while True:
         turns = [rng.integers(0, 8, settings.batch_size) for _ in range(2)]
@@ -219,12 +225,14 @@ def _turn(patch_hwc: np.ndarray, turn: int) -> np.ndarray:
 
 
 def _photos(folders: Sequence[Path]) -> dict[str, np.ndarray]:
-    found = {
-        path.relative_to(folder.parent).with_suffix("").as_posix(): path
-        for folder in folders
-        for path in sorted(folder.rglob("*"))
-        if is_photo(path.name)
-    }
+    """Read folders, by the folder's name and the photo's without its suffix."""
+    found: dict[str, Path] = {}
+    for folder in map(Path.resolve, folders):
+        for path in sorted(path for path in folder.rglob("*") if is_photo(path.name)):
+            name = path.relative_to(folder.parent).with_suffix("").as_posix()
+            if name in found:
+                raise PipelineError(f"{path} and {found[name]} are named alike; rename one, or its folder")
+            found[name] = path
     if not found:
         raise PipelineError(f"no photo in {', '.join(map(str, folders))}; name folders of photos")
     return {name: read_photo(path) for name, path in found.items()}

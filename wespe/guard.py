@@ -65,7 +65,7 @@ class Guard:
         if not fault:
             self._good = self._snapshot()
             return dict(figures)
-        if self.rollbacks == self.config.rollbacks:
+        if self.rollbacks == self.config.rollbacks or (last and not self.reached):
             again = f", after {self.rollbacks} roll-backs" if self.rollbacks else ""
             raise Diverged(f"{fault}{again}")
         self.rollbacks += 1
@@ -90,11 +90,11 @@ class Guard:
     def _fault(self, figures: Mapping[str, float], last: bool) -> str:
         step, floor, ceiling = self.learner.step, self.config.min_psnr_db, self.config.max_critic_accuracy
         psnr = figures[PSNR]
-        if not math.isfinite(psnr):
-            return f"the generator is not finite at step {step}"
-        if psnr < floor and (last or (self.reached and self.config.rollbacks)):
+        if not (math.isfinite(psnr) and self.learner.is_finite()):
+            return f"a network is not finite at step {step}"
+        if floor and psnr < floor and (last or (self.reached and self.config.rollbacks)):
             return f"enhanced photos are {psnr:.1f} dB from their originals at step {step}, below {floor:g}"
-        self.reached = self.reached or psnr >= floor
+        self.reached = self.reached or not floor or psnr >= floor
         for name, value in figures.items():
             if name.endswith("_accuracy") and value > ceiling:
                 return f"{name} is {value:.3f} at step {step}, above {ceiling:g}"

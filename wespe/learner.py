@@ -141,6 +141,10 @@ class Learner:
         means = {name: total / steps for name, total in zip(names, sums, strict=True)}
         return {**means, f"model/{PSNR}": psnr}
 
+    def is_finite(self) -> bool:
+        """Whether every weight is a number; waits for the device."""
+        return bool(torch.stack([p.isfinite().all() for p in self.method.networks.parameters()]).all())
+
     def slow_down(self, factor: float) -> None:
         """Multiply every learning rate by `factor`, for good."""
         self._set_slowed(self.slowed * factor)
@@ -156,15 +160,21 @@ class Learner:
         return state
 
     def load_weights(self, state: State) -> None:
-        """Take over what `weights` gave. Raises KeyError, RuntimeError when it does not fit."""
+        """Take over what `weights` gave. Raises KeyError, RuntimeError when it does not fit.
+
+        Moments take the memory format of their weights, or a fused optimiser would pair other elements.
+        """
         self.method.networks.load_state_dict(_under("networks/", state))
         if self._average is not None:
             self._average.load_state_dict(_under("average/", state))
         for group, optimiser in self._optimisers.items():
+            parameters = optimiser.param_groups[0]["params"]
             slots: dict[int, State] = {}
             for key, value in _under(f"optimiser/{group}/", state).items():
                 index, slot = key.split("/")
-                slots.setdefault(int(index), {})[slot] = value.clone()  # the optimiser would write into it
+                like = value if slot == "step" else parameters[int(index)]
+                # A copy, since the optimiser would write into it.
+                slots.setdefault(int(index), {})[slot] = torch.empty_like(like).copy_(value)
             optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
 
     def state_dict(self) -> State:

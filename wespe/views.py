@@ -46,8 +46,9 @@ def colour_view(photos_nchw: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor
 
 def texture_view(photos_nchw: torch.Tensor) -> torch.Tensor:
     """Luma of RGB photos, (n, 1, h, w) (ITU-R BT.601)."""
-    weights = photos_nchw.new_tensor(LUMA_WEIGHTS).view(1, 3, 1, 1)
-    return (photos_nchw * weights).sum(dim=1, keepdim=True)
+    planes = photos_nchw.split(1, dim=1)
+    # Numbers, and no tensor of them: to copy one to a GPU would wait for it in every step.
+    return sum(weight * plane for weight, plane in zip(LUMA_WEIGHTS, planes, strict=True))  # type: ignore[return-value]
 
 
 def gaussian_kernel(config: BlurConfig) -> torch.Tensor:

@@ -19,7 +19,6 @@ from pipeline.benchmarks.photos import write_photos
 from pipeline.benchmarks.step import compiler, measure_step
 from pipeline.benchmarks.stream import measure_stream
 from pipeline.benchmarks.tables import Layout, Ratio, layout_table, machine, ratio_table
-from pipeline.benchmarks.wait import measure_wait
 from pipeline.data.patches import Patches
 from pipeline.data.shards import Index, read_index
 from pipeline.layout import photo_set
@@ -48,13 +47,12 @@ class Results:
     ray_start_s: float
     ratios: list[Ratio]
     layouts: list[Layout]
-    waited: float
-    training_h: float
+    needs: str
 
     def __str__(self) -> str:
         return f"""{ratio_table(self.ratios)}
 
-Preset wespe waits for patches {self.waited:.1%} of its time, and trains for {self.training_h:.1f} hours.
+{self.needs}
 Ray started in {self.ray_start_s:.1f} s, once for all.
 
 {layout_table(self.layouts)}
@@ -73,14 +71,12 @@ def measure_all(demo: Preset, demo_size_px: int, wespe: Preset, sizes: Sizes) ->
         with cluster.session():
             ray_start_s = time.perf_counter() - began
             ratios = _measure_with_ray(photos, demo, sizes)
-            with _shown("wait"):
-                waited = measure_wait(_index(), wespe, sizes.wespe_batch, sizes.wespe_steps)
         # Ray's idle processes would take their share of the cores.
         with _shown("step"):
             steps = _measure_steps(demo, demo_size_px, wespe, sizes)
         with _shown("layouts"):
             layouts = measure_layouts(_index(), sizes.layout_rows, sizes.repeats)
-    return Results(ray_start_s, ratios + steps, layouts, waited, _hours(wespe, steps[2]))
+    return Results(ray_start_s, ratios + steps, layouts, _needs(wespe, steps[2], ratios[1]))
 
 
 def _measure_with_ray(photos: list[Path], demo: Preset, sizes: Sizes) -> list[Ratio]:
@@ -103,8 +99,13 @@ def _measure_steps(demo: Preset, demo_size_px: int, wespe: Preset, sizes: Sizes)
     return steps
 
 
-def _hours(preset: Preset, step: Ratio) -> float:
-    return preset.training.steps * preset.training.batch_size / step.speed / 3600
+def _needs(preset: Preset, step: Ratio, stream: Ratio) -> str:
+    """Say what a whole training takes, and whether the data keep up with it: it has two streams."""
+    images = preset.training.steps * preset.training.batch_size
+    return (
+        f"Preset wespe, {images:,} images, takes {images / step.speed / 3600:.1f} hours at the speed of its "
+        f"step, and asks for {2 * step.speed / stream.speed:.2%} of the patches that the stream gives."
+    )
 
 
 def _index() -> Index:

@@ -109,6 +109,24 @@ def test_pairs_are_told_by_name_and_must_fit(folders: dict[str, Path]) -> None:
 
 
 def test_a_paired_preset_without_pairs_says_what_is_missing(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Before any other preset has cost an hour."""
     settings = Settings(steps=1, batch_size=1, patches=PATCHES, seeds=[1])
-    with pytest.raises(PipelineError, match="--pairs"):
-        compare({"srcnn": Preset(method=SrcnnConfig())}, settings, read(folders, paired=False), tmp_path)
+    presets = {"unpaired": Preset(method=UNPAIRED), "srcnn": Preset(method=SrcnnConfig())}
+    with pytest.raises(PipelineError, match="preset srcnn needs --pairs"):
+        compare(presets, settings, read(folders, paired=False), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_photo_is_lost_for_its_name(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folders["train-phone"])
+    assert len(read(folders | {"train-phone": Path()}).source) == 60
+    Image.open("1.png").save("1.jpg")
+    with pytest.raises(PipelineError, match=r"1\.png and .*1\.jpg are named alike"):
+        read(folders)
+
+
+def test_test_photos_of_several_sizes_are_refused(folders: dict[str, Path]) -> None:
+    for camera in ("test-phone", "test-dslr"):
+        Image.new("RGB", (40, 40), "red").save(folders[camera] / "1.png")
+    with pytest.raises(PipelineError, match="several sizes"):
+        read(folders)

@@ -76,7 +76,7 @@ def test_without_roll_backs_a_divergence_is_an_error_that_names_fault_and_step(
     config: WespeConfig, rate: float
 ) -> None:
     learner, guard = start(config, GuardConfig(min_psnr_db=14), learning_rate=rate)
-    with pytest.raises(Diverged, match=r"(at step \d+, below 14|is not finite at step \d+)$"):
+    with pytest.raises(Diverged, match=r"(at step \d+, below 14|not finite at step \d+)$"):
         run(learner, guard)
 
 
@@ -93,14 +93,33 @@ def test_a_loss_that_is_not_finite_rolls_back_too_and_leaves_finite_weights() ->
     assert all(torch.equal(value, good[name]) for name, value in learner.weights().items())
 
 
+@pytest.mark.parametrize("network", ["generators.degrade", "critics.texture"])
+def test_weights_that_broke_after_the_losses_were_known_are_not_kept(network: str) -> None:
+    """The last update before a reading shows in no loss yet."""
+    learner, guard = start(STABLE, WATCHFUL)
+    learner.learn(next(batches()))
+    next(learner.method.networks.get_submodule(network).parameters()).data.fill_(torch.nan)
+    assert guard.read(last=False)["rolled_back"] == "a network is not finite at step 1"
+    assert learner.is_finite()
+
+
+def test_a_floor_of_nothing_looks_at_nothing() -> None:
+    """PSNR falls below 0 where outputs are not bound to 0–1."""
+    learner, guard = start(STABLE, GuardConfig(min_psnr_db=0))
+    learner.method.generator.tail[-1].bias.data.fill_(1e5)
+    learner.learn(next(batches()))
+    assert guard.read(last=True)["psnr_to_source"] < 0
+
+
 def test_a_critic_that_is_always_right_rolls_back_if_asked_to() -> None:
     learner, guard = start(STABLE, replace(WATCHFUL, max_critic_accuracy=0.51))
     assert "accuracy is" in next(r for r in run(learner, guard) if "rolled_back" in r)["rolled_back"]
 
 
-def test_a_model_that_never_came_near_its_photos_is_no_model() -> None:
+@pytest.mark.parametrize("rollbacks", [0, 3])
+def test_a_model_that_never_came_near_its_photos_is_no_model(rollbacks: int) -> None:
     """The paper's network starts at grey: below the floor it may begin, but not end."""
-    learner, guard = start(FAITHFUL, GuardConfig(min_psnr_db=60), learning_rate=1e-5)
+    learner, guard = start(FAITHFUL, GuardConfig(min_psnr_db=60, rollbacks=rollbacks), learning_rate=1e-5)
     with pytest.raises(Diverged, match=r"dB from their originals at step 20, below 60"):
         run(learner, guard, steps=20)
 

@@ -1,12 +1,16 @@
 """The loop around any method: who learns when, exact resume, no silent NaN."""
 
+import shutil
+
 import pytest
 import torch
 from safetensors.torch import load, save
 
 from wespe.batch import Batch
 from wespe.learner import Learner, LearnerConfig, NonFiniteLoss
+from wespe.method import Method
 from wespe.methods import build_method
+from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.critic import CriticConfig
 from wespe.networks.features import ContentConfig
@@ -47,19 +51,6 @@ def test_a_step_moves_every_network() -> None:
         assert any(name.startswith(part) for name in moved), part
 
 
-def test_each_turn_moves_its_own_group_only() -> None:
-    """A misspelt requires_grad would let the critics learn to please the generator."""
-    one = learner()
-    generators, critics = one.method.turns
-    for turn, still in ((generators, "critics"), (critics, "generators")):
-        one.method.turns = (turn,)
-        before = state_of(one.method.networks[still])
-        if turn is critics:  # the scene is rendered by the first turn's group
-            one.method.networks["generators"].requires_grad_(False)
-        one.learn(batch(0))
-        assert not changed(before, one.method.networks[still].state_dict())
-
-
 def test_frozen_features_never_learn() -> None:
     one = learner()
     before = state_of(one.method.features)
@@ -67,14 +58,21 @@ def test_frozen_features_never_learn() -> None:
     assert not changed(before, one.method.features.state_dict())
 
 
-def test_a_resumed_learner_goes_on_bit_for_bit() -> None:
-    straight, cut = learner(ema_decay=0.9), learner(ema_decay=0.9)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["CPU's", "CUDA's"])
+def test_a_resumed_learner_goes_on_bit_for_bit(layout: torch.memory_format) -> None:
+    def learner(seed: int = 0) -> Learner:
+        torch.manual_seed(seed)
+        one = Learner(build_method(CONFIG, size_px=32), LearnerConfig(ema_decay=0.9))
+        one.method.to(memory_format=layout)
+        return one
+
+    straight, cut = learner(), learner()
     for step in range(4):
         straight.learn(batch(step))
     for step in range(2):
         cut.learn(batch(step))
-    saved = save(cut.state_dict())
-    resumed = learner(seed=9, ema_decay=0.9)
+    saved = save({name: value.contiguous() for name, value in cut.state_dict().items()})
+    resumed = learner(seed=9)
     resumed.load_state_dict(load(saved))
     for step in range(2, 4):
         resumed.learn(batch(step))
@@ -163,3 +161,21 @@ def test_a_snapshot_is_not_written_into_by_what_follows() -> None:
         one.load_weights(good)
         one.learn(batch(step))
     assert not changed(kept, good)
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="torch.compile needs a C++ compiler on a CPU")
+def test_a_compiled_step_learns_the_same() -> None:
+    batches = [batch(0), batch(1)]
+    plain, compiled = (
+        Learner(method(), LearnerConfig(learning_rate=1e-3, compile=compile)) for compile in (False, True)
+    )
+    for one in batches:
+        plain.learn(one)
+        compiled.learn(one)
+    assert compiled.read_losses() == pytest.approx(plain.read_losses(), rel=1e-4)
+    assert compiled.weights().keys() == plain.weights().keys()  # a checkpoint fits both
+
+
+def method() -> Method:
+    torch.manual_seed(0)
+    return build_method(SrcnnConfig(), size_px=32)
