@@ -15,6 +15,10 @@ METHOD = "method.json"
 FEATURE_DOWNLOADS = Path("data/.downloads/features")  # by sha256, for all cameras
 CHECKED = "data/checked.json"
 SCORES = "scores.parquet"
+REPORTS = Path("reports")
+INDEX_PAGE = REPORTS / "index.html"
+TABLES = REPORTS / "tables.md"
+PAGE = "report.html"
 MLFLOW_DATABASE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")
 
@@ -70,7 +74,7 @@ class CameraPaths:
 
     @property
     def report(self) -> Path:
-        return Path("reports") / self.camera
+        return REPORTS / self.camera
 
     @property
     def losses(self) -> Path:
@@ -102,6 +106,16 @@ class CameraPaths:
         return self.report / "pictures"
 
     @property
+    def shown(self) -> Path:
+        """Test photos for the report: every variant as a JPEG, and index.json, which lists them."""
+        return self.report / "photos"
+
+    @property
+    def page(self) -> Path:
+        """The report, all in one file."""
+        return self.report / PAGE
+
+    @property
     def registered(self) -> Path:
         return self.report / "registered.json"
 
@@ -110,3 +124,8 @@ def photo_set(address: str) -> PhotoSetPaths:
     """`cameras.phone` or `targets.canon` → its paths."""
     kind, _, name = address.partition(".")
     return PhotoSetPaths(kind=kind, name=name)
+
+
+def reported_cameras() -> list[str]:
+    """All cameras that have a report, by name."""
+    return sorted(path.parent.name for path in REPORTS.glob(f"*/{PAGE}"))

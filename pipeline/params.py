@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
@@ -14,6 +14,8 @@ from pydantic import Discriminator, TypeAdapter, ValidationError
 from pipeline.data.patches import Patches
 from pipeline.errors import ParamsError
 from pipeline.fetching import PhotoSet
+from pipeline.gates import Gates
+from pipeline.judges import JudgeFiles
 from pipeline.training.settings import Training
 from wespe.guard import GuardConfig
 from wespe.learner import LearnerConfig
@@ -35,12 +37,16 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """A camera to enhance: its photos, the target to look like, the preset to train with."""
+    """A camera to enhance: its photos, the target to look like, the preset to train with.
+
+    gates: what the file says for this camera, over what it says for all.
+    """
 
     photos: PhotoSet
     patches: Patches
     target: str
     preset: str
+    gates: Gates = field(default_factory=Gates)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,8 @@ class Params:
     cameras: dict[str, Camera]
     targets: dict[str, Target]
     presets: dict[str, Preset]
+    gates: Gates = field(default_factory=Gates)
+    judges: JudgeFiles = field(default_factory=JudgeFiles)
 
     # Read by pydantic; reaches every dataclass below, which then need not know pydantic.
     __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
@@ -104,7 +112,17 @@ def load(path: Path = FILE) -> Params:
     except ValidationError as error:
         raise ParamsError(f"{path}: " + "; ".join(_explain(e) for e in error.errors())) from None
     _check_names(params, path)
-    return params
+    return _inherit_gates(params, content)
+
+
+def _inherit_gates(params: Params, content: Any) -> Params:
+    """Give every camera the gates of the whole file, but for the keys of its own block."""
+
+    def own(name: str, camera: Camera) -> Camera:
+        given = content["cameras"][name].get("gates", {})
+        return replace(camera, gates=replace(params.gates, **{k: getattr(camera.gates, k) for k in given}))
+
+    return replace(params, cameras={name: own(name, camera) for name, camera in params.cameras.items()})
 
 
 def _check_names(params: Params, path: Path) -> None:

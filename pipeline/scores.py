@@ -11,9 +11,19 @@ from pipeline.errors import PipelineError
 from pipeline.files import write_atomically
 from wespe.metrics.bootstrap import mean_interval
 
-VARIANTS = ("untouched", "histogram_match", "enhanced")
+VARIANTS = ("untouched", "histogram_match", "auto_enhance", "enhanced")
 GAIN = "gain"  # enhanced − untouched, photo by photo
-COLOUR_DISTANCE = "colour_distance"
+COLOUR_DISTANCE, TEXTURE_DISTANCE = "colour_distance", "texture_distance"
+PSNR_POOLED = "psnr_pooled"
+# What a variant did to its source, so the untouched photo has none of them. The gates read them.
+SELF_CHECKS = (
+    "fidelity",
+    "noise_gain",
+    "colour_correlation",
+    "contrast_ratio",
+    "tile_difference",
+    "megapixels_per_s",
+)
 
 Summary = dict[str, dict[str, dict[str, float]]]  # variant → metric → mean, low, high
 
@@ -53,13 +63,14 @@ def by_photo(scores: Iterable[Score], variant: str, metric: str) -> dict[str, fl
 def summarise(scores: list[Score]) -> Summary:
     """Return means with 95 % bootstrap intervals over photos, per variant, and the paired gain.
 
-    A score of the whole set has no interval: its low and high are the value.
+    A score of the whole set has no interval: its low and high are the value. A metric that a variant lacks is
+    missing there, and has no gain if the untouched photo lacks it.
     """
     metrics = list(dict.fromkeys(score.metric for score in scores))
     table = {v: {m: by_photo(scores, v, m) for m in metrics} for v in VARIANTS}
     before, after = table["untouched"], table["enhanced"]
-    table[GAIN] = {m: {i: after[m][i] - before[m][i] for i in after[m]} for m in metrics}
+    table[GAIN] = {m: {i: after[m][i] - before[m][i] for i in before[m] if i in after[m]} for m in metrics}
     return {
-        variant: {metric: mean_interval(list(values.values())) for metric, values in row.items()}
+        variant: {metric: mean_interval(list(values.values())) for metric, values in row.items() if values}
         for variant, row in table.items()
     }

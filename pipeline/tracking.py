@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -38,10 +38,9 @@ def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> Logged:
         data = _flat({"data": model.config.get("data", {})})
         mlflow.set_tags({"camera": paths.camera, "git": _git_revision(), **data})
         mlflow.log_params(_flat(model.config))
-        _log_metrics(client, run.info.run_id, paths)
-        for file in (paths.scores, paths.intervals, paths.losses):
-            mlflow.log_artifact(str(file))
-        mlflow.log_artifacts(str(paths.pictures), paths.pictures.name)
+        log_metrics(client, run.info.run_id, _losses(paths))
+        mlflow.log_artifact(str(paths.losses))
+        log_scores(client, run.info.run_id, paths)
         logged = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(SERVED_MODEL),
@@ -51,6 +50,22 @@ def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> Logged:
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
         )
     return Logged(run.info.run_id, logged.model_id, logged.model_uri)
+
+
+def log_scores(client: MlflowClient, run_id: str, paths: CameraPaths) -> None:
+    """Log scores and pictures; those of an earlier evaluation of the same model give way to them."""
+    log_metrics(client, run_id, _scores(paths))
+    for file in (paths.scores, paths.intervals):
+        client.log_artifact(run_id, str(file))
+    client.log_artifacts(run_id, str(paths.pictures), paths.pictures.name)
+
+
+def log_metrics(client: MlflowClient, run_id: str, values: Iterable[tuple[str, float, int]]) -> None:
+    """Log (name, value, step)s to a run, also to one that has finished."""
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, value, now, step) for name, value, step in values]
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(run_id, metrics[start : start + BATCH])
 
 
 def _experiment(client: MlflowClient) -> str:
@@ -67,13 +82,6 @@ def _experiment(client: MlflowClient) -> str:
             f"work there, or move {MLFLOW_DATABASE} and {MLFLOW_ARTIFACTS} away and run `dvc repro --force`"
         )
     return found.experiment_id
-
-
-def _log_metrics(client: MlflowClient, run_id: str, paths: CameraPaths) -> None:
-    now = int(time.time() * 1000)
-    metrics = [Metric(key, value, now, step) for key, value, step in [*_losses(paths), *_scores(paths)]]
-    for start in range(0, len(metrics), BATCH):
-        client.log_batch(run_id, metrics[start : start + BATCH])
 
 
 def _losses(paths: CameraPaths) -> Iterator[tuple[str, float, int]]:

@@ -22,7 +22,8 @@ def main() -> None:
 
 
 def _evaluate(camera: str) -> None:
-    summary = evaluate_camera(camera, params.load().camera(camera).target)
+    loaded = params.load()
+    summary = evaluate_camera(camera, loaded.camera(camera).target, loaded.judges)
     judge = "psnr" if "psnr" in summary["enhanced"] else "colour_distance"
     scores = ", ".join(f"{variant} {summary[variant][judge]['mean']:.2f}" for variant in summary)
     print(f"evaluate {camera}: {judge} {scores} → {CameraPaths(camera=camera).report}")

@@ -3,7 +3,8 @@
 import argparse
 
 from pipeline import params
-from pipeline.registry import register_camera
+from pipeline.registry import explain_camera, register_camera, roll_back
+from pipeline.verdict import Verdict
 from stages.command import run
 
 
@@ -11,25 +12,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.register",
         description="Log a trained camera's run in MLflow and register its model as wespe-CAMERA. The new"
-        " version gets the alias challenger, and champion if there is none or if it beats it on the same"
-        " test photos.",
+        " version gets the alias challenger, and champion if it passes every gate (`gates` in params.yaml):"
+        " it beats the champion and the yardsticks on the same test photos, and passes its self checks.",
         epilog="MLFLOW_TRACKING_URI names the server; without it, mlflow.db and mlartifacts/ in this folder"
-        " serve. The same weights again make no new version. `dvc repro` runs this for every changed model.",
+        " serve. The same weights again make no new version; they are judged again if scores or gates have"
+        " changed. `dvc repro` runs this for every changed model.",
     )
     parser.add_argument("camera", metavar="CAMERA", help="a camera in params.yaml, such as demo-phone")
-    camera = parser.parse_args().camera
-    run("register", lambda: _register(camera))
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--explain", action="store_true", help="print every gate, and change nothing")
+    instead.add_argument(
+        "--roll-back", action="store_true", help="make the version before the champion champion again"
+    )
+    arguments = parser.parse_args()
+    work = _explain if arguments.explain else _roll_back if arguments.roll_back else _register
+    run("register", lambda: work(arguments.camera))
 
 
 def _register(camera: str) -> None:
-    params.load().camera(camera)
-    registration = register_camera(camera)
+    registration = register_camera(camera, params.load().camera(camera).gates)
     state = "is" if registration.new else "was already"
     aliases = ", ".join(registration.aliases) or "no alias"
     print(
         f"register {camera}: {state} {registration.name} version {registration.version} ({aliases}); "
         f"{registration.reason}"
     )
+
+
+def _explain(camera: str) -> None:
+    verdict = explain_camera(camera, params.load().camera(camera).gates)
+    print(_table(verdict))
+    print(f"\n{camera}: {'champion' if verdict.promote else 'challenger'}; {verdict.reason}")
+
+
+def _table(verdict: Verdict) -> str:
+    rows = [("gate", "threshold", "measured", "")]
+    rows += [(gate.name, gate.threshold, gate.measured, gate.outcome) for gate in verdict.gates]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("   ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(lines)
+
+
+def _roll_back(camera: str) -> None:
+    params.load().camera(camera)
+    done = roll_back(camera)
+    replaced = f"in place of version {done.replaced}" if done.replaced else "after one that was deleted"
+    print(f"register {camera}: version {done.champion} of {done.name} is champion again, {replaced}")
 
 
 if __name__ == "__main__":

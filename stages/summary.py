@@ -9,10 +9,15 @@ from stages.command import run
 
 ROWS = {  # metric → label, digits
     "psnr": ("PSNR, dB", 2),
+    "psnr_best_affine": ("PSNR at best colour, dB", 2),
     "ssim": ("SSIM", 3),
     "ms_ssim": ("MS-SSIM", 3),
     "ms_ssim_dped": ("MS-SSIM of small photos", 3),
+    "delta_e2000": ("ΔE2000 ↓", 1),
     "colour_distance": ("colour distance to target ↓", 1),
+    "texture_distance": ("texture distance, same ↓", 2),
+    "fidelity": ("fidelity to the source, dB", 1),
+    "noise_gain": ("noise gain in flat areas", 2),
     "colourfulness": ("colourfulness", 1),
     "noise": ("noise, 8-bit levels", 2),
     "entropy": ("entropy, bits", 2),
@@ -21,6 +26,7 @@ ROWS = {  # metric → label, digits
 COLUMNS = {
     "untouched": "untouched",
     "histogram_match": "histogram match",
+    "auto_enhance": "auto-enhance",
     "enhanced": "enhanced",
 }
 
@@ -28,7 +34,7 @@ COLUMNS = {
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.summary",
-        description="Print the scores of every camera beside the untouched photo and the histogram match, the"
+        description="Print the scores of every camera beside the untouched photo and the yardsticks, the"
         " registered model, and what to open next. Reads what `dvc repro` wrote and changes nothing.",
     )
     parser.parse_args()
@@ -53,10 +59,19 @@ def _print_scores(summary: dict) -> None:
     for metric, (label, digits) in ROWS.items():
         if metric not in summary["enhanced"]:
             continue
-        cells = [f"{summary[column][metric]['mean']:17.{digits}f}" for column in COLUMNS]
-        gain = {end: f"{value:+.{digits}f}" for end, value in summary["gain"][metric].items()}
-        interval = f" [{gain['low']}, {gain['high']}]" if gain["low"] != gain["high"] else ""
-        print(f"  {label:28}{''.join(cells)}   {gain['mean']}{interval}")
+        cells = [_cell(summary.get(column, {}).get(metric), digits) for column in COLUMNS]
+        print(f"  {label:28}{''.join(cells)}{_gain(summary['gain'].get(metric), digits)}")
+
+
+def _cell(interval: dict | None, digits: int) -> str:
+    return f"{'–':>17}" if interval is None else f"{interval['mean']:17.{digits}f}"
+
+
+def _gain(interval: dict | None, digits: int) -> str:
+    if interval is None:
+        return ""
+    mean, low, high = (f"{interval[end]:+.{digits}f}" for end in ("mean", "low", "high"))
+    return f"   {mean} [{low}, {high}]" if low != high else f"   {mean}"
 
 
 def _print_model(paths: CameraPaths, model: dict) -> None:

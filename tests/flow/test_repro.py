@@ -87,11 +87,13 @@ def first(checkout: Checkout) -> str:
 
 
 def test_one_command_leads_to_a_registered_model(checkout: Checkout, first: str) -> None:
-    assert len(ran(first)) == 9
+    assert len(ran(first)) == 10
     registered = json.loads((checkout.folder / "reports/demo-phone/registered.json").read_text())
     assert registered["name"] == "wespe-demo-phone"
-    assert set(registered["aliases"]) == {"champion", "challenger"}
+    assert "challenger" in registered["aliases"]  # champion is who passes the gates
     assert (checkout.folder / "reports/demo-phone/pictures/before_after.png").stat().st_size > 10_000
+    assert "data:image/jpeg" in (checkout.folder / "reports/demo-phone/report.html").read_text()
+    assert "demo-phone/report.html" in (checkout.folder / "reports/index.html").read_text()
 
 
 @pytest.mark.usefixtures("first")
@@ -113,12 +115,12 @@ def test_metrics_plots_and_dag_show_the_camera(checkout: Checkout) -> None:
 @pytest.mark.usefixtures("first")
 def test_an_experiment_is_compared_with_the_last_commit(checkout: Checkout) -> None:
     checkout.commit()  # dvc.lock: what the metrics were
-    registered = (
-        checkout.folder / "reports/demo-phone/registered.json"
-    )  # not cached: DVC cannot bring it back
+    # Not cached: DVC cannot bring it back.
+    registered = checkout.folder / "reports/demo-phone/registered.json"
     before = registered.read_bytes()
     output = checkout.run("dvc", "exp", "run", "-S", "presets.demo.training.steps=2")
-    assert ran(output) == {f"{stage}@demo-phone" for stage in ("train", "evaluate", "register")} | {"check"}
+    stages = ("train", "evaluate", "register", "report")
+    assert ran(output) == {f"{stage}@demo-phone" for stage in stages} | {"check"}
     changes = json.loads(checkout.run("dvc", "metrics", "diff", "--json"))
     assert changes["reports/demo-phone/metrics/enhanced.json"]["psnr"]["diff"] != 0
     checkout.run("git", "checkout", "params.yaml", "dvc.lock")
@@ -160,8 +162,8 @@ def test_a_wrong_params_file_stops_before_any_work(checkout: Checkout) -> None:
 
 
 @pytest.mark.usefixtures("first")
-def test_the_champion_enhances_a_folder(checkout: Checkout, demo_photos: Path) -> None:
-    command = (sys.executable, "-m", "stages.enhance", "--model", "models:/wespe-demo-phone@champion")
+def test_the_registered_model_enhances_a_folder(checkout: Checkout, demo_photos: Path) -> None:
+    command = (sys.executable, "-m", "stages.enhance", "--model", "models:/wespe-demo-phone@challenger")
     checkout.run(*command, str(demo_photos), "enhanced")
     assert {p.name for p in (checkout.folder / "enhanced").glob("*.*g")} == {
         p.name for p in demo_photos.iterdir()
@@ -181,7 +183,7 @@ def test_a_new_camera_with_pairs_is_one_block_and_runs_alone(checkout: Checkout,
     }
     checkout.write(params)
     output = checkout.run("dvc", "repro")
-    stages = {"fetch-camera", "patchify-camera", "features", "train", "evaluate", "register"}
+    stages = {"fetch-camera", "patchify-camera", "features", "train", "evaluate", "register", "report"}
     assert ran(output) == {f"{stage}@second" for stage in stages} | {"check"}
     for name in ("train@demo-phone", "evaluate@demo-phone"):
         kept, now = (

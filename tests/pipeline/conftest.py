@@ -15,13 +15,21 @@ from pipeline.checkpoints import save_model
 from pipeline.data.images import write_photo
 from pipeline.data.manifest import Photo, write_manifest
 from pipeline.evaluation import write_report
-from pipeline.layout import CameraPaths, photo_set
+from pipeline.layout import MLFLOW_DATABASE, CameraPaths, photo_set
 from pipeline.scores import COLOUR_DISTANCE, VARIANTS, Score
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.generator import GeneratorConfig
 
 SIZE_PX = 180
+SOUND = {
+    "fidelity": 20.0,
+    "noise_gain": 1.2,
+    "colour_correlation": 0.9,
+    "contrast_ratio": 1.1,
+    "tile_difference": 0.0,
+    "megapixels_per_s": 1.0,
+}
 Train = Callable[..., CameraPaths]
 
 
@@ -95,25 +103,25 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def evaluated(camera: Train, migrated: Path) -> Train:
-    """Like `camera`, with an empty registry, and a report whose enhanced PSNRs are the given ones.
+    """Like `camera`, with an empty registry, and a report of a sound model that beats its yardsticks.
 
-    Returns `evaluate(seed=0, psnrs={photo id: dB})`; without psnrs, three photos without truth and a
-    `colour_distance`.
+    Returns `evaluate(seed=0, psnr=20.0, **checks)`: photos a and b have about this PSNR, 18 dB untouched;
+    checks replace those of `SOUND`.
     """
-    shutil.copy(migrated, "mlflow.db")
+    shutil.copy(migrated, MLFLOW_DATABASE)
 
-    def evaluate(
-        seed: int = 0, psnrs: dict[str, float] | None = None, colour_distance: float = 10.0
-    ) -> CameraPaths:
+    def evaluate(seed: int = 0, psnr: float = 20.0, **checks: float) -> CameraPaths:
         paths = camera(seed)
-        values = [(photo, "psnr", value) for photo, value in (psnrs or {}).items()]
-        values += [(photo, "noise", 1.0) for photo in (psnrs or "abc")] + [
-            ("", COLOUR_DISTANCE, colour_distance)
-        ]
+        rows = [(photo, metric, value) for photo in "ab" for metric, value in (SOUND | checks).items()]
         scores = [
             Score(photo_id=photo, name=photo, variant=variant, metric=metric, value=value)
             for variant in VARIANTS
-            for photo, metric, value in values
+            for photo, metric, value in [
+                *rows,
+                ("a", "psnr", psnr if variant == "enhanced" else 18.0),
+                ("b", "psnr", psnr + 1 if variant == "enhanced" else 18.0),
+                ("", COLOUR_DISTANCE, 3.0 if variant == "enhanced" else 5.0),
+            ]
         ]
         write_report(paths, scores, {"before_after": Image.new("RGB", (8, 8))})
         return paths

@@ -5,14 +5,17 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
 from pipeline.checkpoints import load_model
 from pipeline.data.images import read_photo, write_photo
 from pipeline.data.manifest import read_manifest, write_manifest
 from pipeline.errors import PhotoError, PipelineError
-from pipeline.evaluation import evaluate_camera, score_photo
+from pipeline.evaluation import evaluate_camera
 from pipeline.layout import photo_set
-from pipeline.scores import VARIANTS, by_photo, read_scores
+from pipeline.photo_scores import Judges, score_photo
+from pipeline.scores import SELF_CHECKS, VARIANTS, by_photo, read_scores
+from wespe.auto_enhance import auto_enhance
 from wespe.metrics.full_reference import psnr
 
 
@@ -29,8 +32,10 @@ def test_a_camera_with_truth_gets_every_score_for_every_variant(camera):
         for n in range(3)
     }
     assert by_photo(scores, "enhanced", "psnr") == pytest.approx(expected)
-    assert all(set(summary[variant]) == set(summary["enhanced"]) for variant in VARIANTS)
-    assert {"psnr", "ssim", "ms_ssim", "noise", "colour_distance"} <= set(summary["enhanced"])
+    assert summary["enhanced"]["psnr_pooled"]["mean"] < summary["enhanced"]["psnr"]["mean"]
+    assert all(set(summary[variant]) == set(summary["enhanced"]) for variant in VARIANTS[1:])
+    assert set(summary["untouched"]) == set(summary["gain"]) == set(summary["enhanced"]) - set(SELF_CHECKS)
+    assert {"psnr", "ssim", "ms_ssim", "noise", "colour_distance"} <= set(summary["untouched"])
     assert json.loads(paths.intervals.read_text()) == summary
 
 
@@ -54,17 +59,51 @@ def test_the_gain_is_paired_photo_by_photo_and_lies_within_its_interval(camera):
 
 def test_without_truth_the_scores_are_those_that_need_none(camera):
     camera(truth=False)
-    scores = set(evaluate_camera("phone", "dslr")["enhanced"])
-    assert scores == {"entropy", "png_bpp", "noise", "colourfulness", "colour_distance"}
+    scores = set(evaluate_camera("phone", "dslr")["untouched"])
+    alone = {"entropy", "png_bpp", "noise", "sharpness", "clipping", "blockiness", "colourfulness"}
+    assert scores == alone | {"colour_distance", "texture_distance"}
 
 
-def test_the_same_photos_and_model_give_the_same_bytes(camera):
+def test_every_variant_but_the_untouched_photo_is_held_against_its_source(camera):
     paths = camera()
-    files = [paths.scores, paths.intervals, paths.pictures / "before_after.png"]
-    evaluate_camera("phone", "dslr")
-    first = [file.read_bytes() for file in files]
-    evaluate_camera("phone", "dslr")
-    assert [file.read_bytes() for file in files] == first
+    summary = evaluate_camera("phone", "dslr")
+    source = read_photo(photo_set("cameras.phone").photos / "1.png")
+    fidelities = by_photo(read_scores(paths.scores), "auto_enhance", "fidelity")
+    assert fidelities[f"{1:032x}"] == pytest.approx(psnr(auto_enhance(source), source))
+    assert (
+        summary["histogram_match"]["tile_difference"]["mean"]
+        == 0
+        < summary["auto_enhance"]["fidelity"]["low"]
+    )
+    assert summary["enhanced"]["megapixels_per_s"]["mean"] > 0
+
+
+def test_further_judges_score_photos_and_pairs_and_may_have_nothing_to_say():
+    judges = Judges(
+        blind={"height": len, "silent": lambda photo: float("nan")},
+        compared={"brighter": lambda photo, truth: float(photo.mean() - truth.mean())},
+    )
+    truth = data.astronaut()
+    scores = score_photo(truth // 2, truth, judges)
+    assert scores["height"] == 512
+    assert scores["brighter"] < 0
+    assert "silent" not in scores
+    assert "brighter" not in score_photo(truth, None, judges)
+
+
+def test_the_same_photos_and_model_give_the_same_scores_and_pictures(camera):
+    paths = camera()
+    pictures = [
+        paths.pictures / "before_after.png",
+        paths.shown / "000000000000" / "enhanced.jpg",
+    ]
+
+    def result():
+        evaluate_camera("phone", "dslr")
+        scores = [score for score in read_scores(paths.scores) if score.metric != "megapixels_per_s"]
+        return scores, [file.read_bytes() for file in pictures]
+
+    assert result() == result()
 
 
 def test_pictures_are_one_sheet_and_one_pair_per_photo(camera):

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from pipeline.errors import ParamsError
+from pipeline.gates import Gates
 from pipeline.params import load
 
 
@@ -122,6 +123,18 @@ def change(content: dict, path: str, value: object) -> None:
             {"rolbacks": 1},
             "presets.demo.guard.rolbacks: unknown key, did you mean 'rollbacks'?",
         ),
+        (
+            "gates/min_fidelty_db",
+            10,
+            "gates.min_fidelty_db: unknown key, did you mean 'min_fidelity_db'?; allowed: beat,",
+        ),
+        (
+            "cameras/demo-phone/gates",
+            {"max_noise_gain": -2},
+            "cameras.demo-phone.gates: max_noise_gain must be between 0 and 100, not -2",
+        ),
+        ("cameras/demo-phone/gates", {"beat": ["histogram"]}, "beat must name one or more of untouched,"),
+        ("gates/min_fidelity_db", "high", "gates.min_fidelity_db: Input should be a valid number"),
         ("cameras", [], "cameras: Input should be a valid dictionary"),
     ],
 )
@@ -143,6 +156,26 @@ def test_a_paired_preset_wants_photos_with_truth(content: dict, tmp_path: Path) 
     file.write_text(yaml.safe_dump(content))
     with pytest.raises(ParamsError, match=r"preset srcnn learns from pairs \(srcnn\); give the photos their"):
         load(file)
+
+
+def test_a_cameras_gates_override_single_keys_of_the_files(content: dict, tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    content["gates"] = {"min_fidelity_db": 15, "max_noise_gain": 3}
+    content["cameras"]["demo-phone"]["gates"] = {"max_noise_gain": 4, "max_tile_difference": None}
+    content["cameras"]["other"] = {k: v for k, v in content["cameras"]["demo-phone"].items() if k != "gates"}
+    file.write_text(yaml.safe_dump(content))
+    cameras = load(file).cameras
+    assert cameras["demo-phone"].gates == Gates(
+        min_fidelity_db=15, max_noise_gain=4, max_tile_difference=None
+    )
+    assert cameras["other"].gates == Gates(min_fidelity_db=15, max_noise_gain=3)
+
+
+def test_a_file_without_gates_has_the_defaults(content: dict, tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    del content["gates"], content["cameras"]["demo-phone"]["gates"]
+    file.write_text(yaml.safe_dump(content))
+    assert load(file).cameras["demo-phone"].gates == Gates()
 
 
 @pytest.mark.parametrize("text", ["cameras: {", "", "[]", "\0"])

@@ -17,6 +17,7 @@ from PIL import Image
 from skimage import data
 
 from pipeline.checkpoints import load_model
+from pipeline.gates import Gates
 from pipeline.registry import register_camera
 
 ADDRESS = "models:/wespe-phone@champion"
@@ -41,8 +42,8 @@ def photo() -> np.ndarray:
 @pytest.fixture
 def elsewhere(evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, np.ndarray]:
     """Register a model, and go to a folder from which only the tracking URI leads back."""
-    evaluated(psnrs={"a": 20.0})
-    register_camera("phone")
+    evaluated()
+    register_camera("phone", Gates())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONSAFEPATH", "1")

@@ -41,8 +41,9 @@ def spelled(ends: list) -> set[str]:
         (f"patchify-target@{TARGET}", [target.patches]),
         (f"features@{CAMERA}", [camera.features, camera.method]),
         (f"train@{CAMERA}", [paths.model, paths.losses, paths.loss_curves]),
-        (f"evaluate@{CAMERA}", [paths.scores, paths.metrics, paths.intervals, paths.pictures]),
+        (f"evaluate@{CAMERA}", [paths.scores, paths.metrics, paths.intervals, paths.pictures, paths.shown]),
         (f"register@{CAMERA}", [paths.registered]),
+        (f"report@{CAMERA}", [paths.page]),
     ],
 )
 def test_outs_are_the_layouts(stages: Stages, stage: str, outs: list[Path]) -> None:

@@ -2,10 +2,20 @@
 
 import numpy as np
 import pytest
+import torch
+from scipy.ndimage import gaussian_filter
 from scipy.stats import wasserstein_distance
 from skimage import data
+from torchmetrics.image.fid import _compute_fid
 
-from wespe.metrics.set_distance import sample_colours, sliced_wasserstein
+from wespe.metrics.set_distance import (
+    SCALES,
+    frechet_distance,
+    sample_colours,
+    sample_gradients,
+    sliced_wasserstein,
+    texture_distance,
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +54,48 @@ def test_the_same_seed_draws_the_same_pixels():
     photo = data.rocket()
     assert np.array_equal(sample_colours(photo, seed=3), sample_colours(photo, seed=3))
     assert not np.array_equal(sample_colours(photo, seed=3), sample_colours(photo, seed=4))
+
+
+def test_gradients_are_those_of_the_luma_at_each_scale():
+    ramp = np.broadcast_to(np.arange(0, 192, 3, dtype=np.uint8)[None, :, None], (64, 64, 3))
+    expected = np.array([[[0, 3 * 2**scale]] for scale in range(SCALES)])
+    assert np.array_equal(
+        sample_gradients(np.ascontiguousarray(ramp)), np.broadcast_to(expected, (SCALES, 2048, 2))
+    )
+
+
+def test_texture_tells_blur_and_noise_apart_from_brightness():
+    photo = data.coffee()
+    noisy = (photo + np.random.default_rng(0).normal(0, 10, photo.shape)).clip(0, 255).astype(np.uint8)
+    blurred, darker = gaussian_filter(photo, (2, 2, 0)), np.maximum(photo, 20) - 20
+    gradients = sample_gradients(photo, count=16_384)
+    again, dark, noise, blur = (
+        texture_distance(sample_gradients(p, seed=1, count=16_384), gradients)
+        for p in (photo, darker, noisy, blurred)
+    )
+    assert texture_distance(gradients, gradients) == 0
+    assert again < dark < 0.5 < 1.5 < noise < blur
+
+
+def test_a_photo_of_a_few_pixels_has_gradients():
+    assert sample_gradients(np.zeros((3, 1, 3), np.uint8), count=5).shape == (SCALES, 5, 2)
+
+
+def test_frechet_distance_agrees_with_torchmetrics():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(60, 8)), rng.normal(1, 2, size=(50, 8)) @ rng.normal(size=(8, 8))
+    moments = [
+        torch.from_numpy(moment)
+        for side in (first, second)
+        for moment in (side.mean(axis=0), np.cov(side, rowvar=False))
+    ]
+    assert frechet_distance(first, second) == pytest.approx(_compute_fid(*moments).item())
+    assert frechet_distance(first, first) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(first, first + 2) == pytest.approx(8 * 2**2)
+
+
+def test_frechet_distance_of_fewer_vectors_than_dimensions_is_a_number():
+    features = np.random.default_rng(0).normal(size=(5, 64))
+    assert frechet_distance(features[:3], features[3:]) > 0
+    with pytest.raises(ValueError, match="two vectors"):
+        frechet_distance(features[:1], features)

@@ -1,6 +1,6 @@
 """Scores of a photo by itself. Photos are `photo_hwc` uint8 RGB arrays.
 
-Entropy and PNG size rise with detail and with noise alike, so `noise` always stands beside them.
+Entropy, PNG size and sharpness rise with detail and with noise alike, so `noise` always stands beside them.
 """
 
 from io import BytesIO
@@ -8,7 +8,9 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 from scipy.ndimage import convolve
-from skimage.measure import shannon_entropy
+from skimage.measure import blur_effect, shannon_entropy
+
+JPEG_BLOCK_PX = 8
 
 
 def entropy(photo_hwc: np.ndarray) -> float:
@@ -31,6 +33,40 @@ def noise(photo_hwc: np.ndarray) -> float:
     laplacians = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
     response = convolve(_luma(photo_hwc).astype(np.float32), laplacians)[1:-1, 1:-1]
     return float(np.sqrt(np.pi / 2) / 6 * np.mean(np.abs(response), dtype=np.float64))
+
+
+def sharpness(photo_hwc: np.ndarray) -> float:
+    """Share of the luma's changes that a blur would take away, 0–1: 1 − the blur of Crété-Roffet et al. 2007.
+
+    Contrast does not change it. 0 for a photo without edges along an axis. Needs 3×3 px or more.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where nothing changes
+        return float(1 - np.nan_to_num(blur_effect(_luma(photo_hwc)), nan=1))
+
+
+def clipping(photo_hwc: np.ndarray) -> float:
+    """Share of pixels, 0–1, with a channel at 0 or 255, where detail may be lost."""
+    clipped = photo_hwc + np.uint8(1) < 2  # 255 wraps around to 0
+    return float(np.mean(clipped[..., 0] | clipped[..., 1] | clipped[..., 2]))
+
+
+def blockiness(photo_hwc: np.ndarray) -> float:
+    """Mean step in the luma across the borders of JPEG's 8×8 blocks over that inside them: 1 is no grid.
+
+    It is B / A of Wang, Sheikh & Bovik 2002, over both directions, so contrast does not change it. The grid
+    is taken to begin at the top left: a cropped, turned or scaled photo hides its own. 1 where there is no
+    step at all, infinite where all lie on the grid. Needs 9×9 px or more.
+    """
+    luma = _luma(photo_hwc).astype(np.int16)
+    across = inside = 0.0
+    for plane in (luma, luma.T):
+        steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
+        on_grid = np.arange(1, plane.shape[1]) % JPEG_BLOCK_PX == 0
+        across += steps[on_grid].mean()
+        inside += steps[~on_grid].mean()
+    if not inside:
+        return float("inf") if across else 1.0
+    return float(across / inside)
 
 
 def colourfulness(photo_hwc: np.ndarray) -> float:

@@ -1,0 +1,43 @@
+"""Write a camera's report, the index and the paper's tables: `python -m stages.report demo-phone`."""
+
+import argparse
+import json
+
+from pipeline import params
+from stages.command import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.report",
+        description="Write reports/CAMERA/report.html, one page that holds everything and opens offline, and"
+        " reports/index.html and reports/tables.md over all cameras that have a report.",
+        epilog="Reads what `dvc repro` wrote: scores, losses, photos, and the registered model if any; the"
+        " page is added to its MLflow run.",
+    )
+    parser.add_argument("camera", metavar="CAMERA", help="a camera in params.yaml, such as demo-phone")
+    camera = parser.parse_args().camera
+    run("report", lambda: _report(camera))
+
+
+def _report(camera: str) -> None:
+    params.load().camera(camera)
+    from pipeline import layout
+    from pipeline.pages.camera_page import write_camera_page
+    from pipeline.pages.index_page import write_index_page
+    from pipeline.pages.rendering import size
+    from pipeline.pages.tables import write_tables
+    from pipeline.registry import log_report
+
+    paths = layout.CameraPaths(camera=camera)
+    written = size(write_camera_page(camera))
+    if paths.registered.exists():
+        log_report(json.loads(paths.registered.read_bytes())["run_id"], paths.page)
+    cameras = write_index_page()
+    write_tables()
+    print(f"report {camera}: {written} → {paths.page}")
+    print(f"report: {cameras} cameras → {layout.INDEX_PAGE}, {layout.TABLES}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""NIQE: how far a photo's statistics are from those of a set of good photos, without a truth or a rating.
+
+Fitted on a camera's target set, it is the distance from the look that is trained towards. Source: Mittal,
+Soundararajan & Bovik 2013, "Making a completely blind image quality analyzer", and their published code.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from safetensors.numpy import load, save
+from scipy.special import gamma
+
+from wespe.metrics.natural_scenes import Aggd, fit_aggd, halve, luma, neighbour_products, normalise
+
+PATCH_PX = 96
+SHARPEST = 0.75  # patches at least this sharp, beside the sharpest of their photo, stand for the look
+FEATURES = 36
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Niqe:
+    """A Gaussian over the statistics of sharp patches: mean (36,), covariance (36, 36), float64."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    @classmethod
+    def fit(cls, photos: Iterable[np.ndarray]) -> Self:
+        """Learn the look of uint8 photos_hwc, one at a time; those below 96 px on a side have no patch.
+
+        Raises: ValueError if fewer than two patches are left. A hundred and more make a steady score.
+        """
+        features = np.concatenate([np.empty((0, FEATURES)), *map(_sharp_patches, photos)])
+        if len(features) < 2:
+            raise ValueError(
+                f"NIQE learns from patches of {PATCH_PX} px with texture; give more or larger photos"
+            )
+        return cls(mean=features.mean(axis=0), covariance=np.cov(features, rowvar=False))
+
+    @classmethod
+    def read_published(cls, path: Path) -> Self:
+        """Read the published look of 125 photos, in the .npz form that BasicSR made of the authors' file."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(mean=arrays["mu_pris_param"].ravel(), covariance=arrays["cov_pris_param"])
+
+    def score(self, photo_hwc: np.ndarray) -> float:
+        """Return the distance of a uint8 photo's patches from the look: 0 is the same, photos score 2–15.
+
+        Read at full resolution. NaN for a photo without texture, such as a white one.
+        Raises: ValueError for photos without room for two patches.
+        """
+        features = patch_features(photo_hwc)[0]
+        if len(features) < 2:
+            height, width = photo_hwc.shape[:2]
+            raise ValueError(f"NIQE needs two patches of {PATCH_PX} px in a photo, got {width}x{height}")
+        features = features[np.isfinite(features).all(axis=1)]
+        if len(features) < 2:
+            return float("nan")
+        offset = features.mean(axis=0) - self.mean
+        covariance = (self.covariance + np.cov(features, rowvar=False)) / 2
+        return float(np.sqrt(offset @ np.linalg.pinv(covariance) @ offset))
+
+    def to_bytes(self) -> bytes:
+        """Return the look as a safetensors file."""
+        return save({"mean": self.mean, "covariance": self.covariance})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what `to_bytes` gave. Raises: SafetensorError, KeyError for other data."""
+        tensors = load(data)
+        return cls(mean=tensors["mean"], covariance=tensors["covariance"])
+
+
+def patch_features(photo_hwc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return features (n, 36) and sharpness (n,) of a photo's whole patches, in rows from the top left.
+
+    Features are 18 at full and 18 at half scale; a patch without texture has NaN among them.
+    """
+    rows, columns = (side // PATCH_PX for side in photo_hwc.shape[:2])
+    if not rows * columns:
+        return np.empty((0, FEATURES)), np.empty(0)
+    plane = luma(photo_hwc[: rows * PATCH_PX, : columns * PATCH_PX])
+    coefficients, deviations = normalise(plane, "nearest")
+    halved = normalise(halve(plane), "nearest")[0]
+    features = [_features(coefficients, PATCH_PX), _features(halved, PATCH_PX // 2)]
+    sharpness = np.concatenate([band.mean(axis=(1, 2)) for band in _bands(deviations, PATCH_PX)])
+    return np.concatenate(features, axis=1), sharpness
+
+
+def _sharp_patches(photo_hwc: np.ndarray) -> np.ndarray:
+    features, sharpness = patch_features(photo_hwc)
+    sharp = sharpness > SHARPEST * sharpness.max(initial=0)
+    return features[sharp & np.isfinite(features).all(axis=1)]
+
+
+def _features(coefficients: np.ndarray, size_px: int) -> np.ndarray:
+    """Describe each patch by 18 numbers, one band of patches at a time, so that it stays in the cache."""
+    return np.concatenate([_band_features(band) for band in _bands(coefficients, size_px)])
+
+
+def _bands(plane: np.ndarray, size_px: int) -> list[np.ndarray]:
+    """Cut into rows of patches, each (columns, size, size)."""
+    return [
+        np.ascontiguousarray(band.reshape(size_px, -1, size_px).swapaxes(0, 1))
+        for band in plane.reshape(-1, size_px, plane.shape[1])
+    ]
+
+
+def _band_features(band: np.ndarray) -> np.ndarray:
+    shape, left, right = _scaled(fit_aggd(band))
+    features = [shape, (left + right) / 2]
+    for products in neighbour_products(band):
+        shape, left, right = _scaled(fit_aggd(products))
+        mean = (right - left) * gamma(2 / shape) / gamma(1 / shape)
+        features += [shape, mean, left, right]
+    return np.stack(features, axis=1)
+
+
+def _scaled(fit: Aggd) -> Aggd:
+    """Turn deviations into the scales β of eq. 3."""
+    scale = np.sqrt(gamma(1 / fit.shape) / gamma(3 / fit.shape))
+    return Aggd(fit.shape, fit.left * scale, fit.right * scale)
