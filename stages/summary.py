@@ -79,7 +79,9 @@ def _print_model(paths: CameraPaths, model: dict) -> None:
     best = "champion" if "champion" in model["aliases"] else model["aliases"][0] if model["aliases"] else None
     address = f"{model['name']}@{best}" if best else f"{model['name']}/{model['version']}"
     print(f"  model    {model['name']} version {model['version']}, {aliases}: {model['reason']}")
-    print(f"  look at  {paths.pictures / 'before_after.png'}")
+    if best != "champion":
+        print(f"  why      python -m stages.register {paths.camera} --explain")
+    print(f"  look at  {paths.page if paths.page.exists() else paths.pictures / 'before_after.png'}")
     print(f"  use      python -m stages.enhance --model models:/{address} IN OUT")
 
 
