@@ -76,7 +76,12 @@ def evaluate_camera(camera: str, target: str, judges: JudgeFiles | None = None) 
     for photo in tests:
         evaluation.add(photo)
         progress.update()
-    scores = evaluation.scores + evaluation.pooled() + evaluation.distances(*_target_samples(target))
+    scores = (
+        evaluation.scores
+        + evaluation.facts()
+        + evaluation.pooled()
+        + evaluation.distances(*_target_samples(target))
+    )
     summary = write_report(paths, scores, {SHEET: draw_sheet(evaluation.rows), **evaluation.pairs})
     _show(camera, tests, evaluation, scores)
     return summary
@@ -122,6 +127,11 @@ class Evaluation:
         results = {variant: enhance(original) for variant, enhance in self.enhancers.items()}
         truth = self._truth(photo, original)
         return results if truth is None else results | {"truth": truth}
+
+    def facts(self) -> list[Score]:
+        """What is known of the judges, beside all that they said."""
+        known = self.judges.facts if self.judges else {}
+        return [_set_score(v, name, value) for v in self.enhancers for name, value in known.items()]
 
     def pooled(self) -> list[Score]:
         """Score each variant's photos together by one PSNR, where they have truths."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,8 @@ from safetensors import SafetensorError
 
 from pipeline.errors import PipelineError
 from pipeline.photo_scores import Judges
+from pipeline.rating.scoring import rate_photo
+from pipeline.rating.training import load_rater
 from wespe.metrics.brisque import Brisque
 from wespe.metrics.cornia import Cornia
 from wespe.metrics.lpips import Lpips
@@ -39,18 +42,20 @@ class BrisqueFiles:
 class JudgeFiles:
     """Files of weights that somebody has; a judge without them gives no score.
 
-    cornia: what `python -m stages.cornia` wrote.
+    cornia: what `python -m stages.cornia` wrote. ffs: the folder that `python -m stages.rate train` wrote.
     """
 
     lpips: LpipsFiles | None = None
     brisque: BrisqueFiles | None = None
     cornia: str | None = None
+    ffs: str | None = None
 
 
 def load_judges(files: JudgeFiles, target_photos: Iterable[np.ndarray]) -> Judges:
     """Read what is given, and learn the target's look. Raises PipelineError naming the judge and the file."""
     blind: dict[str, Callable[[np.ndarray], float]] = {}
     compared: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {}
+    facts: dict[str, float] = {}
     if (look := _look(target_photos)) is not None:
         blind["niqe_target"] = _or_nan(look.score)
     if files.brisque:
@@ -63,7 +68,11 @@ def load_judges(files: JudgeFiles, target_photos: Iterable[np.ndarray]) -> Judge
         backbone, linear = Path(files.lpips.backbone), Path(files.lpips.linear)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         compared["lpips"] = _given("lpips", lambda: Lpips(backbone, linear, device))
-    return Judges(blind=blind, compared=compared)
+    if files.ffs:
+        trained = load_rater(Path(files.ffs))
+        blind["ffs"] = _or_nan(partial(rate_photo, trained))
+        facts["ffs_accuracy"] = trained.accuracy.value
+    return Judges(blind=blind, compared=compared, facts=facts)
 
 
 def _look(photos: Iterable[np.ndarray]) -> Niqe | None:

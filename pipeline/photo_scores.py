@@ -19,11 +19,13 @@ Enhance = Callable[[np.ndarray], np.ndarray]
 class Judges:
     """Scores that need weights or a look, by name: {"niqe": Niqe.score}, {"lpips": Lpips(backbone, linear)}.
 
-    blind: of a uint8 photo. compared: of a photo and its truth. NaN is no score.
+    blind: of a uint8 photo. compared: of a photo and its truth. NaN is no score. facts: what is known of the
+        judges themselves, such as how often one was right.
     """
 
     blind: Mapping[str, Callable[[np.ndarray], float]] = field(default_factory=dict)
     compared: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = field(default_factory=dict)
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 def score_photo(

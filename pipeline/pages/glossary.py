@@ -86,6 +86,7 @@ MEANINGS = {
     "colourfulness": _alone("Colourfulness", "0 is grey, about 109 extremely colourful.", digits=1),
     "blockiness": _alone("Blockiness", "Steps on the 8-px grid of JPEG; 1 is no grid.", LOWER),
     "ffs": _alone("Flickr Faves Score", "Share of crops that a virtual rater calls a favourite.", HIGHER, 3),
+    "ffs_accuracy": _alone("its rater’s accuracy", "How often it was right on unseen photos.", NEITHER, 3),
     "colour_distance": _sets("Colour distance", "From the colours of the target’s photos, in 8-bit levels."),
     "texture_distance": _sets("Texture distance", "From the gradients of the target’s photos, over scales."),
     "fid": _sets("FID", "Distance from the target’s photos in the features of a network."),

@@ -83,7 +83,7 @@ def _headline_of_truth(gains: list[Gain]) -> str:
         case 1, 1:
             return "The model helps this camera, and more than a histogram match does."
         case 1, 0:
-            return "The model helps this camera. Whether more than a histogram match, these photos cannot tell."
+            return "The model helps this camera. If more than a histogram match, these photos cannot tell."
         case 1, -1:
             return "The model helps this camera, but less than a histogram match does."
         case 1, None:

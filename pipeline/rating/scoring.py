@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.data.images import read_photo
 from pipeline.errors import PhotoError
 from pipeline.files import write_atomically
@@ -87,6 +89,12 @@ def score_folders(trained: Trained, folders: Sequence[Path]) -> Scores:
         folders={str(folder): list(column) for folder, column in zip(folders, columns, strict=True)},
         left_out=left_out,
     )
+
+
+def rate_photo(trained: Trained, photo_hwc: np.ndarray) -> float:
+    """Score one photo, 0–1, on crops that all photos of its size share. Raises ValueError if too small."""
+    config = trained.rater.config
+    return trained.rater.rate(cut_crops(photo_hwc, config, config.crops, crop_seed("ffs")))
 
 
 def _score(trained: Trained, name: str, paths: Sequence[Path]) -> list[float]:

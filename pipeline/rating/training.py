@@ -114,7 +114,7 @@ def train_rater(table: Path, rating: Rating, folder: Path) -> Trained:
         "training": dataclasses.asdict(rating.training),
         "epochs": epochs,
     }
-    _save(folder, rater, accuracy, facts)
+    save_rater(folder, rater, accuracy, facts)
     return load_rater(folder)
 
 
@@ -177,7 +177,8 @@ def _accuracy(rater: Rater, test: Examples) -> Accuracy:
     return Accuracy(value=value, low=low, high=high, photos=count, one_answer=max(share, 1 - share))
 
 
-def _save(folder: Path, rater: Rater, accuracy: Accuracy, facts: Mapping[str, Any]) -> None:
+def save_rater(folder: Path, rater: Rater, accuracy: Accuracy, facts: Mapping[str, Any]) -> None:
+    """Write a folder that `load_rater` reads."""
     weights = save({name: value.cpu().contiguous() for name, value in rater.state_dict().items()})
     config = {
         "format": FORMAT,

@@ -9,6 +9,8 @@ from skimage import data
 
 from pipeline.errors import PipelineError
 from pipeline.judges import BrisqueFiles, JudgeFiles, LpipsFiles, load_judges
+from pipeline.rating.training import Accuracy, save_rater
+from wespe.rater import Rater, RaterConfig
 
 LOOK = [data.astronaut(), data.coffee()]
 
@@ -57,3 +59,13 @@ def test_weights_that_cannot_be_read_are_named(judge: str, files: JudgeFiles) ->
         PipelineError, match=rf"judges\.{judge}: .*(none\.|HeaderToo|[Hh]eader).*leave the judge out"
     ):
         load_judges(files, LOOK)
+
+
+def test_a_rater_of_ones_own_rates_and_says_how_often_it_was_right(tmp_path: Path) -> None:
+    rater = Rater(RaterConfig(crop_px=32, long_side_px=96, width=1, hidden=1))
+    accuracy = Accuracy(value=0.61, low=0.56, high=0.66, photos=400, one_answer=0.51)
+    save_rater(tmp_path / "rater", rater, accuracy, {})
+    judges = load_judges(JudgeFiles(ffs=str(tmp_path / "rater")), LOOK)
+    assert 0 < judges.blind["ffs"](LOOK[0]) < 1
+    assert np.isnan(judges.blind["ffs"](LOOK[0][:20, :20]))
+    assert judges.facts == {"ffs_accuracy": 0.61}

@@ -26,7 +26,7 @@ def shifted(by: float) -> list[float]:
     ("match", "enhanced", "headline"),
     [
         (1, 2, "helps this camera, and more than a histogram match"),
-        (2, 2, "helps this camera. Whether more than a histogram match, these photos cannot tell"),
+        (2, 2, "helps this camera. If more than a histogram match, these photos cannot tell"),
         (3, 2, "helps this camera, but less than a histogram match"),
         (1, 0, "no clear difference"),
         (1, -1, "harms this camera"),
