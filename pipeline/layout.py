@@ -19,6 +19,7 @@ REPORTS = Path("reports")
 INDEX_PAGE = REPORTS / "index.html"
 TABLES = REPORTS / "tables.md"
 PAGE = "report.html"
+STUDIES = REPORTS / "studies"
 MLFLOW_DATABASE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")
 

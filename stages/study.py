@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipeline.layout import STUDIES
 from stages.command import run
 
 EXAMPLES = """examples:
@@ -15,7 +16,6 @@ back the file that its last screen saves. Nobody can tell from the page which ph
 phone.key.json, which stays here. The others print how often each is preferred, and write phone.json.
 Any two folders will do: before and after, champion and challenger, one method and another.
 """
-STUDIES = Path("reports/studies")
 
 
 def main() -> None:
