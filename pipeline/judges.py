@@ -59,20 +59,24 @@ def load_judges(files: JudgeFiles, target_photos: Iterable[np.ndarray]) -> Judge
     if (look := _look(target_photos)) is not None:
         blind["niqe_target"] = _or_nan(look.score)
     if files.brisque:
-        model, ranges = Path(files.brisque.model), Path(files.brisque.ranges)
+        model, ranges = _path(files.brisque.model), _path(files.brisque.ranges)
         blind["brisque"] = _or_nan(_given("brisque", lambda: Brisque.read(model, ranges)).score)
     if files.cornia:
-        codebook = Path(files.cornia)
+        codebook = _path(files.cornia)
         blind["cornia"] = _given("cornia", lambda: Cornia.from_bytes(codebook.read_bytes())).score
     if files.lpips:
-        backbone, linear = Path(files.lpips.backbone), Path(files.lpips.linear)
+        backbone, linear = _path(files.lpips.backbone), _path(files.lpips.linear)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         compared["lpips"] = _given("lpips", lambda: Lpips(backbone, linear, device))
     if files.ffs:
-        trained = load_rater(Path(files.ffs))
+        trained = load_rater(_path(files.ffs))
         blind["ffs"] = _or_nan(partial(rate_photo, trained))
         facts["ffs_accuracy"] = trained.accuracy.value
     return Judges(blind=blind, compared=compared, facts=facts)
+
+
+def _path(given: str) -> Path:
+    return Path(given).expanduser()
 
 
 def _look(photos: Iterable[np.ndarray]) -> Niqe | None:

@@ -128,5 +128,7 @@ def photo_set(address: str) -> PhotoSetPaths:
 
 
 def reported_cameras() -> list[str]:
-    """All cameras that have a report, by name."""
-    return sorted(path.parent.name for path in REPORTS.glob(f"*/{PAGE}"))
+    """All cameras that have a report and the scores it was made of, by name."""
+    cameras = sorted(path.parent.name for path in REPORTS.glob(f"*/{PAGE}"))
+    made_of = {name: CameraPaths(camera=name) for name in cameras}
+    return [name for name, paths in made_of.items() if paths.scores.exists() and paths.intervals.exists()]

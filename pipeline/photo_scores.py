@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import isnan
+from math import isfinite
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from wespe.metrics import full_reference, no_reference, self_checks
 NO_REFERENCE = ("entropy", "png_bpp", "noise", "sharpness", "clipping", "blockiness", "colourfulness")
 FULL_REFERENCE = ("psnr", "psnr_best_affine", "ssim", "ssim_luma", "gmsd", "delta_e2000")
 OF_THE_SOURCE = ("fidelity", "noise_gain", "colour_correlation", "contrast_ratio")
+MOST_DB = 100.0  # identical photos have infinitely many, which no mean survives
 
 Enhance = Callable[[np.ndarray], np.ndarray]
 
@@ -33,7 +34,7 @@ def score_photo(
 ) -> dict[str, float]:
     """Return every score that exists for this photo, by name.
 
-    A photo too small for `ms_ssim` has `ms_ssim_dped` instead.
+    Every photo has `ms_ssim_dped`, which for one that is large enough is its `ms_ssim`.
     """
     judges = judges or Judges()
     scores = {name: getattr(no_reference, name)(photo_hwc) for name in NO_REFERENCE}
@@ -42,8 +43,10 @@ def score_photo(
         small = min(photo_hwc.shape[:2]) < full_reference.MS_SSIM_MIN_PX
         names = (*FULL_REFERENCE, "ms_ssim_dped" if small else "ms_ssim")
         scores |= {name: getattr(full_reference, name)(photo_hwc, truth_hwc) for name in names}
+        scores["ms_ssim_dped"] = scores.get("ms_ssim", scores.get("ms_ssim_dped", 0))
+        scores["psnr"] = min(scores["psnr"], MOST_DB)
         scores |= {name: compare(photo_hwc, truth_hwc) for name, compare in judges.compared.items()}
-    return {name: value for name, value in scores.items() if not isnan(value)}
+    return {name: value for name, value in scores.items() if isfinite(value)}
 
 
 def check_photo(
@@ -51,6 +54,7 @@ def check_photo(
 ) -> dict[str, float]:
     """Return what an enhancement that took `seconds` did to its source: the `SELF_CHECKS`."""
     checks = {name: getattr(self_checks, name)(enhanced_hwc, source_hwc) for name in OF_THE_SOURCE}
+    checks["fidelity"] = min(checks["fidelity"], MOST_DB)
     megapixels = source_hwc.shape[0] * source_hwc.shape[1] / 1e6
     return checks | {
         "tile_difference": self_checks.tile_difference(enhance, source_hwc, enhanced_hwc),

@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.checkpoints import Model, load_model
 from pipeline.errors import PipelineError, RegistryError
 from pipeline.files import write_atomically
-from pipeline.gates import Gates
+from pipeline.gates import RULES, Gates
 from pipeline.layout import CONFIG, MLFLOW_DATABASE, SCORES, WEIGHTS, CameraPaths
 from pipeline.scores import Score, read_scores, summarise
 from pipeline.tracking import log_metrics, log_run, log_scores
@@ -36,6 +36,7 @@ SHA256, VERDICT = "sha256", "verdict"  # tags of a version
 JUDGED = "judged"  # the digest of the scores and gates behind the verdict
 ROLLED_BACK = "rolled_back"  # on a version that must not become champion again by itself
 TARGET = "target"  # its name and the digest of its patches: what a colour distance is measured to
+ROLLING_BACK = "rolling back"  # a tag of the registered model while one is under way: "3 2"
 CHAMPIONS = "champions"  # a tag of the registered model: "1 4 5"
 PING_TIMEOUT_S = 5
 EXAMPLE = f"models:/NAME@{CHAMPION}"
@@ -104,23 +105,35 @@ def roll_back(camera: str) -> RollBack:
     """
     paths, name = CameraPaths(camera=camera), _name(camera)
     with _mlflow() as client:
-        before = _champions_before(client, name)
-        if not before:
-            raise RegistryError(
-                f"{name} has no champion to go back to: no version was champion before and is still there; "
-                "see the versions with `mlflow ui`"
-            )
-        replaced = _champion(_model(client, name))
+        replaced, champion = _plan_roll_back(client, name)
+        if _champion(_model(client, name)) != champion:
+            _reign(client, name, _champions_before(client, name))
         if replaced:
-            client.set_model_version_tag(name, str(replaced), ROLLED_BACK, f"to version {before[-1]}")
-        _reign(client, name, before)
-        if replaced:
-            reason = f"rolled back: version {before[-1]} is champion again"
+            client.set_model_version_tag(name, str(replaced), ROLLED_BACK, f"to version {champion}")
+            reason = f"rolled back: version {champion} is champion again"
             client.set_model_version_tag(name, str(replaced), VERDICT, reason)
         number = json.loads(paths.registered.read_bytes())["version"] if paths.registered.exists() else None
-        if number in (replaced, before[-1]) and number:
+        if number in (replaced, champion) and number:
             _write(paths, _registration(client, name, number, new=False))
-    return RollBack(name=name, champion=before[-1], replaced=replaced)
+        client.delete_registered_model_tag(name, ROLLING_BACK)
+    return RollBack(name=name, champion=champion, replaced=replaced)
+
+
+def _plan_roll_back(client: MlflowClient, name: str) -> tuple[int | None, int]:
+    """Say who goes and who comes: as an interrupted roll-back had it, or the champion and the one before."""
+    model = _model(client, name)
+    if model and ROLLING_BACK in model.tags:
+        replaced, champion = map(int, model.tags[ROLLING_BACK].split())
+        return replaced or None, champion
+    before = _champions_before(client, name)
+    if not before:
+        raise RegistryError(
+            f"{name} has no champion to go back to: no version was champion before and is still there; "
+            "see the versions with `mlflow ui`"
+        )
+    goes, comes = _champion(model), before[-1]
+    client.set_registered_model_tag(name, ROLLING_BACK, f"{goes or 0} {comes}")
+    return goes, comes
 
 
 def log_study(camera: str, metrics: dict[str, float]) -> None:
@@ -319,7 +332,7 @@ def _target(model: Model) -> str:
 
 def _digest(scores: list[Score], gates: Gates) -> str:
     rows = sorted((s.photo_id, s.variant, s.metric, repr(s.value)) for s in scores)
-    return hashlib.sha256(json.dumps([asdict(gates), rows]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([RULES, asdict(gates), rows]).encode()).hexdigest()
 
 
 def _find(client: MlflowClient, uri: str, name: str, alias: str | None, number: str | None) -> ModelVersion:

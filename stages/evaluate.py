@@ -12,7 +12,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.evaluate",
         description="Score a camera's model on photos it has never seen, beside the untouched photo and a"
-        " histogram match, and draw them before and after. Writes reports/CAMERA.",
+        " histogram match and auto-enhance, and draw them before and after. Writes reports/CAMERA.",
         epilog="`dvc repro` runs this for every model that has changed. `dvc metrics show` prints the scores"
         " of all cameras, `python -m stages.summary` prints them with their intervals.",
     )

@@ -12,7 +12,7 @@ ROWS = {  # metric → label, digits
     "psnr_best_affine": ("PSNR at best colour, dB", 2),
     "ssim": ("SSIM", 3),
     "ms_ssim": ("MS-SSIM", 3),
-    "ms_ssim_dped": ("MS-SSIM of small photos", 3),
+    "ms_ssim_dped": ("MS-SSIM, DPED's", 3),
     "delta_e2000": ("ΔE2000 ↓", 1),
     "colour_distance": ("colour distance to target ↓", 1),
     "texture_distance": ("texture distance, same ↓", 2),

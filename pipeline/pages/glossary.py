@@ -85,7 +85,7 @@ MEANINGS = {
     "clipping": _alone("Clipping", "Share of pixels with a channel at pure black or white.", LOWER, 4),
     "colourfulness": _alone("Colourfulness", "0 is grey, about 109 extremely colourful.", digits=1),
     "blockiness": _alone("Blockiness", "Steps on the 8-px grid of JPEG; 1 is no grid.", LOWER),
-    "ffs": _alone("Flickr Faves Score", "Share of crops that a virtual rater calls a favourite.", HIGHER, 3),
+    "ffs": _alone("Flickr Faves Score", "How sure a virtual rater is that people would like it.", HIGHER, 3),
     "ffs_accuracy": _alone("its rater’s accuracy", "How often it was right on unseen photos.", NEITHER, 3),
     "colour_distance": _sets("Colour distance", "From the colours of the target’s photos, in 8-bit levels."),
     "texture_distance": _sets("Texture distance", "From the gradients of the target’s photos, over scales."),
@@ -95,7 +95,9 @@ MEANINGS = {
     "colour_correlation": _check(
         "Colour correlation", "With the untouched photo. Below 0: inverted.", HIGHER
     ),
-    "contrast_ratio": _check("Contrast ratio", "Contrast over that before. Near 0: collapsed."),
+    "contrast_ratio": _check(
+        "Contrast ratio", "Of light and colours, over that before. Near 0: collapsed or grey."
+    ),
     "tile_difference": _check("Tile difference", "Between tiles and the whole photo, in levels.", LOWER),
     "megapixels_per_s": _check("Speed", "On the machine that evaluated.", HIGHER, 2, "megapixels/s"),
 }

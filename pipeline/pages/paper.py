@@ -22,7 +22,7 @@ class Table:
 # The scores as the paper names them → ours, by preference. What it calls SSIM is DPED's MS-SSIM.
 SCORES = {
     "PSNR": ("psnr",),
-    "SSIM": ("ms_ssim_dped", "ms_ssim"),
+    "SSIM": ("ms_ssim_dped",),
     "entropy": ("entropy",),
     "bpp": ("png_bpp",),
     "CORNIA": ("cornia",),

@@ -190,6 +190,29 @@ def test_an_interrupted_roll_back_goes_no_further_when_told_again():
     assert roll_back("phone").champion == 1
 
 
+@pytest.mark.usefixtures("reigned")
+@pytest.mark.parametrize("step", ["_reign", "_write"])
+def test_a_roll_back_that_was_cut_after_any_step_is_finished_and_not_repeated(step, monkeypatch):
+    from pipeline import registry
+
+    whole = getattr(registry, step)
+
+    def cut(*arguments):
+        whole(*arguments)
+        raise KeyboardInterrupt
+
+    Path("reports/phone").mkdir(parents=True)
+    Path("reports/phone/registered.json").write_text('{"version": 3}')
+    monkeypatch.setattr(registry, step, cut)
+    with pytest.raises(KeyboardInterrupt):
+        roll_back("phone")
+    monkeypatch.setattr(registry, step, whole)
+    assert (roll_back("phone").champion, aliases()["champion"]) == (2, 2)
+    assert "rolled_back" in tags(3)
+    assert "rolled_back" not in tags(2)
+    assert roll_back("phone").champion == 1
+
+
 @pytest.mark.usefixtures("evaluated")
 def test_nothing_to_roll_back_or_to_log_to_is_a_clear_error():
     with pytest.raises(RegistryError, match="no champion to go back to"):

@@ -1,6 +1,7 @@
 """A model is promoted for being surely better on the same photos and sound in itself, for nothing else."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -162,3 +163,11 @@ def test_a_gate_that_is_off_lets_through_and_the_reason_tells():
 def test_thresholds_out_of_range_are_named(gates, message):
     with pytest.raises(ValueError, match=message):
         Gates(**gates)
+
+
+def test_without_truths_nobody_has_to_beat_what_is_fitted_to_the_same_figure():
+    ours = scores({}, distance=4.0)
+    verdict = judge([replace(s, value=3.0) if s.variant == "histogram_match" else s for s in ours], Gates())
+    assert outcomes(verdict) == {"beats histogram_match": "off"}
+    assert verdict.promote
+    assert "not looked at: beats histogram_match" in verdict.reason

@@ -91,6 +91,18 @@ def test_collapse_is_no_contrast_and_no_correlation(photo):
     assert contrast_ratio(photo // 2, photo) == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_photo_made_grey_or_nearly_so_has_lost_its_contrast_in_colour(photo):
+    grey = np.repeat(photo.mean(axis=2, keepdims=True), 3, axis=2)
+    assert contrast_ratio(grey.astype(np.uint8), photo) < 0.1
+    assert colour_correlation(grey.astype(np.uint8), photo) < 0.3
+    assert contrast_ratio((grey + 0.1 * (photo - grey)).astype(np.uint8), photo) < 0.2
+
+
+def test_a_white_photo_that_stays_white_has_not_collapsed():
+    white = np.full((32, 32, 3), 255, np.uint8)
+    assert contrast_ratio(white, white) == 1
+
+
 @pytest.mark.parametrize("size", [(512, 512), (100, 120), (31, 17), (1, 1)])
 def test_local_filters_can_be_tiled_and_global_ones_cannot(photo, size):
     source = photo[200 : 200 + size[0], 200 : 200 + size[1]]

@@ -107,6 +107,8 @@ def _read_model(path: Path) -> tuple[dict[str, str], np.ndarray]:
         row[0] = float(coefficient)
         for feature in features:  # zeros are left out
             index, value = feature.split(":")
+            if not 1 <= int(index) <= FEATURES:
+                raise ValueError(f"{path}: feature {index}, of {FEATURES}; fetch the file again")
             row[int(index)] = float(value)
     if len(rows) != int(header["total_sv"]):
         raise ValueError(f"{path}: {len(rows)} of {header['total_sv']} support vectors; fetch the file again")

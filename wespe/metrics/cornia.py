@@ -77,8 +77,13 @@ class Cornia:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read what `to_bytes` gave. Raises: SafetensorError, KeyError for other data."""
+        """Read what `to_bytes` gave. Raises: SafetensorError, KeyError, ValueError for other data."""
         tensors = load(data)
+        pixels, words = PATCH_PX**2, len(tensors["words"])
+        wanted = {"centre": (pixels,), "whitening": (pixels, pixels), "words": (words, pixels)}
+        for name, shape in (wanted | {"weights": (2 * words,), "bias": (1,)}).items():
+            if tensors[name].shape != shape:
+                raise ValueError(f"{name} is {tensors[name].shape}, not {shape}; train it again")
         codebook = Codebook(**{name: tensors[name] for name in ("centre", "whitening", "words")})
         return cls(codebook=codebook, weights=tensors["weights"], bias=float(tensors["bias"][0]))
 

@@ -10,12 +10,14 @@ from PIL import Image
 from scipy.ndimage import convolve
 from skimage.measure import blur_effect, shannon_entropy
 
+from wespe.metrics.planes import luma
+
 JPEG_BLOCK_PX = 8
 
 
 def entropy(photo_hwc: np.ndarray) -> float:
     """Shannon entropy of the 8-bit luma in bits, 0–8."""
-    return float(shannon_entropy(_luma(photo_hwc)))
+    return float(shannon_entropy(luma(photo_hwc)))
 
 
 def png_bpp(photo_hwc: np.ndarray) -> float:
@@ -31,7 +33,7 @@ def noise(photo_hwc: np.ndarray) -> float:
     Fine texture counts as noise too: compare photos of the same scene only. Needs 3×3 px or more.
     """
     laplacians = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
-    response = convolve(_luma(photo_hwc).astype(np.float32), laplacians)[1:-1, 1:-1]
+    response = convolve(luma(photo_hwc).astype(np.float32), laplacians)[1:-1, 1:-1]
     return float(np.sqrt(np.pi / 2) / 6 * np.mean(np.abs(response), dtype=np.float64))
 
 
@@ -41,7 +43,7 @@ def sharpness(photo_hwc: np.ndarray) -> float:
     Contrast does not change it. 0 for a photo without edges along an axis. Needs 3×3 px or more.
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # NaN where nothing changes
-        return float(1 - np.nan_to_num(blur_effect(_luma(photo_hwc)), nan=1))
+        return float(1 - np.nan_to_num(blur_effect(luma(photo_hwc)), nan=1))
 
 
 def clipping(photo_hwc: np.ndarray) -> float:
@@ -57,9 +59,9 @@ def blockiness(photo_hwc: np.ndarray) -> float:
     is taken to begin at the top left: a cropped, turned or scaled photo hides its own. 1 where there is no
     step at all, infinite where all lie on the grid. Needs 9×9 px or more.
     """
-    luma = _luma(photo_hwc).astype(np.int16)
+    brightness = luma(photo_hwc).astype(np.int16)
     across = inside = 0.0
-    for plane in (luma, luma.T):
+    for plane in (brightness, brightness.T):
         steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
         on_grid = np.arange(1, plane.shape[1]) % JPEG_BLOCK_PX == 0
         across += steps[on_grid].mean()
@@ -76,8 +78,3 @@ def colourfulness(photo_hwc: np.ndarray) -> float:
     spread = np.linalg.norm([np.std(o, dtype=np.float64) for o in opponents])
     offset = np.linalg.norm([np.mean(o, dtype=np.float64) for o in opponents])
     return float(spread + 0.3 * offset)
-
-
-def _luma(photo_hwc: np.ndarray) -> np.ndarray:
-    """Luma as 8 bits: 0.299 R + 0.587 G + 0.114 B."""
-    return np.asarray(Image.fromarray(photo_hwc).convert("L"))

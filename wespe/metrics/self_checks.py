@@ -52,9 +52,14 @@ def colour_correlation(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> floa
 
 
 def contrast_ratio(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
-    """Standard deviation of the luma, enhanced over source; near 0 is collapse."""
-    enhanced, source = (float(np.std(luma(p), dtype=np.float64)) for p in (enhanced_hwc, source_hwc))
-    return enhanced / max(source, ROUNDING)
+    """Standard deviation, enhanced over source, the least over luma and two opponent planes.
+
+    Near 0 all has become one tone, or all colours grey. Only planes with `CONTRAST` in the source count; 1 if
+    there is none.
+    """
+    pairs = zip(_opponents(enhanced_hwc), _opponents(source_hwc), strict=True)
+    deviations = [tuple(float(np.std(plane, dtype=np.float64)) for plane in pair) for pair in pairs]
+    return min((after / before for after, before in deviations if before >= CONTRAST), default=1.0)
 
 
 def tile_difference(enhance: Enhance, source_hwc: np.ndarray, enhanced_hwc: np.ndarray) -> float:
