@@ -1,4 +1,4 @@
-"""Tiles give what the whole photo gives, for every generator, size and tile; scarce memory costs only time."""
+"""Tiles give what the whole photo gives, for any generator, size and tile; scarce memory costs time alone."""
 
 import subprocess
 import sys
