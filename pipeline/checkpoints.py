@@ -48,12 +48,14 @@ class Model:
         strength: float = 1.0,
         colours: Colours | None = None,
         budget_bytes: int = 0,
+        tile_px: int = 0,
     ) -> np.ndarray:
         """Enhance one photo_hwc, uint8 or uint16; the result has the same shape and type.
 
         strength: 0–1; 0 gives the photo back.
         colours: the photo's, if they are not sRGB. What sRGB does not have of them is kept as it was.
         budget_bytes: for the network; a photo that needs more is enhanced in tiles. 0: BUDGET_BYTES.
+        tile_px: the side of the tiles, whatever the budget.
         Raises PhotoError when it needs more and the generator cannot work in tiles.
         """
         height, width, _ = photo_hwc.shape
@@ -61,7 +63,10 @@ class Model:
         canvas = Canvas(photo_hwc, enhanced, strength, colours, next(self.generator.parameters()).device)
         budget_bytes = budget_bytes or BUDGET_BYTES[canvas.device.type]
         try:
-            self.tiling.enhance(canvas.read, canvas.write, height, width, budget_bytes)
+            if tile_px:
+                self.tiling.enhance_tiles(canvas.read, canvas.write, height, width, tile_px)
+            else:
+                self.tiling.enhance(canvas.read, canvas.write, height, width, budget_bytes)
         except TooLarge as error:
             raise PhotoError(
                 f"{height * width / 1e6:.1f} megapixels; its model looks at the whole of a photo and has "
