@@ -11,8 +11,9 @@ from PIL import Image, PngImagePlugin
 
 from pipeline.data.deep import encode_deep_png, encode_tiff
 from pipeline.data.exif_block import ORIENTATION, PREFIX, SOFTWARE, ExifBlock
-from pipeline.data.originals import IPTC_TAG, LAYOUT, PHOTOSHOP, PHOTOSHOP_TAG, PROFILE_TAG, XMP_TAG, Original
+from pipeline.data.originals import IPTC_TAG, PHOTOSHOP, PHOTOSHOP_TAG, PROFILE_TAG, XMP_TAG, Original
 
+WIDTH, HEIGHT = 256, 257
 X_DENSITY, Y_DENSITY, DENSITY_UNIT, PER_INCH = 282, 283, 296, 2
 MAX_SEGMENT = 65_533 - len(PREFIX)  # of a JPEG
 ROOM_FOR_TAGS = 2_000
@@ -54,12 +55,15 @@ def encode_enhanced(
 
 
 def _block(original: Original, enhanced_hwc: np.ndarray, note: str) -> ExifBlock:
+    height, width, _ = enhanced_hwc.shape
     try:
         block = ExifBlock(original.exif) if original.exif else ExifBlock()
-        height, width, _ = enhanced_hwc.shape
         block.set_size(width, height)
     except (ValueError, struct.error):
         block = ExifBlock()
+    for tag, size in ((WIDTH, width), (HEIGHT, height)):
+        if tag in block.tags:
+            block.set(tag, "long", size)
     if ORIENTATION in block.tags:
         block.set(ORIENTATION, "short", 1)
     before = block.text(SOFTWARE).split("; wespe ")[0].strip()
@@ -69,8 +73,7 @@ def _block(original: Original, enhanced_hwc: np.ndarray, note: str) -> ExifBlock
 
 def _exif(block: ExifBlock, enhanced_hwc: np.ndarray) -> bytes:
     """The block for other formats than TIFF, with a new thumbnail if there was one and it fits."""
-    for tag in LAYOUT | {IPTC_TAG}:
-        block.tags.pop(tag, None)
+    block.tags.pop(IPTC_TAG, None)
     thumbnail = _thumbnail(enhanced_hwc) if block.had_thumbnail else b""
     if len(block.data) + len(thumbnail) + ROOM_FOR_TAGS > MAX_SEGMENT:
         thumbnail = b""

@@ -186,6 +186,8 @@ def _bytes(value: object) -> bytes:
             return value
         case str():
             return value.encode()
+        case (bytes() as only,):
+            return only
         case tuple() if all(isinstance(number, int) and 0 <= number < 256 for number in value):
             return bytes(value)
     return b""
