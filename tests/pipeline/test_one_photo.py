@@ -1,6 +1,7 @@
 """What a photo carries it carries when enhanced; what became untrue is put right; wishes are kept."""
 
 import io
+import re
 import struct
 from collections.abc import Callable
 
@@ -12,12 +13,13 @@ from PIL.ExifTags import IFD, Base
 from PIL.JpegImagePlugin import get_sampling
 from skimage import data
 
-from pipeline.checkpoints import Model
+from pipeline.checkpoints import Model, save_model
 from pipeline.data.deep import encode_deep_png
 from pipeline.data.images import decode_photo, read_exif
 from pipeline.data.originals import decode_original
 from pipeline.errors import PhotoError
-from pipeline.one_photo import Settings, enhance_photo
+from pipeline.one_photo import Settings, enhance_photo, verify_tiles
+from wespe.methods.wespe import WespeConfig
 from wespe.networks.generator import Generator, GeneratorConfig
 
 XMP = b'<x xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:title="\xc3\xa9"/></x>'
@@ -293,6 +295,18 @@ def test_quality_is_the_users(photo, model):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Settings(**wrong)
+
+
+def test_verifying_names_the_halo_and_the_difference(photo, tmp_path):
+    generator = GeneratorConfig(width=4, blocks=1, norm="none")
+    save_model(tmp_path / "model", Generator(generator), WespeConfig(generator=generator), {})
+    (tmp_path / "a.png").write_bytes(encoded(photo, "PNG"))
+    said = verify_tiles(tmp_path / "model", tmp_path / "a.png")
+    assert re.search(
+        r"a\.png: 96×64 px in tiles of 32 px with a halo of 12 px: at most [01] of 255 levels", said
+    )
+    with pytest.raises(PhotoError, match=r"b\.png: .*name a photo"):
+        verify_tiles(tmp_path / "model", tmp_path / "b.png")
 
 
 def test_what_cannot_be_read_says_what_to_do(model):
