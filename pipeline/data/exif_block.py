@@ -81,7 +81,12 @@ class ExifBlock:
     def finished(self, thumbnail: bytes = b"") -> bytearray:
         """The new block, with a thumbnail (JPEG) if one is given."""
         following = self._thumbnail_directory(thumbnail) if thumbnail else 0
-        start = self._append_directory(self.tags, following)
+        directory = self._packed(self.tags, following)
+        start, size = self._freed
+        if len(directory) <= size:  # a JPEG has room for 64 KB and some cameras fill it
+            self.data[start : start + len(directory)] = directory
+        else:
+            start = self.append(directory)
         struct.pack_into(f"{self.order}I", self.data, 4, start)
         return self.data
 
@@ -91,13 +96,12 @@ class ExifBlock:
         self.set(THUMBNAIL, "long", self.append(thumbnail))
         self.set(THUMBNAIL_BYTES, "long", len(thumbnail))
         directory, self.tags = self.tags, kept
-        return self._append_directory(directory, 0)
+        return self.append(self._packed(directory, 0))
 
-    def _append_directory(self, tags: Directory, following: int) -> int:
+    def _packed(self, tags: Directory, following: int) -> bytes:
         entries = b"".join(tags[tag] for tag in sorted(tags))
-        return self.append(
-            struct.pack(f"{self.order}H", len(tags)) + entries + struct.pack(f"{self.order}I", following)
-        )
+        count, end = struct.pack(f"{self.order}H", len(tags)), struct.pack(f"{self.order}I", following)
+        return count + entries + end
 
     def _directory(self, start: int) -> tuple[Directory, int]:
         count = self._unpack("H", start)[0]
@@ -109,7 +113,8 @@ class ExifBlock:
 
     def _forget(self, start: int, following: int, thumbnail: Directory) -> None:
         """Blank the first directory, which `finished` writes anew, and the thumbnail of the past."""
-        self._blank(start, 2 + 12 * len(self.tags) + 4)
+        self._freed = start, min(2 + 12 * len(self.tags) + 4, len(self.data) - start)
+        self._blank(*self._freed)
         if not self.had_thumbnail or THUMBNAIL_BYTES not in thumbnail:
             return
         place, size = (

@@ -129,7 +129,8 @@ def _pixels(image: Image.Image, kind: str, data: bytes) -> tuple[np.ndarray, byt
     if not plain or image.mode in ("F", "I") or image.mode.startswith("I;"):
         return np.array(to_srgb(to_8_bit(image))), b"", None
     has_alpha = image.has_transparency_data or image.mode in ("RGBa", "La")
-    return np.array(image.convert("RGBA" if has_alpha else "RGB")), profile, colours
+    mode = "RGBA" if has_alpha else "RGB"
+    return np.asarray(image if image.mode == mode else image.convert(mode)), profile, colours
 
 
 def _is_deep(image: Image.Image) -> bool:
