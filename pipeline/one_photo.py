@@ -57,7 +57,7 @@ def enhance_photo(model: Model, data: bytes, suffix: str, settings: Settings) ->
     With strength 0 and nothing else to do the file itself comes back. Raises PhotoError with a short reason.
     """
     if suffix.lower() not in FORMATS:
-        raise PhotoError(f"no photo format has the suffix {suffix}; use {', '.join(FORMATS)}")
+        raise PhotoError(f"{suffix} is not read, develop RAW to TIFF; known are {', '.join(FORMATS)}")
     original, kind = decode_original(data), FORMATS[suffix.lower()]
     height, width, _ = original.photo_hwc.shape
     if settings.max_megapixels and height * width > settings.max_megapixels * 1e6:

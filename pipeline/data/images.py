@@ -75,7 +75,7 @@ def refusals(data: bytes) -> Iterator[None]:
     except Image.UnidentifiedImageError:
         if data[4:8] == b"ftyp" and data[8:12] in HEIF:
             raise PhotoError("HEIF cannot be read; export it as JPEG, or as AVIF or TIFF") from None
-        raise PhotoError("not a JPEG, PNG, TIFF, WebP or AVIF photo; develop RAW to TIFF first") from None
+        raise PhotoError("not a JPEG, PNG, TIFF, WebP or AVIF photo") from None
     except Image.DecompressionBombError:
         raise PhotoError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels") from None
     except Exception as error:  # a hostile file can make a decoder raise anything
