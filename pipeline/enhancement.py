@@ -79,9 +79,9 @@ class Enhancer:
     def __call__(self, row: dict[str, str]) -> dict[str, str]:
         photo, content_sha256, reason = row["photo"], "", ""
         try:
-            data = (self.source / photo).read_bytes()
-            content_sha256 = hashlib.sha256(data).hexdigest()
-            self._enhance(data, photo)
+            # Noted before it is read: if it changes in between, the next run does it again.
+            content_sha256 = _sha256(self.source / photo)
+            self._enhance(photo)
         except Exception as error:  # whatever is wrong with one photo must not stop the others
             kind = "" if isinstance(error, PipelineError) else f"{type(error).__name__}: "
             reason = " ".join(f"{kind}{error}".split())
@@ -95,9 +95,10 @@ class Enhancer:
         )
         return asdict(entry)
 
-    def _enhance(self, data: bytes, photo: str) -> None:
+    def _enhance(self, photo: str) -> None:
         path = self.destination / self.settings.renamed(photo)
-        enhanced = enhance_photo(self.model, data, path.suffix, self.settings)
+        with open(self.source / photo, "rb") as file:
+            enhanced = enhance_photo(self.model, file, path.suffix, self.settings)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, enhanced)
 

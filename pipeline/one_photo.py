@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
+from typing import BinaryIO
 
 import numpy as np
 
@@ -51,19 +52,21 @@ class Settings:
         return PurePath(photo).with_suffix(f".{self.format}").as_posix() if self.format else photo
 
 
-def enhance_photo(model: Model, data: bytes, suffix: str, settings: Settings) -> bytes | bytearray:
-    """Enhance an encoded photo into one of the format of `suffix`.
+def enhance_photo(model: Model, file: BinaryIO, suffix: str, settings: Settings) -> bytes | bytearray:
+    """Enhance a photo's file into one of the format of `suffix`.
 
     With strength 0 and nothing else to do the file itself comes back. Raises PhotoError with a short reason.
     """
     if suffix.lower() not in FORMATS:
         raise PhotoError(f"{suffix} is not read, develop RAW to TIFF; known are {', '.join(FORMATS)}")
-    original, kind = decode_original(data), FORMATS[suffix.lower()]
+    # From here on nobody holds the encoded photo, and later not the decoded one: they may be large.
+    original, kind = decode_original(file.read()), FORMATS[suffix.lower()]
     height, width, _ = original.photo_hwc.shape
     if settings.max_megapixels and height * width > settings.max_megapixels * 1e6:
         original = reduced(original, settings.max_megapixels)
     elif settings.strength == 0 and kind == original.kind and not settings.quality:
-        return data
+        file.seek(0)
+        return file.read()
     enhanced = model.enhance(original.photo_hwc, strength=settings.strength, colours=original.colours)
     note = f"wespe {model.config.get('camera', 'model')} {model.sha256[:12]}, strength {settings.strength:g}"
     original = original.emptied()

@@ -63,6 +63,10 @@ def encoded(pixels: np.ndarray | Image.Image, kind: str, **options) -> bytes:
     return file.getvalue()
 
 
+def enhance(model: Model, data: bytes, suffix: str, settings: Settings) -> bytes:
+    return bytes(enhance_photo(model, io.BytesIO(data), suffix, settings))
+
+
 def opened(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data))
     image.load()
@@ -83,7 +87,7 @@ def facts(image: Image.Image) -> dict[object, object]:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_all_that_a_photo_carries_is_kept_in_every_format(suffix, full, model, profiles):
-    result = bytes(enhance_photo(model, full, suffix, Settings()))
+    result = enhance(model, full, suffix, Settings())
     before, after = opened(full), opened(result)
 
     assert after.size == before.size[::-1], "turned upright"
@@ -108,8 +112,8 @@ def test_all_that_a_photo_carries_is_kept_in_every_format(suffix, full, model, p
 @pytest.mark.parametrize("first", SUFFIXES)
 @pytest.mark.parametrize("second", SUFFIXES)
 def test_nothing_is_lost_on_a_second_way_through_another_format(first, second, full, model):
-    once = bytes(enhance_photo(model, full, first, Settings()))
-    twice = opened(bytes(enhance_photo(model, once, second, Settings(strength=0.25))))
+    once = enhance(model, full, first, Settings())
+    twice = opened(enhance(model, once, second, Settings(strength=0.25)))
     assert facts(twice) == {**facts(opened(full)), "width": 64}
     assert twice.getexif()[Base.Software] == "Firmware 1.2; wespe phone 0123456789ab, strength 0.25"
     assert "icc_profile" in twice.info
@@ -118,7 +122,7 @@ def test_nothing_is_lost_on_a_second_way_through_another_format(first, second, f
 def test_the_thumbnail_shows_the_enhanced_photo(shared_data, model):
     """Protects: no viewer's list of the past. Of a real camera, whose notes stay where they are."""
     before = (shared_data / "exif/DSCN0010.jpg").read_bytes()
-    after = opened(bytes(enhance_photo(model, before, ".jpg", Settings())))
+    after = opened(enhance(model, before, ".jpg", Settings()))
     thumbnail = after.getexif().get_ifd(IFD.IFD1)
     block = after.info["exif"][6:]
     small = opened(block[thumbnail[513] : thumbnail[513] + thumbnail[514]])
@@ -136,7 +140,7 @@ def test_real_and_broken_photos_are_carried_or_refused(shared_data, model):
         [*(shared_data / "odd_jpegs").glob("*.jpg"), *(shared_data / "exif").glob("land*.jpg")]
     ):
         try:
-            result = bytes(enhance_photo(model, path.read_bytes(), ".jpg", Settings(max_megapixels=0.1)))
+            result = enhance(model, path.read_bytes(), ".jpg", Settings(max_megapixels=0.1))
         except PhotoError:
             continue
         done += 1
@@ -151,7 +155,7 @@ def test_real_and_broken_photos_are_carried_or_refused(shared_data, model):
     "block", [b"rubbish", b"MM\0*\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff" + b"\1" * 40]
 )
 def test_hostile_exif_costs_the_exif_alone(block, photo, model):
-    result = enhance_photo(model, encoded(photo, "JPEG", exif=b"Exif\0\0" + block), ".jpg", Settings())
+    result = enhance(model, encoded(photo, "JPEG", exif=b"Exif\0\0" + block), ".jpg", Settings())
     assert opened(bytes(result)).getexif()[Base.Software].startswith("wespe phone")
 
 
@@ -159,10 +163,10 @@ def test_hostile_exif_costs_the_exif_alone(block, photo, model):
 def test_alpha_is_carried(suffix, photo, model):
     alpha = np.random.default_rng(0).integers(0, 256, (64, 96, 1), np.uint8)
     source = encoded(np.concatenate([photo, alpha], -1), "PNG")
-    after = opened(bytes(enhance_photo(model, source, suffix, Settings())))
+    after = opened(enhance(model, source, suffix, Settings()))
     assert after.mode == "RGBA"
     assert np.abs(np.asarray(after)[..., 3:].astype(int) - alpha).max() <= (9 if suffix == ".avif" else 0)
-    whitened = opened(bytes(enhance_photo(model, source, ".jpg", Settings(strength=0, quality=100))))
+    whitened = opened(enhance(model, source, ".jpg", Settings(strength=0, quality=100)))
     assert np.abs(np.asarray(whitened).astype(int) - decode_photo(source)).mean() < 2
 
 
@@ -199,7 +203,7 @@ def test_16_bits_stay_16(alpha, suffix, encoded_deep, photo, model):
     pixels = deep(photo, alpha)
     source = encoded_deep(pixels)
     for settings in (Settings(strength=0, quality=90), Settings()):
-        original = decode_original(bytes(enhance_photo(model, source, suffix, settings)))
+        original = decode_original(enhance(model, source, suffix, settings))
         assert original.photo_hwc.dtype == np.uint16
         if alpha:
             assert (original.alpha_hw == pixels[..., 3]).all()
@@ -216,7 +220,7 @@ def test_16_bits_become_8_by_dither(model):
     pytest.importorskip("imagecodecs")
     ramp = np.broadcast_to(np.linspace(20000, 20514, 512).astype(np.uint16)[None, :, None], (16, 512, 3))
     source = encode_deep_png(np.ascontiguousarray(ramp), [])
-    result = decode_photo(bytes(enhance_photo(model, source, ".jpg", Settings(strength=0, quality=100))))
+    result = decode_photo(enhance(model, source, ".jpg", Settings(strength=0, quality=100)))
     means = result.reshape(2, 8, 64, 8, 3).mean((0, 1, 3, 4))
     assert len(np.unique(means.round(1))) > 12
 
@@ -224,9 +228,7 @@ def test_16_bits_become_8_by_dither(model):
 def test_profiles_of_other_colours_become_srgb(photo, model):
     """Protects: CMYK, which no enhanced photo can be; its profile, if any, would lie."""
     result = opened(
-        bytes(
-            enhance_photo(model, encoded(Image.fromarray(photo).convert("CMYK"), "JPEG"), ".jpg", Settings())
-        )
+        bytes(enhance(model, encoded(Image.fromarray(photo).convert("CMYK"), "JPEG"), ".jpg", Settings()))
     )
     assert result.mode == "RGB"
     assert "icc_profile" not in result.info
@@ -237,7 +239,7 @@ def test_the_same_colours_whatever_the_profile(photo, model, profiles):
     known = {name: ImageCms.ImageCmsProfile(io.BytesIO(profiles[name])) for name in ("sRGB", "Adobe RGB")}
     copy = ImageCms.profileToProfile(Image.fromarray(photo), known["sRGB"], known["Adobe RGB"])
     source = encoded(copy, "PNG", icc_profile=profiles["Adobe RGB"])
-    in_adobe = decode_photo(bytes(enhance_photo(model, source, ".png", Settings())))
+    in_adobe = decode_photo(enhance(model, source, ".png", Settings()))
     assert np.abs(in_adobe.astype(int) - model.enhance(photo)).mean() < 1
 
 
@@ -245,40 +247,37 @@ def test_texts_and_lossless_webp_stay(photo, model):
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Author", "Ann")
     texts.add_itxt("Title", "café")
-    after = opened(bytes(enhance_photo(model, encoded(photo, "PNG", pnginfo=texts), ".png", Settings())))
+    after = opened(enhance(model, encoded(photo, "PNG", pnginfo=texts), ".png", Settings()))
     assert (after.text["Author"], after.text["Title"]) == ("Ann", "café")
-    webp = bytes(enhance_photo(model, encoded(photo, "WEBP", lossless=True), ".webp", Settings()))
+    webp = enhance(model, encoded(photo, "WEBP", lossless=True), ".webp", Settings())
     assert (decode_photo(webp) == model.enhance(photo)).all()
 
 
 def test_strength_0_gives_the_file_itself(full, model):
-    assert enhance_photo(model, full, ".jpg", Settings(strength=0)) == full
-    assert enhance_photo(model, full, ".JPEG", Settings(strength=0, max_megapixels=1)) == full
+    assert enhance(model, full, ".jpg", Settings(strength=0)) == full
+    assert enhance(model, full, ".JPEG", Settings(strength=0, max_megapixels=1)) == full
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_strength_0_in_another_format_gives_the_very_pixels(suffix, photo, model):
     source = encoded(photo, "JPEG", quality=90)
-    assert (
-        decode_photo(bytes(enhance_photo(model, source, suffix, Settings(strength=0))))
-        == decode_photo(source)
-    ).all()
+    assert (decode_photo(enhance(model, source, suffix, Settings(strength=0))) == decode_photo(source)).all()
 
 
 def test_max_megapixels_reduces_larger_photos_alone(photo, model):
     source = encoded(photo, "PNG")
-    assert opened(bytes(enhance_photo(model, source, ".png", Settings(max_megapixels=1)))).size == (96, 64)
-    half = opened(bytes(enhance_photo(model, source, ".png", Settings(max_megapixels=96 * 64 / 4e6))))
+    assert opened(enhance(model, source, ".png", Settings(max_megapixels=1))).size == (96, 64)
+    half = opened(enhance(model, source, ".png", Settings(max_megapixels=96 * 64 / 4e6)))
     assert half.size == (48, 32)
     expected = Image.fromarray(photo).resize((48, 32), Image.Resampling.LANCZOS)
     small = Settings(max_megapixels=96 * 64 / 4e6, strength=0)
-    result = decode_photo(bytes(enhance_photo(model, source, ".png", small)))
+    result = decode_photo(enhance(model, source, ".png", small))
     assert np.abs(result.astype(int) - np.asarray(expected)).max() <= 1
 
 
 def test_quality_is_the_users(photo, model):
     source = encoded(photo, "JPEG", quality=95)
-    sizes = [len(enhance_photo(model, source, ".jpg", Settings(quality=q))) for q in (100, 60, 20)]
+    sizes = [len(enhance(model, source, ".jpg", Settings(quality=q))) for q in (100, 60, 20)]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -312,6 +311,6 @@ def test_verifying_names_the_halo_and_the_difference(photo, tmp_path):
 def test_what_cannot_be_read_says_what_to_do(model):
     heif = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
     with pytest.raises(PhotoError, match="HEIF cannot be read; export it as JPEG"):
-        enhance_photo(model, heif, ".jpg", Settings())
+        enhance(model, heif, ".jpg", Settings())
     with pytest.raises(PhotoError, match=r"\.nef is not read, develop RAW to TIFF; known are \.jpg"):
-        enhance_photo(model, b"II*\0", ".nef", Settings())
+        enhance(model, b"II*\0", ".nef", Settings())
