@@ -3,8 +3,10 @@
 import dataclasses
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from pipeline.errors import CheckpointError
+from pipeline.data.colours import Colours
+from pipeline.errors import CheckpointError, PhotoError
 from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, WEIGHTS
-from wespe.batch import photos_nchw
 from wespe.methods import METHODS, MethodConfig, build_generator
+from wespe.tiling import Tiling, TooLarge
 
 FORMAT = 1
+# What the network may take beside the photo; on a CPU, photos of 100 megapixels leave as much of 2 GiB.
+BUDGET_BYTES = defaultdict(lambda: 768 * 2**20, cuda=2 * 2**30)
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,77 @@ class Model:
     config: Mapping[str, Any]
     sha256: str
 
+    @cached_property
+    def tiling(self) -> Tiling:
+        return Tiling(self.generator)
+
     @torch.inference_mode()
-    def enhance(self, photo_hwc: np.ndarray) -> np.ndarray:
-        """Enhance one uint8 sRGB photo_hwc; the result has the same shape and type."""
-        device = next(self.generator.parameters()).device
-        source = photos_nchw(torch.tensor(photo_hwc)[None], device)
-        enhanced = self.generator(source).clamp_(0, 1).mul_(255).round_().byte()
-        return enhanced[0].permute(1, 2, 0).cpu().numpy()
+    def enhance(
+        self,
+        photo_hwc: np.ndarray,
+        *,
+        strength: float = 1.0,
+        colours: Colours | None = None,
+        budget_bytes: int = 0,
+        tile_px: int = 0,
+    ) -> np.ndarray:
+        """Enhance one photo_hwc, uint8 or uint16; the result has the same shape and type.
+
+        strength: 0–1; 0 gives the photo back.
+        colours: the photo's, if they are not sRGB. What sRGB does not have of them is kept as it was.
+        budget_bytes: for the network; a photo that needs more is enhanced in tiles. 0: BUDGET_BYTES.
+        tile_px: the side of the tiles, whatever the budget.
+        Raises PhotoError when it needs more and the generator cannot work in tiles.
+        """
+        height, width, _ = photo_hwc.shape
+        enhanced = np.empty_like(photo_hwc)
+        canvas = Canvas(photo_hwc, enhanced, strength, colours, next(self.generator.parameters()).device)
+        budget_bytes = budget_bytes or BUDGET_BYTES[canvas.device.type]
+        try:
+            if tile_px:
+                self.tiling.enhance_tiles(canvas.read, canvas.write, height, width, tile_px)
+            else:
+                self.tiling.enhance(canvas.read, canvas.write, height, width, budget_bytes)
+        except TooLarge as error:
+            raise PhotoError(
+                f"{height * width / 1e6:.1f} megapixels; its model looks at the whole of a photo and has "
+                f"memory for {error.pixels / 1e6:.1f}: use --max-megapixels, or another preset (wespe-stable)"
+            ) from None
+        return enhanced
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A photo, read as the network wants it, and the one that it becomes, written area by area."""
+
+    photo_hwc: np.ndarray
+    enhanced_hwc: np.ndarray
+    strength: float
+    colours: Colours | None
+    device: torch.device
+
+    def read(self, rows: slice, columns: slice) -> torch.Tensor:
+        native = self._native(rows, columns)
+        return self.colours.srgb(native) if self.colours else native
+
+    def write(self, rows: slice, columns: slice, enhanced: torch.Tensor) -> None:
+        enhanced, native = enhanced.clamp(0, 1), self._native(rows, columns)
+        if self.colours:
+            beyond_srgb = native - self.colours.native(self.colours.srgb(native))
+            enhanced = (self.colours.native(enhanced) + beyond_srgb).clamp_(0, 1)
+        if self.strength != 1:
+            enhanced = enhanced * self.strength + native * (1 - self.strength)
+        levels = enhanced.mul_(self._levels).round_()[0].permute(1, 2, 0).cpu()
+        self.enhanced_hwc[rows, columns] = levels.numpy()
+
+    def _native(self, rows: slice, columns: slice) -> torch.Tensor:
+        area = np.ascontiguousarray(self.photo_hwc[rows, columns])
+        values = torch.tensor(area if area.dtype == np.uint8 else area.astype(np.int32))
+        return values.to(self.device).permute(2, 0, 1)[None].float().div_(self._levels)
+
+    @property
+    def _levels(self) -> int:
+        return np.iinfo(self.photo_hwc.dtype).max
 
 
 def save_model(folder: Path, generator: nn.Module, method: MethodConfig, facts: Mapping[str, Any]) -> None:

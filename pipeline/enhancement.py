@@ -5,6 +5,7 @@ is a line in the ledger beside the results, so that whatever is killed, the next
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -16,11 +17,12 @@ import torch
 
 from pipeline.checkpoints import load_model
 from pipeline.cluster import session
-from pipeline.data.images import decode_photo, write_photo
 from pipeline.errors import EnhancementError, PipelineError
+from pipeline.files import write_atomically
 from pipeline.formats import FORMATS, is_photo
 from pipeline.ledger import Entry, Ledger
 from pipeline.logs import Progress
+from pipeline.one_photo import Settings, enhance_photo
 
 LEDGER = "enhanced.jsonl"
 # Reading and writing a photo keep one core busy, the network any number: two per actor waste little.
@@ -39,19 +41,23 @@ class Summary:
     ledger: Path
 
 
-def enhance_folder(model_folder: Path, source: Path, destination: Path) -> Summary:
-    """Enhance every photo in or below `source` into `destination`, with the same name and format.
+def enhance_folder(
+    model_folder: Path, source: Path, destination: Path, settings: Settings | None = None
+) -> Summary:
+    """Enhance every photo in or below `source` into `destination`, with the same name.
 
     `source` may be one photo. A photo that fails is an entry of the summary and is tried again next time.
     Raises EnhancementError when the job cannot start, CheckpointError when the model cannot be read.
     """
     folder, photos = _find_photos(source)
     _keep_apart(source, folder, destination)
+    settings = settings or Settings()
+    _keep_names_apart(photos, settings)
     model_sha256 = load_model(model_folder).sha256
     destination.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(destination / LEDGER)
-    todo = _unfinished(photos, folder, destination, ledger, model_sha256)
-    entries = _run(todo, model_folder, folder, destination, ledger) if todo else []
+    todo = _unfinished(photos, folder, destination, ledger, model_sha256, settings)
+    entries = _run(todo, model_folder, folder, destination, ledger, settings) if todo else []
     failed = tuple(entry for entry in entries if entry.status == "failed")
     return Summary(
         done=len(entries) - len(failed),
@@ -64,18 +70,18 @@ def enhance_folder(model_folder: Path, source: Path, destination: Path) -> Summa
 class Enhancer:
     """One actor: holds the model, turns a row {photo} into the row of its Entry."""
 
-    def __init__(self, model_folder: Path, source: Path, destination: Path, device: str):
+    def __init__(self, model_folder: Path, source: Path, destination: Path, settings: Settings, device: str):
         if device == "cpu":
             torch.set_num_threads(CPUS_PER_ACTOR)
         self.model = load_model(model_folder, device)
-        self.source, self.destination = source, destination
+        self.source, self.destination, self.settings = source, destination, settings
 
     def __call__(self, row: dict[str, str]) -> dict[str, str]:
         photo, content_sha256, reason = row["photo"], "", ""
         try:
-            data = (self.source / photo).read_bytes()
-            content_sha256 = hashlib.sha256(data).hexdigest()
-            self._enhance(data, self.destination / photo)
+            # Noted before it is read: if it changes in between, the next run does it again.
+            content_sha256 = _sha256(self.source / photo)
+            self._enhance(photo)
         except Exception as error:  # whatever is wrong with one photo must not stop the others
             kind = "" if isinstance(error, PipelineError) else f"{type(error).__name__}: "
             reason = " ".join(f"{kind}{error}".split())
@@ -85,36 +91,43 @@ class Enhancer:
             model_sha256=self.model.sha256,
             status="failed" if reason else "done",
             reason=reason,
+            settings=self.settings.key(),
         )
         return asdict(entry)
 
-    def _enhance(self, data: bytes, path: Path) -> None:
-        enhanced = self.model.enhance(decode_photo(data))
+    def _enhance(self, photo: str) -> None:
+        path = self.destination / self.settings.renamed(photo)
+        with open(self.source / photo, "rb") as file:
+            enhanced = enhance_photo(self.model, file, path.suffix, self.settings)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_photo(path, enhanced)
+        write_atomically(path, enhanced)
 
 
-def _run(todo: list[str], model_folder: Path, source: Path, destination: Path, ledger: Ledger) -> list[Entry]:
+def _run(
+    todo: list[str], model_folder: Path, source: Path, destination: Path, ledger: Ledger, settings: Settings
+) -> list[Entry]:
     """Enhance the photos, in any order; each is in the ledger as soon as it is finished."""
-    places = [path.resolve() for path in (model_folder, source, destination)]
+    model_folder, source, destination = (path.resolve() for path in (model_folder, source, destination))
     entries = []
     with session():
         progress = Progress("enhance", len(todo), "photos")
-        for entry in _stream(todo, *places):
+        for entry in _stream(todo, model_folder, source, destination, settings):
             ledger.append(entry)
             entries.append(entry)
             progress.update()
     return sorted(entries, key=lambda entry: entry.photo)
 
 
-def _stream(todo: list[str], model_folder: Path, source: Path, destination: Path) -> Iterator[Entry]:
+def _stream(
+    todo: list[str], model_folder: Path, source: Path, destination: Path, settings: Settings
+) -> Iterator[Entry]:
     device, pool = _pool(len(todo))
     tasks = min(len(todo), MAX_TASKS)
     rows = ray.data.from_items([{"photo": photo} for photo in todo], override_num_blocks=tasks)
     # An actor that is killed comes back and its photo is tried again: Ray Data's default for actors.
     enhanced = rows.map(
         Enhancer,  # type: ignore[arg-type]
-        fn_constructor_args=(model_folder, source, destination, device),
+        fn_constructor_args=(model_folder, source, destination, settings, device),
         **pool,
     )
     for row in enhanced.iter_rows():
@@ -159,16 +172,33 @@ def _keep_apart(source: Path, folder: Path, destination: Path) -> None:
         raise EnhancementError(f"{destination}: is a file; name the folder that the enhanced photos go to")
 
 
+def _keep_names_apart(photos: list[str], settings: Settings) -> None:
+    """Refuse a format in which two results would have one name."""
+    for name, count in Counter(map(settings.renamed, photos)).items():
+        if count > 1:
+            raise EnhancementError(
+                f"{name}: would be the result of {count} photos; rename them, or keep formats"
+            )
+
+
 def _unfinished(
-    photos: list[str], source: Path, destination: Path, ledger: Ledger, model_sha256: str
+    photos: list[str],
+    source: Path,
+    destination: Path,
+    ledger: Ledger,
+    model_sha256: str,
+    settings: Settings,
 ) -> list[str]:
-    """Leave out what this model already made of these very bytes."""
+    """Leave out what this model, with these settings, already made of these very bytes."""
+    wanted = ("done", model_sha256, settings.key())
 
     def is_done(photo: str) -> bool:
         entry = ledger.get(photo)
-        if entry is None or (entry.status, entry.model_sha256) != ("done", model_sha256):
+        if entry is None or (entry.status, entry.model_sha256, entry.settings) != wanted:
             return False
-        return (destination / photo).is_file() and entry.content_sha256 == _sha256(source / photo)
+        return (destination / settings.renamed(photo)).is_file() and entry.content_sha256 == _sha256(
+            source / photo
+        )
 
     with ThreadPoolExecutor() as pool:
         return [photo for photo, done in zip(photos, pool.map(is_done, photos), strict=True) if not done]

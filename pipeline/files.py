@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | bytearray) -> None:
     """Write to a temporary name beside `path`, flush to disk, rename."""
     part = path.with_name(f".{path.name}.part")
     try:

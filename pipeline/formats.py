@@ -9,6 +9,7 @@ FORMATS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".webp": "WEBP",
+    ".avif": "AVIF",
 }
 # Photos too: each is rejected with a reason, else a phone's whole folder would be passed over in silence.
 UNREADABLE = {".heic", ".heif"}

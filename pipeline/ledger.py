@@ -17,6 +17,7 @@ class Entry:
     model_sha256: str
     status: Literal["done", "failed"]
     reason: str = ""
+    settings: str = ""  # all that changes the result beside the model; '' in lines of earlier versions
 
 
 class Ledger:

@@ -1,6 +1,8 @@
 """Photos as cameras write them, in and out of one form: photo_hwc, uint8, upright, sRGB."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from pipeline.files import write_atomically
 from pipeline.formats import FORMATS
 
 DECODERS = list(dict.fromkeys(FORMATS.values()))
+HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -50,22 +53,29 @@ def read_photo(path: str | Path) -> np.ndarray:
 
 
 def decode_photo(data: bytes) -> np.ndarray:
-    """Decode JPEG, PNG, TIFF or WebP to photo_hwc uint8, upright, in sRGB.
+    """Decode JPEG, PNG, TIFF, WebP or AVIF to photo_hwc uint8, upright, in sRGB.
 
     Alpha is laid over white; 16 bits are scaled to 8; of several pictures in a file the first is read.
     Raises: PhotoError with a short reason.
     """
+    with refusals(data), Image.open(io.BytesIO(data), formats=DECODERS) as image:
+        image.load()
+        return np.array(to_srgb(to_8_bit(_turned(image))))
+
+
+@contextmanager
+def refusals(data: bytes) -> Iterator[None]:
+    """Turn whatever decoding raises into a PhotoError with a short reason."""
     if not data:
         raise PhotoError("empty file")
     try:
-        with Image.open(io.BytesIO(data), formats=DECODERS) as image:
-            image.load()
-            upright = _turned(image)
-        return np.array(_to_srgb(_to_8_bit(upright)))
+        yield
     except PhotoError:
         raise
     except Image.UnidentifiedImageError:
-        raise PhotoError("not a JPEG, PNG, TIFF or WebP photo") from None
+        if data[4:8] == b"ftyp" and data[8:12] in HEIF:
+            raise PhotoError("HEIF cannot be read; export it as JPEG, or as AVIF or TIFF") from None
+        raise PhotoError("not a JPEG, PNG, TIFF, WebP or AVIF photo") from None
     except Image.DecompressionBombError:
         raise PhotoError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels") from None
     except Exception as error:  # a hostile file can make a decoder raise anything
@@ -82,7 +92,7 @@ def read_exif(data: bytes) -> Exif:
                 make=_text(tags.get(Base.Make)),
                 model=_text(tags.get(Base.Model)),
                 taken_at=_taken_at(tags),
-                orientation=_orientation(image),
+                orientation=orientation_of(image),
             )
     except Exception:  # a hostile block can make the parser raise anything; the pixels may be fine
         return Exif()
@@ -116,11 +126,11 @@ def _options(kind: str, quality: int) -> dict[str, Any]:
 
 def _turned(image: Image.Image) -> Image.Image:
     # Read after load(): Pillow has by then turned a TIFF, and forgotten its tag.
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     try:
         value = image.getexif().get(Base.Orientation, 1)
     except Exception:  # as in read_exif
@@ -128,7 +138,7 @@ def _orientation(image: Image.Image) -> int:
     return value if value in UPRIGHT else 1
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
+def to_8_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit grey to 8; Pillow has already done so for 16-bit colour."""
     if image.mode == "F":
         raise PhotoError("floating-point pixels have no agreed white; save it with 8 or 16 bits")
@@ -140,7 +150,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return scaled
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
+def to_srgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         return _converted(_over_white(image.convert("RGBA")), image.info.get("icc_profile"))
     if image.mode not in ("RGB", "L", "CMYK"):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,3 +128,48 @@ def evaluated(camera: Train, migrated: Path) -> Train:
         return paths
 
     return evaluate
+
+
+@pytest.fixture(scope="session")
+def profiles() -> dict[str, bytes]:
+    """Make ICC profiles as cameras embed them."""
+    srgb_red, srgb_blue = (0.64, 0.33), (0.15, 0.06)
+    linear_at_black = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+    srgb_curve = struct.pack(">4sIHH5i", b"para", 0, 3, 0, *(round(n * 65536) for n in linear_at_black))
+    gamma = struct.pack(">4sIIH", b"curv", 0, 1, 563)
+    points = (np.linspace(0, 1, 1024) ** 1.8 * 65535).round().astype(">u2").tobytes()
+    table = struct.pack(">4sII", b"curv", 0, 1024) + points
+    return {
+        "sRGB": _profile("sRGB", srgb_red, (0.30, 0.60), srgb_blue, srgb_curve),
+        "Display P3": _profile("Display P3", (0.680, 0.320), (0.265, 0.690), srgb_blue, srgb_curve),
+        "Adobe RGB": _profile("Adobe RGB (1998)", srgb_red, (0.21, 0.71), srgb_blue, gamma),
+        "table": _profile("table", srgb_red, (0.21, 0.71), srgb_blue, table),
+    }
+
+
+def _profile(name: str, red: tuple, green: tuple, blue: tuple, curve: bytes) -> bytes:
+    """An ICC v2 display profile of three primaries (x, y)."""
+    d50, d65 = np.array([0.9642, 1.0, 0.8249]), np.array([0.95046, 1.0, 1.08906])
+    bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+    primaries = np.array([[x / y, 1, (1 - x - y) / y] for x, y in (red, green, blue)]).T
+    light = primaries * np.linalg.solve(primaries, d65)
+    adapted = np.linalg.inv(bradford) @ np.diag((bradford @ d50) / (bradford @ d65)) @ bradford @ light
+    text = name.encode() + b"\0"
+    tags = {
+        b"desc": struct.pack(">4sII", b"desc", 0, len(text)) + text + bytes(4 + 4 + 2 + 1 + 67),
+        b"cprt": b"text" + bytes(4) + b"none\0",
+        b"wtpt": _xyz(d50),
+        **{channel + b"XYZ": _xyz(adapted[:, number]) for number, channel in enumerate((b"r", b"g", b"b"))},
+        **{channel + b"TRC": curve for channel in (b"r", b"g", b"b")},
+    }
+    offset, index, body = 128 + 4 + 12 * len(tags), b"", b""
+    for tag, entry in tags.items():
+        index += struct.pack(">4sII", tag, offset + len(body), len(entry))
+        body += entry + bytes(-len(entry) % 4)
+    header = struct.pack(">I4sI4s4s4s", offset + len(body), b"none", 0x02400000, b"mntr", b"RGB ", b"XYZ ")
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", *(round(v * 65536) for v in d50))
+    return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + index + body
+
+
+def _xyz(values: np.ndarray) -> bytes:
+    return struct.pack(">4sI3i", b"XYZ ", 0, *(round(value * 65536) for value in values))

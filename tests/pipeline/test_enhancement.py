@@ -20,6 +20,7 @@ from pipeline.checkpoints import load_model, save_model
 from pipeline.data.images import read_photo
 from pipeline.enhancement import LEDGER, Summary, enhance_folder
 from pipeline.errors import CheckpointError, EnhancementError
+from pipeline.one_photo import Settings
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.generator import Generator, GeneratorConfig
 
@@ -106,6 +107,22 @@ def test_done_is_skipped_and_only_what_changed_is_redone(
     assert times(out)["chelsea.png"] == before["chelsea.png"]
 
     assert enhance_folder(make_model(tmp_path / "other", seed=1), demo_photos, out).done == 3
+
+
+def test_another_setting_redoes_the_work_and_another_format_renames(
+    model: Path, demo_photos: Path, tmp_path: Path
+) -> None:
+    """Protects: nobody takes a half-strength photo for a whole one; and no two results share a name."""
+    out = tmp_path / "out"
+    enhance_folder(model, demo_photos, out)
+    half = Settings(strength=0.5, format="jpg")
+    assert enhance_folder(model, demo_photos, out, half).done == 3
+    assert enhance_folder(model, demo_photos, out, half).skipped == 3
+    assert {"chelsea.jpg", "coffee.jpg", "rocket.jpg"} < set(names(out))
+
+    Image.open(demo_photos / "rocket.jpg").save(demo_photos / "rocket.png")
+    with pytest.raises(EnhancementError, match=r"rocket\.jpg: would be the result of 2 photos"):
+        enhance_folder(model, demo_photos, out, half)
 
 
 def test_a_broken_photo_is_listed_and_the_job_goes_on(model: Path, demo_photos: Path, tmp_path: Path) -> None:

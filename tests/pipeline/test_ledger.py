@@ -25,6 +25,12 @@ def test_entries_survive_and_the_last_line_counts(path: Path) -> None:
     assert Ledger(path).get("c.jpg") is None
 
 
+def test_lines_of_earlier_versions_are_read_as_of_unknown_settings(path: Path) -> None:
+    path.write_text('{"photo": "a.jpg", "content_sha256": "c", "model_sha256": "m1", "status": "done"}\n')
+    assert Ledger(path).get("a.jpg") == entry("a.jpg")
+    assert Ledger(path).get("a.jpg").settings == ""
+
+
 @pytest.mark.parametrize("torn_bytes", [1, 20, 80])
 def test_a_torn_line_is_forgotten_and_does_not_spoil_the_next(path: Path, torn_bytes: int) -> None:
     for photo in ("a.jpg", "b.jpg"):

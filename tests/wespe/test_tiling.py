@@ -1,0 +1,198 @@
+"""Tiles give what the whole photo gives, for any generator, size and tile; scarce memory costs time alone."""
+
+import subprocess
+import sys
+from random import Random
+
+import pytest
+import torch
+from torch import nn
+
+from wespe.methods import METHODS
+from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.srcnn import SRCNN
+from wespe.tiling import Tiling, TooLarge, bytes_per_pixel, reach_px
+
+GENERATORS: dict[str, GeneratorConfig | None] = {
+    "srcnn": None,
+    **{
+        f"{width}x{blocks} {norm} {output}": GeneratorConfig(
+            width=width, blocks=blocks, norm=norm, output=output
+        )
+        for width, blocks in ((4, 0), (8, 1), (6, 4))
+        for norm in ("instance", "none")
+        for output in ("tanh", "residual")
+    },
+}
+
+
+class LooksEverywhere(nn.Conv2d):
+    """A generator with a statistic of the whole photo that is no norm."""
+
+    def __init__(self):
+        super().__init__(3, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) - x.mean((2, 3), keepdim=True)
+
+
+def trained(name: str) -> nn.Module:
+    """A generator none of whose layers is idle: fresh ones end in zeros, or start in grey."""
+    torch.manual_seed(0)
+    config = GENERATORS[name]
+    generator = (Generator(config) if config else SRCNN()).eval().requires_grad_(False)
+    for module in generator.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.normal_(module.bias, std=0.1)
+    return generator
+
+
+def enhanced(generator: nn.Module, photo: torch.Tensor, tile_px: int) -> torch.Tensor:
+    result = torch.full_like(photo, torch.nan)
+    height, width = photo.shape[2:]
+    Tiling(generator).enhance_tiles(reader(photo), writer(result), height, width, tile_px)
+    return result
+
+
+def reader(photo):
+    return lambda rows, columns: photo[..., rows, columns]
+
+
+def writer(result):
+    def write(rows, columns, tile):
+        result[..., rows, columns] = tile
+
+    return write
+
+
+def levels(photo: torch.Tensor) -> torch.Tensor:
+    return photo.clamp(0, 1).mul(255).round()
+
+
+def test_every_method_is_among_the_generators():
+    assert {kind.__name__ for kind in (Generator, SRCNN)} == {
+        type(entry.generator(entry.config())).__name__ for entry in METHODS.values()
+    }
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", GENERATORS)
+def test_tiles_give_the_whole_photos_levels(name):
+    """Protects: no seam, no colour jump, no border of its own; whatever the sizes of photo and tile."""
+    generator, random = trained(name), Random(name)
+    for _ in range(6):
+        height, width, tile_px = random.randint(1, 90), random.randint(2, 90), random.randint(16, 70)
+        photo = torch.rand(1, 3, height, width)
+        whole, tiled = generator(photo), enhanced(generator, photo, tile_px)
+        assert torch.isfinite(tiled).all()
+        # A level may differ only where the two floats lie on either side of a half.
+        torch.testing.assert_close(tiled, whole, atol=1e-5 if "instance" in name else 2e-6, rtol=1e-5)
+        assert (levels(tiled) - levels(whole)).abs().max() <= 1
+        assert (levels(tiled) != levels(whole)).double().mean() < 2e-3
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_halo_is_the_least_that_will_do(name):
+    """Protects: speed, and the proof itself: one pixel less makes seams, so the test above can fail."""
+    generator, photo = trained(name), torch.rand(1, 3, 80, 80)
+    tiling = Tiling(generator)
+    tiling.halo_px -= 1
+    result = torch.empty_like(photo)
+    tiling.enhance_tiles(reader(photo), writer(result), 80, 80, 32)
+    whole = enhanced(generator, photo, 32)
+    assert not torch.equal(result, whole)
+
+
+def test_the_reach_is_that_of_the_layers():
+    assert reach_px(SRCNN()) == 4 + 2 + 2
+    for blocks in (0, 4):
+        assert reach_px(Generator(GeneratorConfig(width=2, blocks=blocks))) == 4 + 2 * blocks + 2 + 4
+    assert reach_px(LooksEverywhere()) is None
+
+
+@torch.inference_mode()
+def test_a_generator_that_looks_everywhere_is_not_tiled():
+    photo = torch.rand(1, 3, 64, 64)
+    tiling, result = Tiling(LooksEverywhere()), torch.empty_like(photo)
+    with pytest.raises(TooLarge):
+        tiling.enhance(reader(photo), writer(result), 64, 64, tiling.bytes_per_pixel * 63 * 64)
+    tiling.enhance(reader(photo), writer(result), 64, 64, tiling.bytes_per_pixel * 64 * 64)
+    assert torch.equal(result, tiling.generator(photo))
+
+
+class Greedy(nn.Module):
+    """Runs out of memory above so many pixels, as a machine does that others use too."""
+
+    def __init__(self, generator: nn.Module, pixels: int, error: Exception):
+        super().__init__()
+        self.generator, self.pixels, self.error, self.refused = generator, pixels, error, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x[0, 0].numel() > self.pixels:
+            self.refused += 1
+            raise self.error
+        return self.generator(x)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+        ),
+        MemoryError(),
+    ],
+)
+def test_when_memory_runs_out_tiles_shrink_and_pixels_stay(error):
+    photo, result = torch.rand(1, 3, 150, 130), torch.empty(1, 3, 150, 130)
+    generator = trained("8x1 none residual")
+    tiling = Tiling(generator)
+    tiling.generator = Greedy(generator, 64 * 64, error)
+    tiling.enhance(reader(photo), writer(result), 150, 130, 10**9)
+    assert torch.equal(levels(result), levels(generator(photo)))
+
+    tiling.generator = Greedy(generator, 8, error)
+    with pytest.raises(type(error)):
+        tiling.enhance(reader(photo), writer(result), 150, 130, 10**9)
+
+
+@torch.inference_mode()
+def test_any_other_error_is_not_tried_again():
+    tiling = Tiling(trained("4x0 none tanh"))
+    tiling.generator = Greedy(tiling.generator, 8, RuntimeError("a bug"))
+    with pytest.raises(RuntimeError, match="a bug"):
+        tiling.enhance(lambda *area: torch.rand(1, 3, 9, 9), lambda *area: None, 9, 9, 10**9)
+
+
+SCARCE = """
+import resource, torch
+from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.tiling import Tiling
+
+torch.set_num_threads(1)
+with torch.inference_mode():
+    tiling = Tiling(Generator(GeneratorConfig(width=32, blocks=1, norm="none")).eval())
+    photo, result = torch.rand(1, 3, 900, 900), torch.zeros(1, 3, 900, 900)
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 200 * 2**20,) * 2)
+    def write(rows, columns, tile): result[..., rows, columns] = tile
+    tiling.enhance(lambda rows, columns: photo[..., rows, columns], write, 900, 900, 2**40)
+    assert (result[0, 0] != 0).any(1).all()
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits an address space reliably")
+def test_a_process_that_really_has_no_more_memory_gets_through():
+    """Protects: the errors that torch and oneDNN raise today. 900×900 pixels at once would need 0.4 GB."""
+    ran = subprocess.run([sys.executable, "-c", SCARCE], capture_output=True, text=True, timeout=120)
+    assert ran.stdout == "done\n", ran.stderr[-2000:]
+
+
+def test_memory_is_estimated_from_the_widest_layer():
+    wide = Generator(GeneratorConfig(width=64, blocks=1, norm="none"))
+    assert bytes_per_pixel(wide) == 5 * 64 * 4 + 12 * 3 * 4

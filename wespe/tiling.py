@@ -1,0 +1,201 @@
+"""A photo of any size in bounded memory: in tiles, with the halo that the network needs to leave no seam."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+Area = tuple[slice, slice]  # rows and columns of a photo
+Read = Callable[[slice, slice], torch.Tensor]  # gives the photos_nchw of an area
+Write = Callable[[slice, slice, torch.Tensor], None]  # takes what became of it
+
+PROBES_PX = (65, 129, 257)
+# What lives at once: measured on a CPU, where oneDNN keeps copies in a layout of its own. Widths from 4 to 64
+# channels and SRCNN took 0.5 to 1 times what this estimates.
+COPIES_OF_WIDEST, COPIES_OF_PHOTO = 5, 12
+MIN_TILE_PX = 16
+
+
+class Tiling:
+    """A generator that enhances photos in tiles, with the result that it has on whole ones.
+
+    An instance norm gets the statistics of the whole photo: one more pass over the tiles for each.
+    halo_px: how far around a pixel the network looks; None when it looks at the whole photo in a way that is
+        not known here. Such a generator takes whole photos only.
+    """
+
+    def __init__(self, generator: nn.Module):
+        self.generator = generator
+        self.halo_px = reach_px(generator)
+        self.bytes_per_pixel = bytes_per_pixel(generator)
+
+    def enhance(self, read: Read, write: Write, height: int, width: int, budget_bytes: int) -> None:
+        """Enhance in as few tiles as the budget allows, and in smaller ones when memory runs out before.
+
+        Raises: TooLarge when the generator cannot work in tiles, MemoryError when there is none for the
+        smallest tile.
+        """
+        pixels = budget_bytes // self.bytes_per_pixel
+        while True:
+            try:
+                if height * width <= pixels:
+                    whole = slice(0, height), slice(0, width)
+                    return write(*whole, self.generator(read(*whole)))
+                return self.enhance_tiles(read, write, height, width, self.tile_px(pixels))
+            except Exception as error:
+                if not _is_out_of_memory(error) or pixels < MIN_TILE_PX**2:
+                    raise
+            pixels = min(pixels, height * width) // 4
+
+    def tile_px(self, pixels: int) -> int:
+        """The side of the tile that has, with its halo, as many pixels. Raises TooLarge."""
+        if self.halo_px is None:
+            raise TooLarge(pixels)
+        return max(MIN_TILE_PX, math.isqrt(pixels) - 2 * self.halo_px)
+
+    def enhance_tiles(self, read: Read, write: Write, height: int, width: int, tile_px: int) -> None:
+        """Enhance in tiles of this size, whatever the memory. Raises TooLarge."""
+        if self.halo_px is None:
+            raise TooLarge(0)
+        network = _with_norms(self.generator, WholePhotoNorm)
+        norms = [module for module in network.modules() if isinstance(module, WholePhotoNorm)]
+        tiles = list(_tiles(height, width, tile_px, self.halo_px))
+        for _ in norms:  # one pass each
+            _learn_next(network, read, tiles)
+        for outer, inner in tiles:
+            write(*inner, _inside(network(read(*outer)), outer, inner))
+
+
+class TooLarge(Exception):
+    """A generator must see the whole of a photo that does not fit; `pixels` of one would."""
+
+    def __init__(self, pixels: int):
+        super().__init__(f"photos of more than {pixels:,} pixels do not fit")
+        self.pixels = pixels
+
+
+@torch.inference_mode()
+def reach_px(generator: nn.Module) -> int | None:
+    """How far a pixel's influence reaches, but for statistics of an instance norm. None: everywhere.
+
+    Found by a NaN: what it can touch becomes NaN, and no weight hides it. In float64, whose convolutions have
+    no fast algorithm that would spread it farther.
+    """
+    probe = _with_norms(generator, lambda norm: nn.Identity()).to("cpu", torch.float64)
+    for side in PROBES_PX:
+        photo = torch.zeros(1, 3, side, side, dtype=torch.float64)
+        photo[..., side // 2, side // 2] = torch.nan
+        touched = probe(photo).isnan().any(dim=1)[0].nonzero()
+        reach = int((touched - side // 2).abs().max())
+        if reach < side // 2:
+            return reach
+    return None
+
+
+@torch.inference_mode()
+def bytes_per_pixel(network: nn.Module) -> int:
+    """The memory that a forward pass takes, from the widest of its layers."""
+    side, widest = 16, 0
+
+    def note(module: nn.Module, inputs: object, output: object) -> None:
+        nonlocal widest
+        if isinstance(output, torch.Tensor):
+            widest = max(widest, output.nbytes // side**2)
+
+    parameter = next(network.parameters())
+    photo = torch.zeros(1, 3, side, side, dtype=parameter.dtype, device=parameter.device)
+    hooks = [module.register_forward_hook(note) for module in network.modules()]
+    try:
+        network(photo)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return COPIES_OF_WIDEST * widest + COPIES_OF_PHOTO * photo.nbytes // side**2
+
+
+class WholePhotoNorm(nn.Module):
+    """Stands in for an instance norm that sees only a tile: applies what it learned of the whole photo."""
+
+    def __init__(self, norm: nn.InstanceNorm2d):
+        super().__init__()
+        self.norm = norm
+        self.moments: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def learn(self, sums: torch.Tensor) -> None:
+        """Take mean and variance from the `_sums` of all tiles."""
+        count, total, squares = sums
+        mean = total / count
+        variance = (squares / count - mean.square()).clamp(min=0)
+        self.moments = mean.float(), variance.float()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.moments is None:
+            raise _Arrived(self, x)
+        return F.batch_norm(x, *self.moments, self.norm.weight, self.norm.bias, eps=self.norm.eps)
+
+
+class _Arrived(Exception):
+    """Ends a forward pass at a norm that has not learned yet: what comes after it is not known."""
+
+    def __init__(self, norm: WholePhotoNorm, features: torch.Tensor):
+        super().__init__()
+        self.norm, self.features = norm, features
+
+
+def _learn_next(network: nn.Module, read: Read, tiles: list[tuple[Area, Area]]) -> None:
+    """Teach the first norm on the photo's way that knows nothing yet."""
+    sums = []
+    for outer, inner in tiles:
+        try:
+            network(read(*outer))
+        except _Arrived as arrived:
+            norm = arrived.norm
+            sums.append(_sums(_inside(arrived.features, outer, inner)))
+    norm.learn(torch.stack(sums).sum(0))
+
+
+def _sums(features: torch.Tensor) -> torch.Tensor:
+    """Pixels, sum and sum of squares of every channel, float64 (3, channels)."""
+    values = features[0].flatten(1).double()
+    return torch.stack(
+        [torch.full_like(values[:, 0], values.shape[1]), values.sum(1), values.square().sum(1)]
+    )
+
+
+def _with_norms(generator: nn.Module, stand_in: Callable[[nn.InstanceNorm2d], nn.Module]) -> nn.Module:
+    """A copy of the generator with something else for every instance norm."""
+    network = copy.deepcopy(generator)
+    for name, module in list(network.named_modules()):
+        if isinstance(module, nn.InstanceNorm2d) and not module.track_running_stats:
+            network.set_submodule(name, stand_in(module))
+    return network
+
+
+def _tiles(height: int, width: int, tile_px: int, halo_px: int) -> Iterator[tuple[Area, Area]]:
+    """Yield what to read and what to keep of it. At the photo's border there is no halo: layers pad there."""
+
+    def spans(size: int) -> Iterator[tuple[slice, slice]]:
+        for start in range(0, size, tile_px):
+            stop = min(size, start + tile_px)
+            yield slice(max(0, start - halo_px), min(size, stop + halo_px)), slice(start, stop)
+
+    for outer_rows, rows in spans(height):
+        for outer_columns, columns in spans(width):
+            yield (outer_rows, outer_columns), (rows, columns)
+
+
+def _inside(tile_nchw: torch.Tensor, outer: Area, inner: Area) -> torch.Tensor:
+    rows, columns = (
+        slice(kept.start - read.start, kept.stop - read.start)
+        for read, kept in zip(outer, inner, strict=True)
+    )
+    return tile_nchw[..., rows, columns]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # The CPU's allocator and oneDNN raise nothing of their own.
+    said = ("can't allocate memory", "could not create a memory", "could not create a primitive")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error) for text in said)
