@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +23,9 @@ from wespe.methods import METHODS, MethodConfig, build_generator
 from wespe.tiling import Tiling, TooLarge
 
 FORMAT = 1
-# What the network may take beside the photo; on a CPU, photos of 100 megapixels leave as much of 2 GiB.
-BUDGET_BYTES = defaultdict(lambda: 768 * 2**20, cuda=2 * 2**30)
+GPU_BYTES = 2 * 2**30
+# Of 2 GiB, what decoding and encoding need beside is left free. More than MOST_BYTES is not faster.
+CPU_BYTES, MOST_BYTES, LEAST_BYTES = 1_600 * 2**20, 768 * 2**20, 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class Model:
 
         strength: 0–1; 0 gives the photo back.
         colours: the photo's, if they are not sRGB. What sRGB does not have of them is kept as it was.
-        budget_bytes: for the network; a photo that needs more is enhanced in tiles. 0: BUDGET_BYTES.
+        budget_bytes: for the network; a photo that needs more is enhanced in tiles. 0: see _budget_bytes.
         tile_px: the side of the tiles, whatever the budget.
         Raises PhotoError when it needs more and the generator cannot work in tiles.
         """
         height, width, _ = photo_hwc.shape
         enhanced = np.empty_like(photo_hwc)
         canvas = Canvas(photo_hwc, enhanced, strength, colours, next(self.generator.parameters()).device)
-        budget_bytes = budget_bytes or BUDGET_BYTES[canvas.device.type]
+        budget_bytes = budget_bytes or _budget_bytes(canvas)
         try:
             if tile_px:
                 self.tiling.enhance_tiles(canvas.read, canvas.write, height, width, tile_px)
@@ -73,6 +73,13 @@ class Model:
                 f"memory for {error.pixels / 1e6:.1f}: use --max-megapixels, or another preset (wespe-stable)"
             ) from None
         return enhanced
+
+
+def _budget_bytes(canvas: "Canvas") -> int:
+    """What the network may take: on a CPU, beside the photo before and after."""
+    if canvas.device.type != "cpu":
+        return GPU_BYTES
+    return max(LEAST_BYTES, min(MOST_BYTES, CPU_BYTES - 2 * canvas.photo_hwc.nbytes))
 
 
 @dataclass(frozen=True)
