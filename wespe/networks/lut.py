@@ -1,6 +1,7 @@
 """Colour, decided once per photo: matched curves, matched statistics, and a few learned 3-D LUTs."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ class ColourConfig:
     adapt: how far a photo's mean and contrast move from the curves' to what the statistics' match asks for;
         0 gives every photo the same colour at the start.
     most: how much that may scale a channel's contrast, at most, up or down.
-    bases: 3-D LUTs that a photo's own is mixed of; 0 learns none.
+    bases: 3-D LUTs that a photo's own is mixed of.
     side: of a LUT, in colours.
     thumbnail_px: side of what the mixture is decided from.
     width: channels of the network that decides.
@@ -118,7 +119,7 @@ class Mixer(nn.Module):
         super().__init__()
         widths = (3, config.width, 2 * config.width, 4 * config.width)
         self.layers = nn.Sequential()
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             self.layers.extend([nn.Conv2d(before, after, 3, stride=2, padding=1), nn.LeakyReLU(0.2)])
         self.head = nn.Linear(widths[-1], config.bases)
         with torch.no_grad():
