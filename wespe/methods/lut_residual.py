@@ -11,12 +11,14 @@ from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
 from wespe.losses import content_loss, identity_loss, total_variation_loss
 from wespe.method import Gather, Losses, Method, Networks, Turn
-from wespe.networks.critic import CriticConfig, Critics
 from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig, Features
 from wespe.networks.lut import Colour, ColourConfig, folding, roughness
+from wespe.networks.patch_critic import PatchCritic, PatchCriticConfig
 from wespe.set_match import fit_start
 from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
+
+COLOUR_GAIN, TEXTURE_GAIN = 2.0, 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +52,7 @@ class LutResidualConfig:
     name: Literal["lut_residual"] = "lut_residual"
     colour: ColourConfig = field(default_factory=ColourConfig)
     detail: DetailConfig = field(default_factory=DetailConfig)
-    critic: CriticConfig = field(
-        default_factory=lambda: CriticConfig(width=0.5, norm="none", spectral_norm=True)
-    )
+    critic: PatchCriticConfig = field(default_factory=PatchCriticConfig)
     content: ContentConfig = field(default_factory=lambda: ContentConfig(layers={"relu3_1": 1.0}))
     weights: LossWeights = field(default_factory=LossWeights)
     adversarial: AdversarialConfig = field(
@@ -113,9 +113,7 @@ class LutResidualMethod(Method):
         self, config: LutResidualConfig, *, size_px: int, features: Mapping[str, torch.Tensor] | None = None
     ):
         super().__init__()
-        self.networks = nn.ModuleDict(
-            {"generator": Rehearsal(config), "critics": Critics(config.critic, size_px=size_px)}
-        )
+        self.networks = nn.ModuleDict({"generator": Rehearsal(config), "critics": Critics(config.critic)})
         self.features = Features(config.content, features)
         self.layer_weights = tuple(config.content.layers.values())
         self.register_buffer("blur", gaussian_kernel(config.blur), persistent=False)
@@ -169,4 +167,20 @@ class LutResidualMethod(Method):
         )
 
     def _views(self, photos_nchw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return colour_view(photos_nchw, self.blur), texture_view(photos_nchw)
+        """Colour without texture, and texture without brightness: about −1 to 1, since spectral norm bounds
+        how much a critic can make of a small difference."""
+        blurred = colour_view(photos_nchw, self.blur)
+        texture = texture_view(photos_nchw) - texture_view(blurred)
+        return COLOUR_GAIN * (blurred - 0.5), TEXTURE_GAIN * texture
+
+
+class Critics(nn.Module):
+    """On colour views, on texture views."""
+
+    def __init__(self, config: PatchCriticConfig):
+        super().__init__()
+        self.colour = PatchCritic(config, channels=3)
+        self.texture = PatchCritic(config, channels=1)
+
+    def forward(self, colour: torch.Tensor, texture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.colour(colour), self.texture(texture)

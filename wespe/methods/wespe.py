@@ -11,7 +11,7 @@ from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
 from wespe.losses import content_loss, identity_loss, total_variation_loss
 from wespe.method import Losses, Method, Networks, Turn
-from wespe.networks.critic import CriticConfig, Critics
+from wespe.networks.critic import Critic, CriticConfig
 from wespe.networks.features import ContentConfig, Features
 from wespe.networks.generator import Generator, GeneratorConfig
 from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
@@ -150,3 +150,15 @@ class Generators(nn.Module):
         """G(source), F(G(source)), G(target); `target` may be empty."""
         enhanced, kept = self.enhance(torch.cat([source, target])).split([len(source), len(target)])
         return enhanced, self.degrade(enhanced), kept
+
+
+class Critics(nn.Module):
+    """D_c on colour views, D_t on texture views."""
+
+    def __init__(self, config: CriticConfig, *, size_px: int):
+        super().__init__()
+        self.colour = Critic(config, channels=3, size_px=size_px)
+        self.texture = Critic(config, channels=1, size_px=size_px)
+
+    def forward(self, colour: torch.Tensor, texture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.colour(colour), self.texture(texture)

@@ -59,15 +59,3 @@ class Critic(nn.Module):
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         return self.head(self.layers(views)).squeeze(1)
-
-
-class Critics(nn.Module):
-    """D_c on colour views, D_t on texture views."""
-
-    def __init__(self, config: CriticConfig, *, size_px: int):
-        super().__init__()
-        self.colour = Critic(config, channels=3, size_px=size_px)
-        self.texture = Critic(config, channels=1, size_px=size_px)
-
-    def forward(self, colour: torch.Tensor, texture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.colour(colour), self.texture(texture)

@@ -8,8 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from wespe.views import texture_view
+
 LEVELS = 256
-STATISTICS = 6  # mean and logarithm of the deviation of each channel
+STATISTICS = 2  # mean and logarithm of the deviation of luma
 LEAST_DEVIATION = 4 / 255  # a flat photo has no contrast to stretch
 
 
@@ -17,9 +19,9 @@ LEAST_DEVIATION = 4 / 255  # a flat photo has no contrast to stretch
 class ColourConfig:
     """How colour is decided and applied.
 
-    adapt: how far a photo's mean and contrast move from the curves' to what the statistics' match asks for;
-        0 gives every photo the same colour at the start.
-    most: how much that may scale a channel's contrast, at most, up or down.
+    adapt: how far a photo's brightness and contrast move from the curves' to what the match of the sets'
+        statistics asks for; 0 gives every photo the same colour at the start.
+    most: how much that may scale contrast, at most, up or down.
     bases: 3-D LUTs that a photo's own is mixed of.
     side: of a LUT, in colours.
     thumbnail_px: side of what the mixture is decided from.
@@ -48,7 +50,7 @@ class ColourConfig:
 class Decision(NamedTuple):
     """What happens to the colours of photos, after the curves; the same at every pixel.
 
-    gain, shift: (n, 3, 1, 1). lut: offsets (n, 3, side, side, side) by red, green, blue.
+    gain, shift: (n, 1, 1, 1). lut: offsets (n, 3, side, side, side) by red, green, blue.
     """
 
     gain: torch.Tensor
@@ -59,7 +61,7 @@ class Decision(NamedTuple):
 class Colour(nn.Module):
     """photos_nchw → photos_nchw, float 0–1.
 
-    curves (3, 256), slope (6, 6) and offset (6): the start, fitted to two unpaired sets before the first step
+    curves (3, 256), slope (2, 2) and offset (2): the start, fitted to two unpaired sets before the first step
     and kept with the weights. The identity until then.
     """
 
@@ -105,11 +107,11 @@ class Colour(nn.Module):
         return (matched * gain + shift).clamp(0, 1)
 
     def _adapted(self, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Per channel, the straight line that gives each photo the statistics it should have."""
+        """The straight line that gives each photo the statistics it should have."""
         after = torch.lerp(before, before @ self.slope.T + self.offset, self.config.adapt)
-        (mean, deviation), (wanted, contrast) = before.split(3, dim=1), after.split(3, dim=1)
+        (mean, deviation), (wanted, contrast) = before.unbind(1), after.unbind(1)
         gain = (contrast - deviation).exp().clamp(1 / self.config.most, self.config.most)
-        return gain[:, :, None, None], (wanted - gain * mean)[:, :, None, None]
+        return gain[:, None, None, None], (wanted - gain * mean)[:, None, None, None]
 
 
 class Mixer(nn.Module):
@@ -131,10 +133,9 @@ class Mixer(nn.Module):
 
 
 def statistics(photos_nchw: torch.Tensor) -> torch.Tensor:
-    """Mean and log deviation of each channel, (n, 6)."""
-    means = photos_nchw.mean(dim=(2, 3))
-    deviations = photos_nchw.std(dim=(2, 3), correction=0)
-    return torch.cat([means, (deviations + LEAST_DEVIATION).log()], dim=1)
+    """Mean and log deviation of each photo's luma, (n, 2)."""
+    luma = texture_view(photos_nchw).flatten(1)
+    return torch.stack([luma.mean(1), (luma.std(1, correction=0) + LEAST_DEVIATION).log()], dim=1)
 
 
 def apply_curves(photos_nchw: torch.Tensor, curves: torch.Tensor) -> torch.Tensor:
