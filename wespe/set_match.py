@@ -6,7 +6,7 @@ import torch
 
 from wespe.batch import Batch
 from wespe.histogram_match import HistogramMatch
-from wespe.networks.lut import LEVELS, Colour, statistics
+from wespe.networks.lut import LEVELS, Colour
 
 Gather = Callable[[torch.Tensor], torch.Tensor]
 
@@ -19,7 +19,8 @@ def fit_start(colour: Colour, batches: Sequence[Batch], gather: Gather) -> None:
     colour.curves.copy_(torch.from_numpy(curves) / (LEVELS - 1))
     sources, targets = _sides(batches)
     slope, offset = monge_kantorovich(
-        _moments(map(colour.matched, sources), gather), _moments(targets, gather)
+        _moments(map(colour.statistics, map(colour.matched, sources)), gather),
+        _moments(map(colour.statistics, targets), gather),
     )
     colour.slope.copy_(slope)
     colour.offset.copy_(offset)
@@ -61,8 +62,8 @@ def _histogram(photos: Iterable[torch.Tensor], gather: Gather) -> torch.Tensor:
     return everyone / everyone.sum(dim=1, keepdim=True)
 
 
-def _moments(photos: Iterable[torch.Tensor], gather: Gather) -> tuple[torch.Tensor, torch.Tensor]:
+def _moments(statistics: Iterable[torch.Tensor], gather: Gather) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and covariance of the patches' statistics, in double precision on the CPU."""
-    rows = torch.cat([statistics(photos_nchw) for photos_nchw in photos]).double()
+    rows = torch.cat(list(statistics)).double()
     everyone = gather(rows.flatten()).view(-1, rows.shape[1]).cpu()
     return everyone.mean(dim=0), torch.cov(everyone.T)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from wespe.views import texture_view
 
 LEVELS = 256
-STATISTICS = 2  # mean and logarithm of the deviation of luma
+STATISTICS = 2  # mean of luma, and of the logarithm of its deviation in a window
 LEAST_DEVIATION = 4 / 255  # a flat photo has no contrast to stretch
 
 
@@ -21,6 +21,8 @@ class ColourConfig:
 
     adapt: how far a photo's brightness and contrast move from the curves' to what the match of the sets'
         statistics asks for; 0 gives every photo the same colour at the start.
+    window_px: side of the windows whose contrast is averaged over a photo. Patches and photos of any size
+        then have the same kind of contrast, and a photo gets what its windows would get on average.
     most: how much that may scale contrast, at most, up or down.
     bases: 3-D LUTs that a photo's own is mixed of.
     side: of a LUT, in colours.
@@ -29,6 +31,7 @@ class ColourConfig:
     """
 
     adapt: float = 0.5
+    window_px: int = 32
     most: float = 1.5
     bases: int = 3
     side: int = 9
@@ -42,7 +45,7 @@ class ColourConfig:
             raise ValueError(f"most must be at least 1, not {self.most}")
         if self.bases < 1:
             raise ValueError(f"bases must be at least 1, not {self.bases}")
-        for name, least in (("side", 2), ("thumbnail_px", 8), ("width", 1)):
+        for name, least in (("window_px", 2), ("side", 2), ("thumbnail_px", 8), ("width", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
 
@@ -89,7 +92,7 @@ class Colour(nn.Module):
         """Look at whole photos."""
         matched = self.matched(photos_nchw)
         with torch.autocast(photos_nchw.device.type, enabled=False):
-            gain, shift = self._adapted(statistics(matched))
+            gain, shift = self._adapted(self.statistics(matched))
             thumbnails = functional.adaptive_avg_pool2d(matched, self.config.thumbnail_px)
             mixture = self.mixer((thumbnails * gain + shift).clamp(0, 1))
             return Decision(gain, shift, torch.einsum("nb,bcrgd->ncrgd", mixture, self.luts))
@@ -103,8 +106,12 @@ class Colour(nn.Module):
     def start(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """Without what was learned."""
         matched = self.matched(photos_nchw)
-        gain, shift = self._adapted(statistics(matched))
+        gain, shift = self._adapted(self.statistics(matched))
         return (matched * gain + shift).clamp(0, 1)
+
+    def statistics(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        """Of brightness and contrast, (n, 2)."""
+        return statistics(photos_nchw, self.config.window_px)
 
     def _adapted(self, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The straight line that gives each photo the statistics it should have."""
@@ -132,10 +139,13 @@ class Mixer(nn.Module):
         return self.head(self.layers(thumbnails).mean(dim=(2, 3)))
 
 
-def statistics(photos_nchw: torch.Tensor) -> torch.Tensor:
-    """Mean and log deviation of each photo's luma, (n, 2)."""
-    luma = texture_view(photos_nchw).flatten(1)
-    return torch.stack([luma.mean(1), (luma.std(1, correction=0) + LEAST_DEVIATION).log()], dim=1)
+def statistics(photos_nchw: torch.Tensor, window_px: int) -> torch.Tensor:
+    """Mean of each photo's luma, and of the log deviations in its windows, (n, 2)."""
+    luma = texture_view(photos_nchw)
+    window = min(window_px, *luma.shape[-2:])
+    means, squares = (functional.avg_pool2d(one, window).flatten(1) for one in (luma, luma.square()))
+    deviations = (squares - means.square()).clamp(min=0).sqrt()
+    return torch.stack([means.mean(1), (deviations + LEAST_DEVIATION).log().mean(1)], dim=1)
 
 
 def apply_curves(photos_nchw: torch.Tensor, curves: torch.Tensor) -> torch.Tensor:

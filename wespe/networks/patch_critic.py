@@ -30,9 +30,9 @@ class PatchCritic(nn.Module):
             width = config.width * 2**level
             layers += [spectral_norm(nn.Conv2d(channels, width, 4, 2, 1)), nn.LeakyReLU(0.2)]
             channels = width
-        self.layers = nn.Sequential(
-            *layers, spectral_norm(nn.Conv2d(channels, 1, 3, 1, 1, bias=False)), nn.Flatten()
-        )
+        # Without a bias, which the hinge would not move while the critic is unsure.
+        last = nn.Conv2d(channels, 1, 3, 1, 1, bias=False)
+        self.layers = nn.Sequential(*layers, spectral_norm(last), nn.Flatten())
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         return self.layers(views)
