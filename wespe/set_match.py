@@ -1,12 +1,15 @@
 """What turns one unpaired set of patches into another without training: curves, then statistics per patch."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
+from torch.nn import functional
 
 from wespe.batch import Batch
 from wespe.histogram_match import HistogramMatch
 from wespe.networks.lut import LEVELS, Colour
+from wespe.views import BlurConfig, gaussian_kernel
 
 Gather = Callable[[torch.Tensor], torch.Tensor]
 
@@ -16,7 +19,7 @@ def fit_start(colour: Colour, batches: Sequence[Batch], gather: Gather) -> None:
     """Fit the start of `colour` in place, to the patches of these batches over all workers."""
     histograms = [_histogram(one, gather) for one in _sides(batches)]
     curves = HistogramMatch.between(*(one.cpu().numpy() for one in histograms)).curves
-    colour.curves.copy_(torch.from_numpy(curves) / (LEVELS - 1))
+    colour.curves.copy_(smoothed(torch.from_numpy(curves) / (LEVELS - 1), colour.config.smooth_levels))
     sources, targets = _sides(batches)
     slope, offset = monge_kantorovich(
         _moments(map(colour.statistics, map(colour.matched, sources)), gather),
@@ -24,6 +27,17 @@ def fit_start(colour: Colour, batches: Sequence[Batch], gather: Gather) -> None:
     )
     colour.slope.copy_(slope)
     colour.offset.copy_(offset)
+
+
+def smoothed(curves: torch.Tensor, levels: float) -> torch.Tensor:
+    """Blur how far curves (3, 256), 0–1, are from the identity; they stay monotone."""
+    if not levels:
+        return curves
+    identity = torch.linspace(0, 1, LEVELS)
+    taps = 2 * math.ceil(3 * levels) + 1
+    kernel = gaussian_kernel(BlurConfig(sigma_px=levels, taps=taps))[None, None]
+    offsets = functional.pad((curves - identity)[:, None], (taps // 2,) * 2, mode="replicate")
+    return identity + functional.conv1d(offsets, kernel)[:, 0]
 
 
 def monge_kantorovich(

@@ -21,11 +21,11 @@ from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig
 from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, roughness
 from wespe.networks.patch_critic import PatchCriticConfig
-from wespe.set_match import monge_kantorovich
+from wespe.set_match import monge_kantorovich, smoothed
 from wespe.training import train
 
 CONFIG = LutResidualConfig(
-    colour=ColourConfig(adapt=0, side=5, thumbnail_px=16, width=2),
+    colour=ColourConfig(adapt=0, smooth_levels=0, side=5, thumbnail_px=16, width=2),
     detail=DetailConfig(width=4, blocks=1),
     critic=PatchCriticConfig(width=4, halvings=2),
     content=ContentConfig(layers={"relu1_2": 1.0}, weights="random"),
@@ -98,6 +98,17 @@ def test_the_straight_map_between_two_clouds_gives_the_wanted_mean_and_covarianc
     moved = clouds[0] @ slope.T + offset
     torch.testing.assert_close(moved.mean(0), target[0], atol=1e-4, rtol=0)
     torch.testing.assert_close(torch.cov(moved.T), target[1], atol=1e-4, rtol=1e-3)
+
+
+def test_smooth_curves_have_no_bumps_and_never_fall() -> None:
+    steps = torch.rand(3, 256, generator=torch.Generator().manual_seed(0)) > 0.9
+    curves = steps.double().cumsum(1) / 40
+    smooth = smoothed(curves, 24)
+    assert smooth.diff(dim=1).min() >= 0
+    assert smooth.diff(dim=1).diff(dim=1).abs().max() < 0.05 * curves.diff(dim=1).diff(dim=1).abs().max()
+    assert torch.equal(smoothed(curves, 0), curves)
+    identity = torch.linspace(0, 1, 256).repeat(3, 1)
+    torch.testing.assert_close(smoothed(identity, 24), identity)
 
 
 def test_luts_are_interpolated_as_by_hand() -> None:

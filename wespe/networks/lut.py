@@ -19,6 +19,8 @@ LEAST_DEVIATION = 4 / 255  # a flat photo has no contrast to stretch
 class ColourConfig:
     """How colour is decided and applied.
 
+    smooth_levels: deviation of the Gaussian that smooths the start's curves, in 8-bit levels. Few photos have
+        bumpy histograms, and what follows their bumps is bad colour and bands in skies. 0 leaves them.
     adapt: how far a photo's brightness and contrast move from the curves' to what the match of the sets'
         statistics asks for; 0 gives every photo the same colour at the start.
     window_px: side of the windows whose contrast is averaged over a photo. Patches and photos of any size
@@ -30,6 +32,7 @@ class ColourConfig:
     width: channels of the network that decides.
     """
 
+    smooth_levels: float = 24
     adapt: float = 0.5
     window_px: int = 32
     most: float = 1.5
@@ -39,6 +42,8 @@ class ColourConfig:
     width: int = 8
 
     def __post_init__(self) -> None:
+        if self.smooth_levels < 0:
+            raise ValueError(f"smooth_levels must be at least 0, not {self.smooth_levels}")
         if not 0 <= self.adapt <= 1:
             raise ValueError(f"adapt must be at least 0 and at most 1, not {self.adapt}")
         if self.most < 1:
