@@ -31,9 +31,9 @@ class LossWeights:
     """
 
     content: float = 0.5
-    colour: float = 0.5
-    texture: float = 0.2
-    identity: float = 0.5
+    colour: float = 0.2
+    texture: float = 0.05
+    identity: float = 0.05
     tv: float = 1.0
     smooth: float = 0.1
     monotone: float = 1.0

@@ -33,7 +33,7 @@ class ColourConfig:
     """
 
     smooth_levels: float = 24
-    adapt: float = 0.5
+    adapt: float = 0.6
     window_px: int = 32
     most: float = 1.5
     bases: int = 3
