@@ -104,9 +104,9 @@ def change(content: dict, path: str, value: object) -> None:
         (
             "presets/demo/method",
             {"name": "wepse"},
-            "presets.demo.method.name: unknown name 'wepse', did you mean 'wespe'?; allowed: wespe, lut_residual",
+            "presets.demo.method.name: unknown name 'wepse', did you mean 'wespe'?; allowed: wespe, lut",
         ),
-        ("presets/demo/method", {}, "presets.demo.method.name: is missing; allowed: wespe, lut_residual, dped"),
+        ("presets/demo/method", {}, "presets.demo.method.name: is missing; allowed: wespe, lut_residual"),
         (
             "presets/demo/method/contnet",
             {},
