@@ -21,6 +21,7 @@ from wespe.guard import GuardConfig
 from wespe.learner import LearnerConfig
 from wespe.methods import METHODS, MethodConfig
 from wespe.methods.dped import DpedConfig
+from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.wespe import WespeConfig
 
 FILE = Path("params.yaml")
@@ -155,7 +156,7 @@ def _check_camera(where: str, camera: Camera, preset: Preset) -> None:
             f"{where}.photos.split.test must be above 0, or there is nothing to judge the model by"
         )
     size_px, method = camera.patches.size_px, preset.method
-    if isinstance(method, WespeConfig | DpedConfig) and method.blur.taps // 2 >= size_px:
+    if isinstance(method, WespeConfig | LutResidualConfig | DpedConfig) and method.blur.taps // 2 >= size_px:
         raise ParamsError(
             f"{where}.patches.size_px is {size_px}, too small for method.blur.taps {method.blur.taps}"
         )

@@ -73,6 +73,10 @@ class Guard:
         self.learner.slow_down(self.config.slow_down)
         return {"rolled_back": fault, "slowed": self.learner.slowed}
 
+    def remember(self) -> None:
+        """Take the weights as they are for good ones."""
+        self._good = self._snapshot()
+
     def state_dict(self) -> State:
         """What the next reading depends on, beside the learner's state."""
         return {"rollbacks": torch.tensor(self.rollbacks), "reached": torch.tensor(self.reached)}

@@ -1,8 +1,9 @@
 """One method and its optimisers: learn from a batch, say what was lost, save and load exactly."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Literal
 
 import torch
@@ -10,10 +11,9 @@ from torch import nn
 
 from wespe.batch import Batch
 from wespe.losses import psnr_db
-from wespe.method import Method, Networks
+from wespe.method import Gather, Method, Networks
 
 Wrap = Callable[[nn.Module], nn.Module]
-Gather = Callable[[torch.Tensor], torch.Tensor]
 State = dict[str, torch.Tensor]
 
 CRITICS = ("critic", "critics")
@@ -98,6 +98,21 @@ class Learner:
     def generator(self) -> nn.Module:
         """What users get: the moving average of the generator, or the generator itself."""
         return self.method.generator if self._average is None else self._average
+
+    def prepare(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Let the method fit its start to the first batches; return all of them, to be learned from as well.
+
+        The stream thus stays where the step says: a training that is resumed need not have seen the first.
+        """
+        if self.step or not self.method.first_patches:
+            return batches
+        first = next(batches)
+        more = -(-self.method.first_patches // first.total) - 1
+        seen = [first, *islice(batches, more)]
+        self.method.prepare(seen, self._gather)
+        if self._average is not None:
+            self._average.load_state_dict(self.method.generator.state_dict())
+        return chain(seen, batches)
 
     def learn(self, batch: Batch) -> None:
         """Take one step: render once, then every turn in order."""

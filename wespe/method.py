@@ -1,7 +1,7 @@
 """The contract every enhancer keeps: its networks, and whose turn it is to learn from which losses."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from wespe.batch import Batch
 
 Losses = dict[str, torch.Tensor]
 Networks = Mapping[str, nn.Module]
+Gather = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,20 @@ class Method(nn.Module, ABC):
         it has to see, so that DistributedDataParallel can wrap it. A loss must use the networks it is
         handed and not `self.networks`, since the group that learns comes wrapped.
     turns: in order. The scene is rendered once per step, with the first turn's group learning.
+    first_patches: of each set, how many `prepare` wants to see before the first step.
     """
 
     paired: ClassVar[bool] = False
     networks: nn.ModuleDict
     turns: tuple[Turn, ...]
+    first_patches: int = 0
+
+    def prepare(self, batches: Sequence[Batch], gather: Gather) -> None:
+        """Fit what the networks start from to the first batches, before the first step.
+
+        gather: stacks a vector of every worker, (n,) → (workers, n); all must come to the same start. What is
+        fitted belongs into the networks' state, so that a resumed training and a user's model have it.
+        """
 
     @abstractmethod
     def render(self, networks: Networks, batch: Batch) -> Any:

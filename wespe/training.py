@@ -19,6 +19,8 @@ def train(
     losses since the record before, or `rolled_back` with the reason. The weights have passed the guard when
     it is yielded, so that is when to save them. Raises Diverged.
     """
+    batches = learner.prepare(batches)
+    guard.remember()
     since, began, waited_s = learner.step, time.perf_counter(), 0.0
     while learner.step < steps:
         asked = time.perf_counter()

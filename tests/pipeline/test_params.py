@@ -57,14 +57,14 @@ def change(content: dict, path: str, value: object) -> None:
         ),
         ("presets/demo/training/steps", 0, "presets.demo.training: steps must be at least 1, not 0"),
         (
-            "presets/demo/method/generator/norm",
+            "presets/wespe-stable/method/generator/norm",
             "batch",
-            "presets.demo.method.generator.norm: Input should be 'instance' or 'none', not 'batch'",
+            "presets.wespe-stable.method.generator.norm: Input should be 'instance' or 'none', not 'batch'",
         ),
         (
-            "presets/demo/method/weights/content",
+            "presets/wespe-stable/method/weights/content",
             -1,
-            "presets.demo.method.weights: content must be at least 0, not -1",
+            "presets.wespe-stable.method.weights: content must be at least 0, not -1",
         ),
         (
             "cameras/demo-phone/target",
@@ -105,13 +105,13 @@ def change(content: dict, path: str, value: object) -> None:
         (
             "presets/demo/method",
             {"name": "wepse"},
-            "presets.demo.method.name: unknown name 'wepse', did you mean 'wespe'?; allowed: wespe, dped",
+            "presets.demo.method.name: unknown name 'wepse', did you mean 'wespe'?; allowed: wespe, lut",
         ),
-        ("presets/demo/method", {}, "presets.demo.method.name: is missing; allowed: wespe, dped, srcnn"),
+        ("presets/demo/method", {}, "presets.demo.method.name: is missing; allowed: wespe, lut_residual"),
         (
             "presets/demo/method/contnet",
             {},
-            "presets.demo.method.contnet: unknown key, did you mean 'content'?; allowed: name, generator",
+            "presets.demo.method.contnet: unknown key, did you mean 'content'?; allowed: name, colour",
         ),
         (
             "presets/demo/method/content/layers",

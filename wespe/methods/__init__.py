@@ -12,12 +12,13 @@ from torch import nn
 
 from wespe.method import Method
 from wespe.methods.dped import Dped, DpedConfig
+from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.srcnn import Srcnn, SrcnnConfig
 from wespe.methods.wespe import Wespe, WespeConfig
 from wespe.networks.generator import Generator
 from wespe.networks.srcnn import SRCNN
 
-MethodConfig = WespeConfig | DpedConfig | SrcnnConfig
+MethodConfig = WespeConfig | LutResidualConfig | DpedConfig | SrcnnConfig
 
 
 class Entry(NamedTuple):
@@ -28,6 +29,7 @@ class Entry(NamedTuple):
 
 METHODS: dict[str, Entry] = {
     "wespe": Entry(WespeConfig, Wespe, lambda config: Generator(config.generator)),
+    "lut_residual": Entry(LutResidualConfig, LutResidualMethod, LutResidual),
     "dped": Entry(DpedConfig, Dped, lambda config: Generator(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
 }

@@ -1,0 +1,264 @@
+"""Our own method: its start is the yardstick, its LUTs are exact, its detail tiles, its resume is exact."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+from threading import Barrier
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import nn
+
+from wespe.batch import Batch, photos_nchw
+from wespe.guard import Guard, GuardConfig
+from wespe.histogram_match import HistogramMatch
+from wespe.learner import Learner, LearnerConfig
+from wespe.methods import build_generator, build_method
+from wespe.methods.lut_residual import LossWeights, LutResidualConfig
+from wespe.networks.detail import Detail, DetailConfig
+from wespe.networks.features import ContentConfig
+from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, roughness
+from wespe.networks.patch_critic import PatchCriticConfig
+from wespe.set_match import monge_kantorovich, smoothed
+from wespe.training import train
+
+CONFIG = LutResidualConfig(
+    colour=ColourConfig(adapt=0, smooth_levels=0, side=5, thumbnail_px=16, width=2),
+    detail=DetailConfig(width=4, blocks=1),
+    critic=PatchCriticConfig(width=4, halvings=2),
+    content=ContentConfig(layers={"relu1_2": 1.0}, weights="random"),
+    start_patches=16,
+)
+SIZE = 32
+
+
+def learner(seed: int = 0, config: LutResidualConfig = CONFIG, **settings) -> Learner:
+    torch.manual_seed(seed)
+    return Learner(build_method(config, size_px=SIZE), LearnerConfig(**settings))
+
+
+def patches(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Dim and greenish ones, and bright ones: uint8 (4, 32, 32, 3)."""
+    rng = np.random.default_rng(seed)
+    source = rng.integers(0, 160, (4, SIZE, SIZE, 3)) * np.array([0.8, 1, 0.7])
+    return source.astype(np.uint8), rng.integers(40, 256, (4, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def batches(start: int = 0):
+    for step in count(start):
+        source, target = (photos_nchw(torch.from_numpy(side), "cpu") for side in patches(step))
+        yield Batch(source, target, total=4)
+
+
+def run(one: Learner, stream, steps: int) -> Learner:
+    guard = Guard(GuardConfig(min_psnr_db=0), one)
+    for _ in train(one, stream, guard, steps=steps, due=lambda step: False):
+        pass
+    return one
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_step_zero_is_the_yardstick(ema_decay: float) -> None:
+    """Also what users get of it: the moving average."""
+    one = learner(ema_decay=ema_decay)
+    one.prepare(batches())
+    seen = [patches(step) for step in range(4)]
+    sources, targets = (np.concatenate(sides) for sides in zip(*seen, strict=True))
+    yardstick = HistogramMatch.fit(sources, targets)
+    photo = patches(99)[0][0]
+    with torch.no_grad():
+        enhanced = one.generator(photos_nchw(torch.from_numpy(photo)[None], "cpu")).clamp(0, 1)
+    levels = (enhanced[0].permute(1, 2, 0) * 255).round().numpy()
+    assert np.abs(levels - yardstick.enhance(photo)).max() <= 1
+    assert np.abs(levels - photo).max() > 20
+
+
+def test_photos_get_the_brightness_and_contrast_that_their_set_lacks() -> None:
+    """Photos that differ more among themselves than the target's are brought nearer to them."""
+    source = torch.rand(8, 3, 16, 16) * 0.2 + torch.linspace(0.1, 0.7, 8)[:, None, None, None]
+    target = torch.rand(8, 3, 16, 16) * 0.2 + torch.linspace(0.3, 0.5, 8)[:, None, None, None]
+    one = learner(config=replace(CONFIG, colour=replace(CONFIG.colour, adapt=1, most=100)))
+    one.method.prepare([Batch(source, target, 8)], lambda values: values[None])
+    with torch.no_grad():
+        means = one.generator(source).mean(dim=(1, 2, 3))
+    wanted = target.mean(dim=(1, 2, 3))
+    assert means.std().item() == pytest.approx(wanted.std().item(), rel=0.15)
+    assert means.mean().item() == pytest.approx(wanted.mean().item(), abs=0.02)
+
+
+def test_the_straight_map_between_two_clouds_gives_the_wanted_mean_and_covariance() -> None:
+    rng = torch.Generator().manual_seed(0)
+    clouds = [
+        torch.randn(500, 2, generator=rng, dtype=torch.double) @ torch.rand(2, 2).double() for _ in "ab"
+    ]
+    source, target = ((c.mean(0), torch.cov(c.T)) for c in clouds)
+    slope, offset = monge_kantorovich(source, target)
+    moved = clouds[0] @ slope.T + offset
+    torch.testing.assert_close(moved.mean(0), target[0], atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.cov(moved.T), target[1], atol=1e-4, rtol=1e-3)
+
+
+def test_smooth_curves_have_no_bumps_and_never_fall() -> None:
+    steps = torch.rand(3, 256, generator=torch.Generator().manual_seed(0)) > 0.9
+    curves = steps.float().cumsum(1) / 40
+    smooth = smoothed(curves, 24)
+    assert smooth.diff(dim=1).min() > -1e-6
+    assert smooth.diff(dim=1).diff(dim=1).abs().max() < 0.05 * curves.diff(dim=1).diff(dim=1).abs().max()
+    assert torch.equal(smoothed(curves, 0), curves)
+    identity = torch.linspace(0, 1, 256).repeat(3, 1)
+    torch.testing.assert_close(smoothed(identity, 24), identity)
+
+
+def test_luts_are_interpolated_as_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    lut, photo = rng.random((3, 4, 4, 4)), rng.random((5, 7, 3))
+    found = interpolate(torch.from_numpy(lut)[None], torch.from_numpy(photo).permute(2, 0, 1)[None])
+    by_hand = np.zeros_like(photo)
+    for place in np.ndindex(5, 7):
+        where = photo[place] * 3
+        below = np.minimum(where.astype(int), 2)
+        for corner in np.ndindex(2, 2, 2):
+            share = np.prod(np.where(corner, where - below, 1 - (where - below)))
+            by_hand[place] += share * lut[:, *(below + corner)]
+    np.testing.assert_allclose(found[0].permute(1, 2, 0).numpy(), by_hand, atol=1e-12)
+
+
+def test_only_steep_and_falling_luts_are_punished() -> None:
+    flat = torch.full((1, 3, 5, 5, 5), 0.3)
+    assert roughness(flat) == folding(flat) == 0
+    falling = torch.zeros(1, 3, 5, 5, 5)
+    falling[0, 1] -= torch.linspace(0, 1.5, 5)[None, :, None]  # green out falls as green in rises
+    assert roughness(falling) > 0
+    assert folding(falling) == pytest.approx(0.5)
+
+
+def test_detail_of_a_tile_is_that_of_the_photo() -> None:
+    torch.manual_seed(0)
+    config = DetailConfig(width=4, blocks=2)
+    detail, halo = Detail(config).double(), config.halo_px
+    nn.init.normal_(detail.tail.weight)
+    photo = torch.rand(1, 3, 40, 40, dtype=torch.double)
+    with torch.no_grad():
+        whole = detail(photo)
+        tile = detail(photo[..., 12 - halo : 28 + halo, 12 - halo : 28 + halo])[..., halo:-halo, halo:-halo]
+        short = detail(photo[..., 13 - halo : 27 + halo, 13 - halo : 27 + halo])
+    torch.testing.assert_close(tile, whole[..., 12:28, 12:28], atol=1e-12, rtol=0)
+    assert not torch.allclose(short[..., halo - 1 : 1 - halo, halo - 1 : 1 - halo], whole[..., 12:28, 12:28])
+
+
+def test_colour_is_decided_once_and_applied_to_any_piece() -> None:
+    torch.manual_seed(0)
+    colour = Colour(replace(CONFIG.colour, adapt=1)).double()
+    nn.init.normal_(colour.luts, std=0.1)
+    colour.slope.mul_(0.9)
+    photo = torch.rand(1, 3, 24, 24, dtype=torch.double)
+    with torch.no_grad():
+        piece = colour.apply_decision(colour.matched(photo[..., 5:13, 5:13]), colour.decide(photo))
+        torch.testing.assert_close(piece, colour(photo)[..., 5:13, 5:13])
+
+
+def test_the_first_patches_are_learned_from_as_well() -> None:
+    """Or a resumed training, which does not prepare, would stand elsewhere in the stream."""
+    one = learner()
+    stream = one.prepare(batches())
+    for step in range(6):
+        torch.testing.assert_close(next(stream).source, next(batches(step)).source)
+
+
+def test_a_resumed_training_goes_on_bit_for_bit() -> None:
+    """Cut before the last of the batches that the start was fitted to."""
+    straight = run(learner(ema_decay=0.9), batches(), 4)
+    cut = run(learner(ema_decay=0.9), batches(), 2)
+    saved = save({name: value.contiguous() for name, value in cut.state_dict().items()})
+    resumed = learner(seed=9, ema_decay=0.9)
+    resumed.load_state_dict(load(saved))
+    run(resumed, batches(2), 4)
+    wanted = straight.state_dict()
+    assert {n for n, v in resumed.state_dict().items() if not torch.equal(v, wanted[n])} == set()
+
+
+def test_a_model_keeps_its_start() -> None:
+    one = run(learner(), batches(), 1)
+    alone = build_generator(CONFIG)
+    alone.load_state_dict(load(save(one.generator.state_dict())))
+    photo = torch.rand(1, 3, 20, 30)
+    torch.testing.assert_close(alone(photo), one.generator(photo))
+
+
+def test_a_roll_back_before_the_first_reading_keeps_the_start() -> None:
+    one = learner()
+    guard = Guard(GuardConfig(min_psnr_db=0, rollbacks=1), one)
+
+    def broken():
+        yield from (next(batches(step)) for step in range(4))
+        yield Batch(next(batches()).source, torch.full((4, 3, SIZE, SIZE), torch.nan), total=4)
+        yield next(batches())
+
+    records = list(train(one, broken(), guard, steps=6, due=lambda step: step == 5))
+    assert "rolled_back" in records[0]
+    assert not torch.equal(one.generator.colour.curves, Colour(CONFIG.colour).curves)
+
+
+def test_workers_that_see_half_each_come_to_one_start() -> None:
+    """Two threads for two workers; each gather waits for both."""
+    four = [next(batches(step)) for step in range(4)]
+    alone, pair = learner(), [learner(), learner()]
+    alone.method.prepare(four, lambda values: values[None])
+    said: list[torch.Tensor] = [torch.empty(0)] * 2
+    together = Barrier(2)
+
+    def work(rank: int) -> None:
+        def gather(values: torch.Tensor) -> torch.Tensor:
+            said[rank] = values
+            together.wait()
+            everyone = torch.stack(said)
+            together.wait()
+            return everyone
+
+        pair[rank].method.prepare(four[2 * rank : 2 * rank + 2], gather)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
+    for name, value in alone.generator.colour.named_buffers():
+        first, second = (dict(one.generator.colour.named_buffers())[name] for one in pair)
+        assert torch.equal(first, second), name
+        torch.testing.assert_close(first, value)
+
+
+def test_each_group_runs_forward_once_a_step_where_it_learns() -> None:
+    """What DistributedDataParallel asks for; a second call would hang or sum twice."""
+    calls: list[nn.Module] = []
+
+    class Wrapped(nn.Module):
+        def __init__(self, module: nn.Module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, *inputs: torch.Tensor):
+            calls.append(self.module)
+            return self.module(*inputs)
+
+    torch.manual_seed(0)
+    method = build_method(CONFIG, size_px=SIZE)
+    one = Learner(method, LearnerConfig(), wrap=Wrapped)
+    one.learn(next(batches()))
+    assert calls == [method.networks["generator"], method.networks["critics"]]
+    reached = [p.grad is not None for p in method.networks.parameters()]
+    assert all(reached)
+
+
+def test_it_costs_at_most_a_fifth_of_wespe_per_pixel() -> None:
+    assert multiply_adds(build_generator(LutResidualConfig()).detail) + 3 * 8 * 2 < 400_000 / 5
+
+
+def multiply_adds(network: nn.Module) -> int:
+    """Per pixel, of convolutions at full resolution."""
+    return sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d))
+
+
+@pytest.mark.parametrize("change", [{"texture": -1.0}, {"smooth": -0.1}])
+def test_factors_below_zero_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be at least 0"):
+        LossWeights(**change)

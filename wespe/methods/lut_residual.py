@@ -1,0 +1,186 @@
+"""Colour once per photo by LUTs, detail as a small residual: learned from two unrelated sets. Our own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import nn
+
+from wespe.adversarial import AdversarialConfig, Adversary
+from wespe.batch import Batch
+from wespe.losses import content_loss, identity_loss, total_variation_loss
+from wespe.method import Gather, Losses, Method, Networks, Turn
+from wespe.networks.detail import Detail, DetailConfig
+from wespe.networks.features import ContentConfig, Features
+from wespe.networks.lut import Colour, ColourConfig, folding, roughness
+from wespe.networks.patch_critic import PatchCritic, PatchCriticConfig
+from wespe.set_match import fit_start
+from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
+
+COLOUR_GAIN, TEXTURE_GAIN = 2.0, 8.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """Factors of the total loss.
+
+    content: between the start's photo and the enhanced one, whose colours thus stay near the start.
+    identity: of |detail(y) − y|: a photo of the target set needs no more detail.
+    smooth, monotone: of the LUTs, or skies band.
+    """
+
+    content: float = 0.5
+    colour: float = 0.2
+    texture: float = 0.05
+    identity: float = 0.05
+    tv: float = 1.0
+    smooth: float = 0.1
+    monotone: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{name} must be at least 0, not {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LutResidualConfig:
+    """start_patches: of each set, that the start is fitted to before the first step; they are the first that
+    training meets."""
+
+    name: Literal["lut_residual"] = "lut_residual"
+    colour: ColourConfig = field(default_factory=ColourConfig)
+    detail: DetailConfig = field(default_factory=DetailConfig)
+    critic: PatchCriticConfig = field(default_factory=PatchCriticConfig)
+    content: ContentConfig = field(default_factory=lambda: ContentConfig(layers={"relu3_1": 1.0}))
+    weights: LossWeights = field(default_factory=LossWeights)
+    adversarial: AdversarialConfig = field(
+        default_factory=lambda: AdversarialConfig(loss="hinge", reduction="mean")
+    )
+    blur: BlurConfig = field(default_factory=BlurConfig)
+    start_patches: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.start_patches < 1:
+            raise ValueError(f"start_patches must be at least 1, not {self.start_patches}")
+
+
+class Scene(NamedTuple):
+    """started: x as the start gives it. kept: detail(y). rough, folded: of the LUTs."""
+
+    batch: Batch
+    started: torch.Tensor
+    enhanced: torch.Tensor
+    kept: torch.Tensor
+    rough: torch.Tensor
+    folded: torch.Tensor
+
+
+class LutResidual(nn.Module):
+    """The generator: photos_nchw → photos_nchw, float 0–1."""
+
+    def __init__(self, config: LutResidualConfig):
+        super().__init__()
+        self.colour = Colour(config.colour)
+        self.detail = Detail(config.detail)
+
+    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        return self.detail(self.colour(photos_nchw))
+
+
+class Rehearsal(nn.Module):
+    """The generator, and all that its losses want to see of it in one forward."""
+
+    def __init__(self, config: LutResidualConfig):
+        super().__init__()
+        self.enhance = LutResidual(config)
+
+    def forward(self, source: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Without the batch, what a Scene holds."""
+        colour = self.enhance.colour
+        both = torch.cat([colour(source), target])
+        enhanced, kept = self.enhance.detail(both).split([len(source), len(target)])
+        return colour.start(source), enhanced, kept, roughness(colour.luts), folding(colour.luts)
+
+
+class LutResidualMethod(Method):
+    """The generator against a critic of colours and one of texture, from a start that needs no training."""
+
+    blur: torch.Tensor
+
+    def __init__(
+        self, config: LutResidualConfig, *, size_px: int, features: Mapping[str, torch.Tensor] | None = None
+    ):
+        super().__init__()
+        self.networks = nn.ModuleDict({"generator": Rehearsal(config), "critics": Critics(config.critic)})
+        self.features = Features(config.content, features)
+        self.layer_weights = tuple(config.content.layers.values())
+        self.register_buffer("blur", gaussian_kernel(config.blur), persistent=False)
+        self.adversary = Adversary(config.adversarial)
+        self.first_patches = config.start_patches
+        judged = self.adversary.weights("colour") | self.adversary.weights("texture")
+        self.turns = (
+            Turn("generator", self.generator_losses, vars(config.weights)),
+            Turn("critics", self.critic_losses, judged),
+        )
+
+    @property
+    def generator(self) -> nn.Module:
+        return self.networks["generator"].enhance  # type: ignore[return-value]
+
+    @property
+    def compilable(self) -> list[nn.Module]:
+        return [*super().compilable, self.features]
+
+    def prepare(self, batches: Sequence[Batch], gather: Gather) -> None:
+        fit_start(self.generator.colour, batches, gather)  # type: ignore[arg-type]
+
+    def render(self, networks: Networks, batch: Batch) -> Scene:
+        return Scene(batch, *networks["generator"](batch.source, batch.target))
+
+    def generator_losses(self, networks: Networks, scene: Scene) -> Losses:
+        """All terms of the total loss."""
+        batch, enhanced = scene.batch, scene.enhanced
+        with torch.no_grad():
+            content = self.features(scene.started)
+        colour, texture = networks["critics"](*self._views(enhanced))
+        return {
+            "content": content_loss(content, self.features(enhanced), self.layer_weights),
+            "colour": self.adversary.fool(colour, batch.total),
+            "texture": self.adversary.fool(texture, batch.total),
+            "identity": identity_loss(batch.target, scene.kept),
+            "tv": total_variation_loss(enhanced),
+            "smooth": scene.rough,
+            "monotone": scene.folded,
+        }
+
+    def critic_losses(self, networks: Networks, scene: Scene) -> Losses:
+        """Each critic sees real and fake in one call."""
+        batch = scene.batch
+        both = torch.cat([batch.target, scene.enhanced.detach()])
+        both.requires_grad_(self.adversary.penalises(batch.step))
+        views, real = self._views(both), len(batch.target)
+        colour, texture = networks["critics"](*views)
+        return self.adversary.judge("colour", colour, real, views[0]) | self.adversary.judge(
+            "texture", texture, real, views[1]
+        )
+
+    def _views(self, photos_nchw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Colour without texture, and texture without brightness: about −1 to 1, since spectral norm bounds
+        how much a critic can make of a small difference."""
+        blurred = colour_view(photos_nchw, self.blur)
+        texture = texture_view(photos_nchw) - texture_view(blurred)
+        return COLOUR_GAIN * (blurred - 0.5), TEXTURE_GAIN * texture
+
+
+class Critics(nn.Module):
+    """On colour views, on texture views."""
+
+    def __init__(self, config: PatchCriticConfig):
+        super().__init__()
+        self.colour = PatchCritic(config, channels=3)
+        self.texture = PatchCritic(config, channels=1)
+
+    def forward(self, colour: torch.Tensor, texture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.colour(colour), self.texture(texture)

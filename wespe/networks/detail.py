@@ -1,0 +1,61 @@
+"""Detail at full resolution: a small residual without norms, so that tiles of a photo agree exactly."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetailConfig:
+    """Of the network; it sees 2 + 2 · blocks pixels around each pixel, and no more."""
+
+    width: int = 16
+    blocks: int = 2
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"width must be at least 1 channel, not {self.width}")
+        if self.blocks < 0:
+            raise ValueError(f"blocks must be at least 0, not {self.blocks}")
+
+    @property
+    def halo_px(self) -> int:
+        """What a tile needs around it."""
+        return 2 + 2 * self.blocks
+
+
+class Detail(nn.Module):
+    """photos_nchw → photos_nchw: the photo times (1 + one stream) plus another; both are zero at the start.
+
+    Divided by the square root of the last layer's fan-in (Karras et al. 2018, §4.1), or Adam, which moves
+    all its weights together, would swing the photo's colour.
+    """
+
+    def __init__(self, config: DetailConfig):
+        super().__init__()
+        width = config.width
+        self.head = nn.Conv2d(3, width, 3, padding=1)
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(config.blocks)))
+        self.tail = nn.Conv2d(width, 6, 3, padding=1)
+        self.scale = (9 * width) ** -0.5
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+
+    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        streams = self.tail(self.blocks(torch.relu(self.head(photos_nchw)))).to(photos_nchw.dtype)
+        times, plus = (self.scale * streams).chunk(2, dim=1)
+        return photos_nchw + photos_nchw * times + plus
+
+
+class Block(nn.Module):
+    """conv 3×3 → ReLU → conv 3×3, plus the input."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.body(x)

@@ -1,0 +1,184 @@
+"""Colour, decided once per photo: matched curves, matched statistics, and a few learned 3-D LUTs."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from wespe.views import texture_view
+
+LEVELS = 256
+STATISTICS = 2  # mean of luma, and of the logarithm of its deviation in a window
+LEAST_DEVIATION = 4 / 255  # a flat photo has no contrast to stretch
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColourConfig:
+    """How colour is decided and applied.
+
+    smooth_levels: deviation of the Gaussian that smooths the start's curves, in 8-bit levels. Few photos have
+        bumpy histograms, and what follows their bumps is bad colour and bands in skies. 0 leaves them.
+    adapt: how far a photo's brightness and contrast move from the curves' to what the match of the sets'
+        statistics asks for; 0 gives every photo the same colour at the start.
+    window_px: side of the windows whose contrast is averaged over a photo. Patches and photos of any size
+        then have the same kind of contrast, and a photo gets what its windows would get on average.
+    most: how much that may scale contrast, at most, up or down.
+    bases: 3-D LUTs that a photo's own is mixed of.
+    side: of a LUT, in colours.
+    thumbnail_px: side of what the mixture is decided from.
+    width: channels of the network that decides.
+    """
+
+    smooth_levels: float = 24
+    adapt: float = 0.6
+    window_px: int = 32
+    most: float = 1.5
+    bases: int = 3
+    side: int = 9
+    thumbnail_px: int = 64
+    width: int = 8
+
+    def __post_init__(self) -> None:
+        if self.smooth_levels < 0:
+            raise ValueError(f"smooth_levels must be at least 0, not {self.smooth_levels}")
+        if not 0 <= self.adapt <= 1:
+            raise ValueError(f"adapt must be at least 0 and at most 1, not {self.adapt}")
+        if self.most < 1:
+            raise ValueError(f"most must be at least 1, not {self.most}")
+        if self.bases < 1:
+            raise ValueError(f"bases must be at least 1, not {self.bases}")
+        for name, least in (("window_px", 2), ("side", 2), ("thumbnail_px", 8), ("width", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+
+
+class Decision(NamedTuple):
+    """What happens to the colours of photos, after the curves; the same at every pixel.
+
+    gain, shift: (n, 1, 1, 1). lut: offsets (n, 3, side, side, side) by red, green, blue.
+    """
+
+    gain: torch.Tensor
+    shift: torch.Tensor
+    lut: torch.Tensor
+
+
+class Colour(nn.Module):
+    """photos_nchw → photos_nchw, float 0–1.
+
+    curves (3, 256), slope (2, 2) and offset (2): the start, fitted to two unpaired sets before the first step
+    and kept with the weights. The identity until then.
+    """
+
+    curves: torch.Tensor
+    slope: torch.Tensor
+    offset: torch.Tensor
+
+    def __init__(self, config: ColourConfig):
+        super().__init__()
+        self.config = config
+        self.register_buffer("curves", torch.linspace(0, 1, LEVELS).repeat(3, 1))
+        self.register_buffer("slope", torch.eye(STATISTICS))
+        self.register_buffer("offset", torch.zeros(STATISTICS))
+        self.luts = nn.Parameter(torch.zeros(config.bases, 3, *[config.side] * 3))
+        self.mixer = Mixer(config)
+
+    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        return self.apply_decision(self.matched(photos_nchw), self.decide(photos_nchw))
+
+    def matched(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        """The curves alone."""
+        return apply_curves(photos_nchw, self.curves)
+
+    def decide(self, photos_nchw: torch.Tensor) -> Decision:
+        """Look at whole photos."""
+        matched = self.matched(photos_nchw)
+        with torch.autocast(photos_nchw.device.type, enabled=False):
+            gain, shift = self._adapted(self.statistics(matched))
+            thumbnails = functional.adaptive_avg_pool2d(matched, self.config.thumbnail_px)
+            mixture = self.mixer((thumbnails * gain + shift).clamp(0, 1))
+            return Decision(gain, shift, torch.einsum("nb,bcrgd->ncrgd", mixture, self.luts))
+
+    def apply_decision(self, matched: torch.Tensor, decision: Decision) -> torch.Tensor:
+        """Of a photo or any piece of it, after the curves."""
+        with torch.autocast(matched.device.type, enabled=False):
+            started = (matched * decision.gain + decision.shift).clamp(0, 1)
+            return started + interpolate(decision.lut, started)
+
+    def start(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        """Without what was learned."""
+        matched = self.matched(photos_nchw)
+        gain, shift = self._adapted(self.statistics(matched))
+        return (matched * gain + shift).clamp(0, 1)
+
+    def statistics(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        """Of brightness and contrast, (n, 2)."""
+        return statistics(photos_nchw, self.config.window_px)
+
+    def _adapted(self, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The straight line that gives each photo the statistics it should have."""
+        after = torch.lerp(before, before @ self.slope.T + self.offset, self.config.adapt)
+        (mean, deviation), (wanted, contrast) = before.unbind(1), after.unbind(1)
+        gain = (contrast - deviation).exp().clamp(1 / self.config.most, self.config.most)
+        return gain[:, None, None, None], (wanted - gain * mean)[:, None, None, None]
+
+
+class Mixer(nn.Module):
+    """thumbnails → (n, bases) shares of the basis LUTs; about 1, 0, 0 … at the start."""
+
+    def __init__(self, config: ColourConfig):
+        super().__init__()
+        widths = (3, config.width, 2 * config.width, 4 * config.width)
+        self.layers = nn.Sequential()
+        for before, after in pairwise(widths):
+            self.layers.extend([nn.Conv2d(before, after, 3, stride=2, padding=1), nn.LeakyReLU(0.2)])
+        self.head = nn.Linear(widths[-1], config.bases)
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)
+            self.head.bias.copy_(torch.eye(config.bases)[0])
+
+    def forward(self, thumbnails: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layers(thumbnails).mean(dim=(2, 3)))
+
+
+def statistics(photos_nchw: torch.Tensor, window_px: int) -> torch.Tensor:
+    """Mean of each photo's luma, and of the log deviations in its windows, (n, 2)."""
+    luma = texture_view(photos_nchw)
+    window = min(window_px, *luma.shape[-2:])
+    means, squares = (functional.avg_pool2d(one, window).flatten(1) for one in (luma, luma.square()))
+    deviations = (squares - means.square()).clamp(min=0).sqrt()
+    return torch.stack([means.mean(1), (deviations + LEAST_DEVIATION).log().mean(1)], dim=1)
+
+
+def apply_curves(photos_nchw: torch.Tensor, curves: torch.Tensor) -> torch.Tensor:
+    """Send each channel, 0–1, through its curve (3, levels), straight between levels."""
+    last = curves.shape[1] - 1
+    places = photos_nchw.clamp(0, 1) * last
+    below = places.floor().long().clamp(max=last - 1)
+    channel = torch.arange(3, device=curves.device).view(1, 3, 1, 1)
+    return torch.lerp(curves[channel, below], curves[channel, below + 1], places - below)
+
+
+def interpolate(luts: torch.Tensor, photos_nchw: torch.Tensor) -> torch.Tensor:
+    """Look colours 0–1 up in each photo's LUT (n, 3, side, side, side), trilinearly (Zeng et al. 2020)."""
+    # grid_sample names the last axis first: blue, green, red.
+    places = photos_nchw.flip(1).permute(0, 2, 3, 1)[:, None] * 2 - 1
+    found = functional.grid_sample(luts, places, mode="bilinear", padding_mode="border", align_corners=True)
+    return found[:, :, 0]
+
+
+def roughness(luts: torch.Tensor) -> torch.Tensor:
+    """Mean squared step between neighbours of offset LUTs, in units of the identity's step."""
+    side = luts.shape[-1]
+    steps = [luts.diff(dim=axis) * (side - 1) for axis in (-3, -2, -1)]
+    return torch.stack([step.square().mean() for step in steps]).sum()
+
+
+def folding(luts: torch.Tensor) -> torch.Tensor:
+    """Mean distance by which identity plus offset goes down where a channel's own input goes up."""
+    side = luts.shape[-1]
+    own = [luts.select(-4, channel).diff(dim=channel - 3) * (side - 1) for channel in range(3)]
+    return torch.stack([functional.relu(-1 - step).mean() for step in own]).sum()

@@ -1,0 +1,38 @@
+"""A small critic that judges every place of a photo (PatchGAN, Isola et al. 2017, §3.2.2)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchCriticConfig:
+    """width: channels of the first layer; each of the next `halvings` doubles them and halves the size."""
+
+    width: int = 24
+    halvings: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("width", "halvings"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+
+class PatchCritic(nn.Module):
+    """views (n, channels, h, w) → logits (n, places), with spectral norm (Miyato et al. 2018)."""
+
+    def __init__(self, config: PatchCriticConfig, *, channels: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for level in range(config.halvings):
+            width = config.width * 2**level
+            layers += [spectral_norm(nn.Conv2d(channels, width, 4, 2, 1)), nn.LeakyReLU(0.2)]
+            channels = width
+        # Without a bias, which the hinge would not move while the critic is unsure.
+        last = nn.Conv2d(channels, 1, 3, 1, 1, bias=False)
+        self.layers = nn.Sequential(*layers, spectral_norm(last), nn.Flatten())
+
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        return self.layers(views)
