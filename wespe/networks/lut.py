@@ -157,7 +157,7 @@ def apply_curves(photos_nchw: torch.Tensor, curves: torch.Tensor) -> torch.Tenso
     """Send each channel, 0–1, through its curve (3, levels), straight between levels."""
     last = curves.shape[1] - 1
     places = photos_nchw.clamp(0, 1) * last
-    below = places.floor().long().clamp(max=last - 1)
+    below = places.nan_to_num().floor().long().clamp(max=last - 1)  # a NaN has no place, and stays one
     channel = torch.arange(3, device=curves.device).view(1, 3, 1, 1)
     return torch.lerp(curves[channel, below], curves[channel, below + 1], places - below)
 
