@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -22,14 +23,16 @@ MIN_TILE_PX = 16
 class Tiling:
     """A generator that enhances photos in tiles, with the result that it has on whole ones.
 
-    An instance norm gets the statistics of the whole photo: one more pass over the tiles for each.
+    An instance norm gets the statistics of the whole photo: one more pass over the tiles for each. A
+    generator with a method `decide` looks at the whole photo by that alone, which keeps no features.
     halo_px: how far around a pixel the network looks; None when it looks at the whole photo in a way that is
         not known here. Such a generator takes whole photos only.
     """
 
     def __init__(self, generator: nn.Module):
         self.generator = generator
-        self.halo_px = reach_px(generator)
+        self.decides = hasattr(generator, "decide")
+        self.halo_px = reach_px(self._for(torch.zeros(1, 3, 64, 64)) if self.decides else generator)
         self.bytes_per_pixel = bytes_per_pixel(generator)
 
     def enhance(self, read: Read, write: Write, height: int, width: int, budget_bytes: int) -> None:
@@ -60,13 +63,32 @@ class Tiling:
         """Enhance in tiles of this size, whatever the memory. Raises TooLarge."""
         if self.halo_px is None:
             raise TooLarge(0)
-        network = _with_norms(self.generator, WholePhotoNorm)
+        whole = read(slice(0, height), slice(0, width)) if self.decides else None
+        network = _with_norms(self.generator if whole is None else self._for(whole), WholePhotoNorm)
         norms = [module for module in network.modules() if isinstance(module, WholePhotoNorm)]
         tiles = list(_tiles(height, width, tile_px, self.halo_px))
         for _ in norms:  # one pass each
             _learn_next(network, read, tiles)
         for outer, inner in tiles:
             write(*inner, _inside(network(read(*outer)), outer, inner))
+
+    @torch.inference_mode()
+    def _for(self, photos_nchw: torch.Tensor) -> nn.Module:
+        device = next(self.generator.parameters()).device
+        decide: Callable[[torch.Tensor], NamedTuple] = self.generator.decide  # type: ignore[assignment]
+        return Decided(self.generator, decide(photos_nchw.to(device)))
+
+
+class Decided(nn.Module):
+    """A generator that has looked at its photo already, and now takes pieces of it."""
+
+    def __init__(self, generator: nn.Module, decision: NamedTuple):
+        super().__init__()
+        self.generator, self.decision = generator, decision
+
+    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        decision = type(self.decision)(*(part.to(photos_nchw) for part in self.decision))
+        return self.generator(photos_nchw, decision)
 
 
 class TooLarge(Exception):

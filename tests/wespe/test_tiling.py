@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import pytest
@@ -9,15 +11,27 @@ import torch
 from torch import nn
 
 from wespe.methods import METHODS
+from wespe.methods.lut_residual import LutResidual, LutResidualConfig
 from wespe.networks.generator import Generator, GeneratorConfig
 from wespe.networks.srcnn import SRCNN
 from wespe.tiling import Tiling, TooLarge, bytes_per_pixel, reach_px
 
-GENERATORS: dict[str, GeneratorConfig | None] = {
-    "srcnn": None,
+
+def lut_residual() -> LutResidual:
+    """One whose colours are its own in every photo."""
+    generator = LutResidual(LutResidualConfig())
+    generator.colour.curves.sqrt_()
+    generator.colour.slope.mul_(0.5)
+    nn.init.normal_(generator.colour.luts, std=0.05)
+    return generator
+
+
+GENERATORS: dict[str, Callable[[], nn.Module]] = {
+    "srcnn": SRCNN,
+    "lut residual": lut_residual,
     **{
-        f"{width}x{blocks} {norm} {output}": GeneratorConfig(
-            width=width, blocks=blocks, norm=norm, output=output
+        f"{width}x{blocks} {norm} {output}": partial(
+            Generator, GeneratorConfig(width=width, blocks=blocks, norm=norm, output=output)
         )
         for width, blocks in ((4, 0), (8, 1), (6, 4))
         for norm in ("instance", "none")
@@ -39,8 +53,7 @@ class LooksEverywhere(nn.Conv2d):
 def trained(name: str) -> nn.Module:
     """A generator none of whose layers is idle: fresh ones end in zeros, or start in grey."""
     torch.manual_seed(0)
-    config = GENERATORS[name]
-    generator = (Generator(config) if config else SRCNN()).eval().requires_grad_(False)
+    generator = GENERATORS[name]().eval().requires_grad_(False)
     for module in generator.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -71,7 +84,7 @@ def levels(photo: torch.Tensor) -> torch.Tensor:
 
 
 def test_every_method_is_among_the_generators():
-    assert {kind.__name__ for kind in (Generator, SRCNN)} == {
+    assert {kind.__name__ for kind in (Generator, SRCNN, LutResidual)} == {
         type(entry.generator(entry.config())).__name__ for entry in METHODS.values()
     }
 

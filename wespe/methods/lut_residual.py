@@ -13,7 +13,7 @@ from wespe.losses import content_loss, identity_loss, total_variation_loss
 from wespe.method import Gather, Losses, Method, Networks, Turn
 from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig, Features
-from wespe.networks.lut import Colour, ColourConfig, folding, roughness
+from wespe.networks.lut import Colour, ColourConfig, Decision, folding, roughness
 from wespe.networks.patch_critic import PatchCritic, PatchCriticConfig
 from wespe.set_match import fit_start
 from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
@@ -85,8 +85,12 @@ class LutResidual(nn.Module):
         self.colour = Colour(config.colour)
         self.detail = Detail(config.detail)
 
-    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        return self.detail(self.colour(photos_nchw))
+    def decide(self, photos_nchw: torch.Tensor) -> Decision:
+        """Look at whole photos; `forward` then takes any piece of them."""
+        return self.colour.decide(photos_nchw)
+
+    def forward(self, photos_nchw: torch.Tensor, decision: Decision | None = None) -> torch.Tensor:
+        return self.detail(self.colour(photos_nchw, decision))
 
 
 class Rehearsal(nn.Module):

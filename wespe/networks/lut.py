@@ -86,8 +86,8 @@ class Colour(nn.Module):
         self.luts = nn.Parameter(torch.zeros(config.bases, 3, *[config.side] * 3))
         self.mixer = Mixer(config)
 
-    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        return self.apply_decision(self.matched(photos_nchw), self.decide(photos_nchw))
+    def forward(self, photos_nchw: torch.Tensor, decision: Decision | None = None) -> torch.Tensor:
+        return self.apply_decision(self.matched(photos_nchw), decision or self.decide(photos_nchw))
 
     def matched(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """The curves alone."""
