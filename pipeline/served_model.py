@@ -4,7 +4,7 @@ In Python, with a uint8 photo (h, w, 3) or photos (n, h, w, 3), sRGB:
 
     mlflow.pyfunc.load_model("models:/wespe-demo-phone@champion").predict(photo)
 
-Over http, with a JPEG, PNG, TIFF or WebP file as base64; the answer is a PNG as base64:
+Over http, with a JPEG, PNG, TIFF, WebP or AVIF file as base64; the answer is a PNG as base64:
 
     mlflow models serve -m models:/wespe-demo-phone@champion --env-manager local -p 5001
     printf '{"inputs": ["%s"]}' "$(base64 -w0 photo.jpg)" |
