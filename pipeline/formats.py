@@ -11,12 +11,20 @@ FORMATS = {
     ".webp": "WEBP",
     ".avif": "AVIF",
 }
-# Photos too: each is rejected with a reason, else a phone's whole folder would be passed over in silence.
-UNREADABLE = {".heic", ".heif"}
+# Read where pi-heif is installed, never written. Without it each is rejected with a reason, else a phone's
+# whole folder would be passed over in silence.
+HEIF = {".heic", ".heif", ".hif"}
+# No photos: they often lie beside the JPEG that the camera has made of them.
+RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"}
 
 
 def is_photo(name: str) -> bool:
     """Tell by the name whether a file is a photo; hidden files and folders never are."""
     path = PurePath(name)
     hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
-    return not hidden and path.suffix.lower() in FORMATS.keys() | UNREADABLE
+    return not hidden and path.suffix.lower() in FORMATS.keys() | HEIF
+
+
+def written_as(suffix: str) -> str:
+    """The suffix of what becomes of a photo: its own, and JPEG's where it can only be read."""
+    return ".jpg" if suffix.lower() in HEIF else suffix

@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.ExifTags import IFD, Base
 
+from pipeline.data.heif import can_read_heif, is_heif
 from pipeline.errors import PhotoError
 from pipeline.files import write_atomically
 from pipeline.formats import FORMATS
 
 DECODERS = list(dict.fromkeys(FORMATS.values()))
-HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -53,14 +53,19 @@ def read_photo(path: str | Path) -> np.ndarray:
 
 
 def decode_photo(data: bytes) -> np.ndarray:
-    """Decode JPEG, PNG, TIFF, WebP or AVIF to photo_hwc uint8, upright, in sRGB.
+    """Decode JPEG, PNG, TIFF, WebP, AVIF or HEIF to photo_hwc uint8, upright, in sRGB.
 
     Alpha is laid over white; 16 bits are scaled to 8; of several pictures in a file the first is read.
     Raises: PhotoError with a short reason.
     """
-    with refusals(data), Image.open(io.BytesIO(data), formats=DECODERS) as image:
+    with refusals(data), Image.open(io.BytesIO(data), formats=decoders(data)) as image:
         image.load()
         return np.array(to_srgb(to_8_bit(_turned(image))))
+
+
+def decoders(data: bytes) -> list[str]:
+    """Pillow's names of the formats that a file may have."""
+    return [*DECODERS, "HEIF"] if is_heif(data) and can_read_heif() else DECODERS
 
 
 @contextmanager
@@ -73,9 +78,9 @@ def refusals(data: bytes) -> Iterator[None]:
     except PhotoError:
         raise
     except Image.UnidentifiedImageError:
-        if data[4:8] == b"ftyp" and data[8:12] in HEIF:
-            raise PhotoError("HEIF cannot be read; export it as JPEG, or as AVIF or TIFF") from None
-        raise PhotoError("not a JPEG, PNG, TIFF, WebP or AVIF photo") from None
+        if is_heif(data) and not can_read_heif():
+            raise PhotoError("HEIF needs `pip install 'wespe[heif]'`; or export it as JPEG") from None
+        raise PhotoError("not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo") from None
     except Image.DecompressionBombError:
         raise PhotoError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels") from None
     except Exception as error:  # a hostile file can make a decoder raise anything
@@ -86,7 +91,7 @@ def refusals(data: bytes) -> Iterator[None]:
 def read_exif(data: bytes) -> Exif:
     """Read what the camera noted; bad EXIF reads as none."""
     try:
-        with Image.open(io.BytesIO(data), formats=DECODERS) as image:
+        with Image.open(io.BytesIO(data), formats=decoders(data)) as image:
             tags = image.getexif()
             return Exif(
                 make=_text(tags.get(Base.Make)),

@@ -11,7 +11,7 @@ from PIL.JpegImagePlugin import get_sampling
 
 from pipeline.data.colours import Colours
 from pipeline.data.deep import decode_deep_png, decode_deep_tiff
-from pipeline.data.images import DECODERS, orientation_of, refusals, to_8_bit, to_srgb
+from pipeline.data.images import decoders, orientation_of, refusals, to_8_bit, to_srgb
 from pipeline.data.photoshop import iptc_resource, without_thumbnail
 
 XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
@@ -62,7 +62,7 @@ class Original:
 
 def decode_original(data: bytes) -> Original:
     """Decode a photo, and keep all that its file carries. Raises PhotoError with a short reason."""
-    with refusals(data), Image.open(io.BytesIO(data), formats=DECODERS) as image:
+    with refusals(data), Image.open(io.BytesIO(data), formats=decoders(data)) as image:
         kind = "JPEG" if image.format == "MPO" else image.format or ""
         orientation = orientation_of(image)
         carried = _carried(image, kind, data)

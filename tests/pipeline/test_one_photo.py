@@ -309,8 +309,5 @@ def test_verifying_names_the_halo_and_the_difference(photo, tmp_path):
 
 
 def test_what_cannot_be_read_says_what_to_do(model):
-    heif = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
-    with pytest.raises(PhotoError, match="HEIF cannot be read; export it as JPEG"):
-        enhance(model, heif, ".jpg", Settings())
     with pytest.raises(PhotoError, match=r"\.nef is not read, develop RAW to TIFF; known are \.jpg"):
         enhance(model, b"II*\0", ".nef", Settings())
