@@ -4,21 +4,19 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from pipeline.data.images import read_photo
+from pipeline.data.pairs import pairs_by_name, read_alike
 from pipeline.errors import PipelineError
 from pipeline.files import write_atomically
-from pipeline.formats import is_photo
 from pipeline.study.key import Pair, Study, write_key
 
 SIDE_PX = 1000  # of a photo on the page, at most
 QUALITY = 92
-STRETCH = 0.01  # by how much the shapes of a pair may differ: what rounding to whole pixels makes
 HERE = Path(__file__).parent
 Folders = tuple[Path, Path]
 
@@ -29,9 +27,8 @@ def make_study(name: str, folders: Folders, labels: tuple[str, str], most: int, 
     The photos of both folders are paired by name, suffixes aside; `most` pairs are drawn if there are more.
     Raises PipelineError, PhotoError.
     """
-    found = [_photos(folder) for folder in folders]
-    names = _drawn(name, _shared(folders, found), most)
-    shown = {photo: _alike(found[0][photo], found[1][photo]) for photo in names}
+    pairs = pairs_by_name(*folders)
+    shown = {photo: read_alike(*pairs[photo], SIDE_PX) for photo in _drawn(name, pairs, most)}
     study = _study(name, labels, shown)
     out.mkdir(parents=True, exist_ok=True)
     write_key(out, study)
@@ -39,46 +36,9 @@ def make_study(name: str, folders: Folders, labels: tuple[str, str], most: int, 
     return study
 
 
-def _photos(folder: Path) -> dict[str, Path]:
-    """Find a folder's photos by their names without suffix: an enhanced photo may have another."""
-    if not folder.is_dir():
-        raise PipelineError(f"{folder}: no such folder; --photos takes two folders of photos")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if not is_photo(str(relative)):
-            continue
-        name = relative.with_suffix("").as_posix()
-        if name in found:
-            raise PipelineError(f"{path} and {found[name]} have one name; remove or rename one of them")
-        found[name] = path
-    return found
-
-
-def _shared(folders: Folders, found: Sequence[dict[str, Path]]) -> list[str]:
-    names = sorted(found[0].keys() & found[1].keys())
-    if not names:
-        raise PipelineError(f"{folders[0]} and {folders[1]} share no name; a pair's photos are named alike")
-    return names
-
-
-def _drawn(study: str, names: list[str], most: int) -> list[str]:
+def _drawn(study: str, names: Iterable[str], most: int) -> list[str]:
     """Draw at most `most` names, always the same for one study."""
     return sorted(sorted(names, key=lambda name: _digest(study, name))[:most])
-
-
-def _alike(first: Path, second: Path) -> tuple[Image.Image, Image.Image]:
-    """Read two photos at one size, that of the smaller, and at most `SIDE_PX` wide and high."""
-    photos = [Image.fromarray(read_photo(path)) for path in (first, second)]
-    shapes = [photo.width / photo.height for photo in photos]
-    if abs(shapes[0] / shapes[1] - 1) > STRETCH:
-        sizes = [f"{photo.width} × {photo.height}" for photo in photos]
-        raise PipelineError(f"{first} is {sizes[0]} px, {second} {sizes[1]}; a pair's photos have one shape")
-    smaller = min(photos, key=lambda photo: photo.width)
-    scale = min(1.0, SIDE_PX / max(smaller.size))
-    size = (max(1, round(smaller.width * scale)), max(1, round(smaller.height * scale)))
-    one, other = (p if p.size == size else p.resize(size, Image.Resampling.LANCZOS) for p in photos)
-    return one, other
 
 
 def _study(name: str, labels: tuple[str, str], shown: dict[str, tuple[Image.Image, Image.Image]]) -> Study:

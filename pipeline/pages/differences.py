@@ -1,0 +1,67 @@
+"""What became of a photo, in numbers and in words: brightness, warmth, colour, and how far it went."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+LUMA = (0.299, 0.587, 0.114)
+LEAST_PERCENT, LEAST_LEVELS = 1, 1  # less is hardly to be seen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """psnr: dB, infinite for equal photos. brightness, colour: percent of before. warmth: 8-bit levels."""
+
+    psnr: float
+    brightness: float
+    warmth: float
+    colour: float
+
+    def words(self) -> tuple[str, str, str]:
+        """Brightness, warmth and colour, as one would say it."""
+        return (
+            _by(self.brightness, "brighter", "darker", "as bright", "%", LEAST_PERCENT),
+            _by(self.warmth, "warmer", "cooler", "as warm", "levels", LEAST_LEVELS),
+            _by(self.colour, "more colourful", "less colourful", "as colourful", "%", LEAST_PERCENT),
+        )
+
+
+def difference(before_hwc: np.ndarray, after_hwc: np.ndarray) -> Difference:
+    """Compare two photos of one size, uint8.
+
+    Brightness is the mean luma, warmth the mean of red − blue, colour the mean of the largest channel − the
+    smallest.
+    """
+    square = np.mean(np.square(before_hwc.astype(np.float32) - after_hwc), dtype=np.float64)
+    means = [photo.mean((0, 1), dtype=np.float64) for photo in (before_hwc, after_hwc)]
+    lumas = [float(mean @ LUMA) for mean in means]
+    warmths = [float(mean[0] - mean[2]) for mean in means]
+    colours = [float(np.ptp(photo, axis=2).mean(dtype=np.float64)) for photo in (before_hwc, after_hwc)]
+    return Difference(
+        psnr=float(10 * np.log10(255**2 / square)) if square else float("inf"),
+        brightness=_percent(*lumas),
+        warmth=warmths[1] - warmths[0],
+        colour=_percent(*colours),
+    )
+
+
+def mean_difference(differences: Sequence[Difference]) -> Difference:
+    """The mean of each number, photo by photo."""
+    return Difference(
+        psnr=fmean(one.psnr for one in differences),
+        brightness=fmean(one.brightness for one in differences),
+        warmth=fmean(one.warmth for one in differences),
+        colour=fmean(one.colour for one in differences),
+    )
+
+
+def _percent(before: float, after: float) -> float:
+    return 100 * (after - before) / max(before, 1.0)  # of black, or grey, any change would be endless
+
+
+def _by(value: float, more: str, less: str, equal: str, unit: str, least: float) -> str:
+    if abs(value) < least:
+        return equal
+    return f"{more if value > 0 else less} by {abs(value):.0f} {unit}"
