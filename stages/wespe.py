@@ -26,7 +26,8 @@ ENHANCE = """examples:
   wespe enhance beach.heic --strength 0.5 -o soft.jpg
 
 No original is ever replaced. A second run makes the results anew, over its own and nothing else; results
-among the photos are left out. All that a photo carries stays: EXIF, colour profile, 16 bits. HEIF becomes JPEG.
+among the photos are left out. All that a photo carries stays: EXIF, colour profile, 16 bits. HEIF becomes
+JPEG.
 """
 MODELS = """A model is a folder with config.json and generator.safetensors, or a zip or tar archive of it.
 Known are those in ./models, and those that you add: they are copied to $WESPE_MODELS, or to the place that

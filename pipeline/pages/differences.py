@@ -64,4 +64,4 @@ def _percent(before: float, after: float) -> float:
 def _by(value: float, more: str, less: str, equal: str, unit: str, least: float) -> str:
     if abs(value) < least:
         return equal
-    return f"{more if value > 0 else less} by {abs(value):.0f} {unit}"
+    return f"{more if value > 0 else less} by {abs(value):.0f}\N{NO-BREAK SPACE}{unit}"

@@ -1,5 +1,6 @@
 """Importing only defines things: no file is written, no Ray started, whichever module is imported."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -19,6 +20,10 @@ assert not ray.is_initialized()
 assert not psutil.Process().children()
 """
 
+# What `pip install wespe` does not bring; the command works without it.
+EXTRAS = {"ray", "mlflow", "dvc", "boto3", "pydantic", "yaml", "scipy", "skimage", "sklearn", "torchvision"}
+COMMAND = Path("stages/wespe.py")
+
 
 def test_importing_every_module_only_defines_things(repository: Path, tmp_path: Path) -> None:
     ended = subprocess.run(
@@ -31,3 +36,36 @@ def test_importing_every_module_only_defines_things(repository: Path, tmp_path: 
     assert ended.returncode == 0, ended.stderr
     assert not ended.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_imports_what_the_library_alone_brings(repository: Path, tmp_path: Path) -> None:
+    """Whatever its functions import is imported here, in a fresh Python."""
+    nodes = ast.walk(ast.parse((repository / COMMAND).read_text()))
+    wanted = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    wanted = {
+        module for module in wanted if module and module.split(".")[0] in ("wespe", "pipeline", "stages")
+    }
+    assert len(wanted) > 5, wanted
+    script = f"import sys, {', '.join(sorted(wanted))}; print(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert EXTRAS & set(ended.stdout.split()) == set()
+
+
+def test_the_command_starts_at_once(repository: Path, tmp_path: Path) -> None:
+    """Help and completion wait for nothing: neither torch nor numpy nor Pillow."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "import sys, stages.wespe; stages.wespe._parser(); print(*sys.modules)"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+    )
+    assert {"torch", "numpy", "PIL", "shtab", "jinja2"} & set(ended.stdout.split()) == set()
+    assert ended.returncode == 0, ended.stderr
