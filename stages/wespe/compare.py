@@ -1,0 +1,39 @@
+"""`wespe compare`: what a model has made of photos, to look at."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from stages.wespe.parsers import add_command
+
+
+def add(commands: Any) -> None:
+    help = "make a page with a before/after slider, which opens offline"
+    parser = add_command(
+        commands, "compare", help, _compare, "Folders are matched by the names of their photos."
+    )
+    parser.add_argument("before", metavar="BEFORE", type=Path, help="a photo, or a folder")
+    parser.add_argument("after", metavar="AFTER", type=Path, help="what became of it")
+    parser.add_argument("-o", "--out", type=Path, metavar="PAGE", help="else AFTER-compared.html")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from pipeline.data.pairs import pairs_by_name
+    from pipeline.errors import PipelineError
+    from pipeline.pages.before_after import write_before_after
+
+    before, after = arguments.before, arguments.after
+    for path in (before, after):
+        if not path.exists():
+            raise PipelineError(f"{path}: no such photo or folder; correct its name")
+    if before.is_dir() != after.is_dir():
+        raise PipelineError(f"{before} and {after}: name two photos, or two folders")
+    pairs = pairs_by_name(before, after) if before.is_dir() else {after.name: (before, after)}
+    page = arguments.out or after.resolve().with_name(f"{after.resolve().stem}-compared.html")
+    words = ", ".join(write_before_after(pairs, page).words())
+    print(f"{words}\n{page}")
+    if arguments.open:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())

@@ -1,0 +1,148 @@
+"""`wespe enhance`: photos and folders, each with its result beside it."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.wespe.parsers import add_command
+
+if TYPE_CHECKING:
+    from pipeline.checkpoints import Model
+    from pipeline.destinations import Work
+    from pipeline.one_photo import Settings
+
+EXAMPLES = """examples:
+  wespe enhance beach.jpg                          → beach-enhanced.jpg
+  wespe enhance *.jpg -o enhanced/                 → enhanced/…
+  wespe enhance holiday/ --model my-phone          → holiday-enhanced/
+  wespe enhance beach.heic --strength 0.5 -o soft.jpg
+
+No original is ever replaced. A second run makes the results anew, over its own and nothing else; results
+among the photos are left out. All that a photo carries stays: EXIF, colour profile, 16 bits. HEIF becomes
+JPEG.
+"""
+LISTED = 10
+
+
+def add(commands: Any) -> None:
+    parser = add_command(commands, "enhance", "enhance photos and folders of photos", _enhance, EXAMPLES)
+    parser.add_argument("sources", metavar="PHOTO_OR_FOLDER", type=Path, nargs="+")
+    parser.add_argument(
+        "-o", "--out", type=Path, help="the folder for the results, or the file; else beside each"
+    )
+    parser.add_argument(
+        "--model", default="", help="a known model's name, or its folder; else the only known"
+    )
+    parser.add_argument(
+        "--strength", type=float, default=1, metavar="0…1", help="0 leaves the pixels as they are"
+    )
+    parser.add_argument(
+        "--max-megapixels", type=float, default=0, metavar="N", help="reduce larger photos first"
+    )
+    parser.add_argument(
+        "--format", default="", metavar="SUFFIX", help="jpg, png, tif, webp, avif; else each its own"
+    )
+    parser.add_argument(
+        "--quality", type=int, default=0, metavar="1…100", help="else that of each photo, or 95"
+    )
+
+
+def _enhance(arguments: argparse.Namespace) -> None:
+    from pipeline.destinations import plan
+    from pipeline.errors import EnhancementError
+    from pipeline.known_models import find_model
+
+    # What is wrong with names is said first: torch, behind the rest, takes seconds to load.
+    work = plan(arguments.sources, arguments.out, _suffix(arguments))
+    model_folder = find_model(arguments.model)
+    if not work:
+        print("nothing to do: these are results of wespe already")
+        return
+    settings = _settings(arguments)
+    failed = _enhance_photos([one for one in work if not one.is_folder], model_folder, settings)
+    for one in work:
+        if one.is_folder:
+            failed += _enhance_folder(one, model_folder, settings)
+    for reason in failed[:LISTED]:
+        print(f"  {reason}", file=sys.stderr)
+    if failed:
+        raise EnhancementError(f"{len(failed)} not enhanced; mend or remove what is listed, and run again")
+
+
+def _suffix(arguments: argparse.Namespace) -> str:
+    return arguments.format.lower().removeprefix(".")
+
+
+def _settings(arguments: argparse.Namespace) -> "Settings":
+    from pipeline.errors import EnhancementError
+    from pipeline.one_photo import Settings
+
+    try:
+        return Settings(
+            strength=arguments.strength,
+            max_megapixels=arguments.max_megapixels,
+            format=_suffix(arguments),
+            quality=arguments.quality,
+        )
+    except ValueError as error:
+        raise EnhancementError(f"--{error}") from None
+
+
+def _enhance_folder(work: "Work", model_folder: Path, settings: "Settings") -> list[str]:
+    """Enhance the photos in and below a folder, each under its own name. Returns what failed, and why."""
+    from pipeline.destinations import Work, keep_safe
+    from pipeline.errors import EnhancementError
+    from pipeline.formats import RAW, is_photo, written_as
+
+    files = sorted(path.relative_to(work.source) for path in work.source.rglob("*") if path.is_file())
+    if raw := sum(path.suffix.lower() in RAW for path in files):
+        print(f"{work.source}: {raw} RAW files are passed over; develop them to TIFF first", file=sys.stderr)
+    photos = [path for path in files if is_photo(path.as_posix())]
+    if not photos:
+        raise EnhancementError(f"{work.source}: no photo in or below it")
+    jobs = []
+    for photo in photos:
+        suffix = f".{settings.format}" if settings.format else written_as(photo.suffix)
+        result = work.destination / photo.with_suffix(suffix)
+        jobs.append(Work(source=work.source / photo, destination=result, is_folder=False))
+    keep_safe(jobs)
+    return _enhance_photos(jobs, model_folder, settings, work.destination)
+
+
+def _enhance_photos(
+    work: "list[Work]", model_folder: Path, settings: "Settings", folder: Path | None = None
+) -> list[str]:
+    """Enhance one photo after the other, and say where they are. Returns what failed, and why."""
+    if not work:
+        return []
+    import torch
+
+    from pipeline.checkpoints import load_model
+    from pipeline.errors import PhotoError
+    from pipeline.logs import Progress
+
+    model = load_model(model_folder, "cuda" if torch.cuda.is_available() else "cpu")
+    progress, failed = Progress("enhance", len(work), "photos"), []
+    for one in work:
+        try:
+            _enhance_photo(model, one, settings)
+        except PhotoError as error:
+            failed.append(f"{one.source}: {error}")
+        else:
+            if not folder:
+                print(one.destination)
+        progress.update()
+    if folder:
+        print(f"{len(work) - len(failed)} photos → {folder}")
+    return failed
+
+
+def _enhance_photo(model: "Model", work: "Work", settings: "Settings") -> None:
+    from pipeline.files import write_atomically
+    from pipeline.one_photo import enhance_photo
+
+    with open(work.source, "rb") as file:
+        enhanced = enhance_photo(model, file, work.destination.suffix, settings)
+    work.destination.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(work.destination, enhanced)
