@@ -123,18 +123,15 @@ def _enhance_photos(
     from pipeline.logs import Progress
 
     model = load_model(model_folder, "cuda" if torch.cuda.is_available() else "cpu")
-    progress, failed = Progress("enhance", len(work), "photos"), []
+    progress, done, failed = Progress("enhance", len(work), "photos"), [], []
     for one in work:
         try:
             _enhance_photo(model, one, settings)
+            done.append(str(one.destination))
         except PhotoError as error:
             failed.append(f"{one.source}: {error}")
-        else:
-            if not folder:
-                print(one.destination)
         progress.update()
-    if folder:
-        print(f"{len(work) - len(failed)} photos → {folder}")
+    print(f"{len(done)} photos → {folder}" if folder else "\n".join(done))
     return failed
 
 
