@@ -20,16 +20,28 @@ class Progress:
     Redraws in place on a terminal; elsewhere prints a new line every `every_s` seconds, and always the last.
     """
 
-    def __init__(self, title: str, total: int, unit: str, every_s: float = 10.0, start: int = 0):
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        unit: str,
+        every_s: float = 10.0,
+        start: int = 0,
+        work: float = 0.0,
+        work_unit: str = "",
+    ):
         self.title, self.total, self.unit = title, total, unit
         self.done, self._start = start, start
+        # Where one is more work than another, the time left follows from the work.
+        self._work, self._work_unit, self._worked = work, work_unit, 0.0
         self._live = sys.stderr.isatty()
         self._every_s = 0.2 if self._live else every_s
         self._began = self._printed = time.monotonic()
         self._width = 0
 
-    def update(self, count: int = 1, note: str = "") -> None:
+    def update(self, count: int = 1, note: str = "", work: float = 0.0) -> None:
         self.done += count
+        self._worked += work
         now = time.monotonic()
         if self.done >= self.total or now - self._printed >= self._every_s:
             self._printed = now
@@ -38,11 +50,16 @@ class Progress:
     def _line(self, now: float, note: str) -> str:
         elapsed_s = max(now - self._began, 1e-9)
         rate = (self.done - self._start) / elapsed_s
+        left = (self.total - self.done) / rate if rate else None
+        speed = f"{rate:.3g}/s"
+        if self._work:
+            left = (self._work - self._worked) * elapsed_s / self._worked if self._worked else None
+            speed = f"{self._worked / elapsed_s:.3g} {self._work_unit}/s"
         if self.done >= self.total:
             clock = f"in {_clock(elapsed_s)}"
         else:
-            clock = f"{_clock((self.total - self.done) / rate)} left" if rate else "-- left"
-        return f"{self.title}  {self.done}/{self.total} {self.unit}  {rate:.3g}/s  {clock}  {note}".rstrip()
+            clock = "-- left" if left is None else f"{_clock(left)} left"
+        return f"{self.title}  {self.done}/{self.total} {self.unit}  {speed}  {clock}  {note}".rstrip()
 
     def _write(self, line: str, last: bool) -> None:
         if self._live:
