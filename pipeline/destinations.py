@@ -36,16 +36,11 @@ def plan(sources: Sequence[Path], out: Path | None = None, format: str = "") -> 
             continue
         destination = _destination(source, out, len(sources) == 1, format)
         work.append(Work(source=source, destination=destination, is_folder=source.is_dir()))
-    keep_safe(work)
-    return work
-
-
-def keep_safe(work: Sequence[Work]) -> None:
-    """Raise EnhancementError where an original, a result or somebody's file would be written over."""
     _keep_apart(work)
     for one in work:
         if not one.is_folder:
             _keep_others(one.destination)
+    return work
 
 
 def is_result(photo: Path) -> bool:

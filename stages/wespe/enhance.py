@@ -18,9 +18,9 @@ EXAMPLES = """examples:
   wespe enhance holiday/ --model my-phone          → holiday-enhanced/
   wespe enhance beach.heic --strength 0.5 -o soft.jpg
 
-No original is ever replaced. A second run makes the results anew, over its own and nothing else; results
-among the photos are left out. All that a photo carries stays: EXIF, colour profile, 16 bits. HEIF becomes
-JPEG.
+No original is ever replaced. A second run makes a photo's result anew, over its own and nothing else; of a
+folder it does what is left: new or changed photos, or all with another model or other settings. Results among
+the photos are left out. All that a photo carries stays: EXIF, colour profile, 16 bits. HEIF becomes JPEG.
 """
 LISTED = 10
 
@@ -64,6 +64,8 @@ def _enhance(arguments: argparse.Namespace) -> None:
     for one in work:
         if one.is_folder:
             failed += _enhance_folder(one, model_folder, settings)
+    if len(failed) == 1:
+        raise EnhancementError(failed[0])
     for reason in failed[:LISTED]:
         print(f"  {reason}", file=sys.stderr)
     if failed:
@@ -90,29 +92,32 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
 
 
 def _enhance_folder(work: "Work", model_folder: Path, settings: "Settings") -> list[str]:
-    """Enhance the photos in and below a folder, each under its own name. Returns what failed, and why."""
-    from pipeline.destinations import Work, keep_safe
-    from pipeline.errors import EnhancementError
-    from pipeline.formats import RAW, is_photo, written_as
+    """Do what is left to do of a folder. Returns what failed, and why."""
+    from pipeline.enhancement.job import carry_out, in_process
+    from pipeline.enhancement.plan import make_plan
+    from pipeline.enhancement.routing import Router
+    from pipeline.formats import RAW
 
-    files = sorted(path.relative_to(work.source) for path in work.source.rglob("*") if path.is_file())
-    if raw := sum(path.suffix.lower() in RAW for path in files):
+    if raw := sum(path.suffix.lower() in RAW for path in work.source.rglob("*")):
         print(f"{work.source}: {raw} RAW files are passed over; develop them to TIFF first", file=sys.stderr)
-    photos = [path for path in files if is_photo(path.as_posix())]
-    if not photos:
-        raise EnhancementError(f"{work.source}: no photo in or below it")
-    jobs = []
-    for photo in photos:
-        suffix = f".{settings.format}" if settings.format else written_as(photo.suffix)
-        result = work.destination / photo.with_suffix(suffix)
-        jobs.append(Work(source=work.source / photo, destination=result, is_folder=False))
-    keep_safe(jobs)
-    return _enhance_photos(jobs, model_folder, settings, work.destination)
+    router = Router(fixed=str(model_folder))
+    plan = make_plan([str(work.source)], str(work.destination), router, Path, settings)
+    _keep_others(work.destination, Path(plan.ledger.address))
+    summary = carry_out(plan, in_process, max_failed_share=1)
+    there = f", {plan.finished} were there already" if plan.finished else ""
+    print(f"{summary.done} photos → {work.destination}{there}")
+    return [f"{work.source / entry.photo}: {entry.reason}" for entry in summary.failed]
 
 
-def _enhance_photos(
-    work: "list[Work]", model_folder: Path, settings: "Settings", folder: Path | None = None
-) -> list[str]:
+def _keep_others(folder: Path, ledger: Path) -> None:
+    """Refuse a folder that holds something, and no results of before: photos may be of the same names."""
+    from pipeline.errors import EnhancementError
+
+    if folder.is_dir() and any(folder.iterdir()) and not ledger.is_dir():
+        raise EnhancementError(f"{folder}: is not empty, and not wespe's; name another folder with -o")
+
+
+def _enhance_photos(work: "list[Work]", model_folder: Path, settings: "Settings") -> list[str]:
     """Enhance one photo after the other, and say where they are. Returns what failed, and why."""
     if not work:
         return []
@@ -131,7 +136,7 @@ def _enhance_photos(
         except PhotoError as error:
             failed.append(f"{one.source}: {error}")
         progress.update()
-    print(f"{len(done)} photos → {folder}" if folder else "\n".join(done))
+    print("".join(f"{path}\n" for path in done), end="")
     return failed
 
 

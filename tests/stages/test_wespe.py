@@ -130,6 +130,19 @@ def test_a_folder_is_enhanced_beside_itself(wespe: Run, model: Path, holiday: Pa
     assert ended.returncode == 1
     assert "broken.jpg: not a JPEG" in ended.stderr
     assert "1 RAW file" in ended.stderr
+    (holiday / "broken.jpg").unlink()
+    again = wespe("enhance", holiday, "--model", model)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith("0 photos → ")
+    assert "2 were there already" in again.stdout
+
+
+def test_a_folder_of_somebody_else_stays_as_it_is(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: photos of the same names, by another program."""
+    theirs = shutil.copytree(holiday, holiday.with_name("holiday-enhanced"))
+    ended = wespe("enhance", holiday, "--model", model)
+    assert "holiday-enhanced: is not empty, and not wespe's" in told(ended)
+    assert (theirs / "rocket.jpg").read_bytes() == (holiday / "rocket.jpg").read_bytes()
 
 
 def test_what_cannot_be_done_is_one_line_and_fast(wespe: Run, model: Path, holiday: Path) -> None:
