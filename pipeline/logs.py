@@ -31,11 +31,12 @@ class Progress:
         work_unit: str = "",
     ):
         self.title, self.total, self.unit = title, total, unit
-        self.done, self._start = start, start
+        self.done = self._resumed = self._start = start
         # Where one is more work than another, the time left follows from the work.
         self._work, self._work_unit, self._worked = work, work_unit, 0.0
         self._live = sys.stderr.isatty()
         self._every_s = 0.2 if self._live else every_s
+        self._all = work
         self._began = self._printed = self._measured = time.monotonic()
         self._width, self._first = 0, True
 
@@ -48,8 +49,8 @@ class Progress:
         else:
             self._worked += work
         if self.done >= self.total or now - self._printed >= self._every_s:
-            self._printed = now
-            self._write(self._line(now, note), last=self.done >= self.total)
+            self._printed, last = now, self.done >= self.total
+            self._write(self._last_line(now, note) if last else self._line(now, note), last)
 
     def _line(self, now: float, note: str) -> str:
         elapsed_s = max(now - self._measured, 1e-9)
@@ -59,10 +60,16 @@ class Progress:
         if self._work:
             left = (self._work - self._worked) * elapsed_s / self._worked if self._worked else None
             speed = f"{self._worked / elapsed_s:.3g} {self._work_unit}/s"
-        if self.done >= self.total:
-            clock = f"in {_clock(now - self._began)}"
-        else:
-            clock = "-- left" if left is None else f"{_clock(left)} left"
+        clock = "-- left" if left is None else f"{_clock(left)} left"
+        return self._told(speed, clock, note)
+
+    def _last_line(self, now: float, note: str) -> str:
+        elapsed_s = max(now - self._began, 1e-9)
+        work = f"{self._all / elapsed_s:.3g} {self._work_unit}/s"
+        speed = work if self._all else f"{(self.done - self._resumed) / elapsed_s:.3g}/s"
+        return self._told(speed, f"in {_clock(elapsed_s)}", note)
+
+    def _told(self, speed: str, clock: str, note: str) -> str:
         return f"{self.title}  {self.done}/{self.total} {self.unit}  {speed}  {clock}  {note}".rstrip()
 
     def _write(self, line: str, last: bool) -> None:

@@ -11,7 +11,7 @@ from pipeline.checkpoints import Model, load_model
 from pipeline.data.enhanced import encode_enhanced
 from pipeline.data.originals import decode_original, reduced
 from pipeline.errors import PhotoError
-from pipeline.formats import FORMATS
+from pipeline.formats import FORMATS, written_as
 from wespe.tiling import MIN_TILE_PX
 
 MAX_VERIFIED_PX = 1_200  # a side: whole, the paper's network needs 2 GB for it
@@ -49,7 +49,9 @@ class Settings:
 
     def renamed(self, photo: str) -> str:
         """The name of the result."""
-        return PurePath(photo).with_suffix(f".{self.format}").as_posix() if self.format else photo
+        path = PurePath(photo)
+        suffix = f".{self.format}" if self.format else written_as(path.suffix)
+        return photo if suffix == path.suffix else path.with_suffix(suffix).as_posix()
 
 
 def enhance_photo(model: Model, file: BinaryIO, suffix: str, settings: Settings) -> bytes | bytearray:

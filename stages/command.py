@@ -1,6 +1,7 @@
 """The one place that turns errors into one line on stderr and a non-zero exit."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 
@@ -15,8 +16,12 @@ def run(verb: str, work: Callable[[], None]) -> None:
     quiet_engines()
     try:
         work()
+        sys.stdout.flush()
     except PipelineError as error:
         sys.exit(f"{verb}: {error}")
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if isinstance(error, PermissionError) and error.filename:
             sys.exit(f"{verb}: {error.filename}: permission denied; change its rights, or name another place")

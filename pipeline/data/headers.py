@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from pipeline.data.images import DECODERS, read_exif
+from pipeline.data.images import decoders, read_exif
 
 HEAD_BYTES = 2**16  # holds the header but where a large profile or thumbnail comes before it
 BYTES_PER_PIXEL = 0.4  # of a JPEG as phones write it
@@ -28,7 +28,7 @@ def read_header(head: bytes, size_bytes: int) -> Header:
 
 def _pixels(head: bytes) -> int:
     try:
-        with Image.open(io.BytesIO(head), formats=DECODERS) as image:
+        with Image.open(io.BytesIO(head), formats=decoders(head)) as image:
             return image.width * image.height
     except Exception:  # cut off, broken or hostile: whoever reads all of it will say what
         return 0

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.checkpoints import Model, load_model
 from pipeline.data.headers import HEAD_BYTES, Header, read_header
+from pipeline.data.heif import is_heif
 from pipeline.enhancement.inputs import Found, find_photos
 from pipeline.enhancement.ledger import Entry, Ledger
 from pipeline.enhancement.routing import Router
@@ -101,6 +102,8 @@ def _headers(found: list[Found]) -> list[Header]:
     def header(one: Found) -> Header:
         try:
             head = one.store.head(one.stored.name, HEAD_BYTES)
+            if is_heif(head):  # whose EXIF may lie anywhere
+                head = one.store.head(one.stored.name, one.stored.bytes)
         except (OSError, PipelineError):  # gone, or not to be read: the job will list it
             head = b""
         return read_header(head, one.stored.bytes)

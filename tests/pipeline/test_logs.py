@@ -39,5 +39,5 @@ def test_the_time_left_follows_from_the_work_where_things_differ_in_size(clock, 
     assert list(lines(capsys))[1:] == [
         "enhance  2/4 photos  1 MP/s  5 s left",
         "enhance  3/4 photos  1 MP/s  1 s left",
-        "enhance  4/4 photos  1 MP/s  in 20 s",
+        "enhance  4/4 photos  1.25 MP/s  in 20 s",
     ]
