@@ -33,7 +33,7 @@ def session() -> Iterator[None]:
         return
     if address := os.environ.get("RAY_ADDRESS"):
         try:
-            ray.init(log_to_driver=False, runtime_env=_carried())
+            ray.init(log_to_driver=False, runtime_env=carried_packages())
         except (ConnectionError, RuntimeError, AuthenticationError):
             raise PipelineError(
                 f"no Ray cluster lets us in at RAY_ADDRESS={address};"
@@ -57,7 +57,7 @@ def session() -> Iterator[None]:
         ray.shutdown()
 
 
-def _carried() -> dict[str, Any]:
+def carried_packages() -> dict[str, Any]:
     """Our packages, from a checkout or from where they are installed, for nodes that lack them.
 
     `ray job submit` has brought them already, and Ray refuses the same field twice.

@@ -1,7 +1,7 @@
 """A job on a real Ray cluster, submitted as a user does, S3 to S3: nodes die and come, no photo is lost.
 
-The nodes are processes of this machine, each with folders and an environment of its own: code, model and endpoint
-must travel to them, the credentials of S3 must not.
+The nodes are processes of this machine, each with folders and an environment of its own: code, model and
+endpoint must travel to them, the credentials of S3 must not.
 """
 
 import io
@@ -39,6 +39,18 @@ BIN = Path(sys.executable).parent
 MARK = "WESPE_TEST_CLUSTER"  # in the environment of all that a cluster starts
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIATESTKEY", "AWS_SECRET_ACCESS_KEY": "s3cret"}
 OBJECT_STORE = 80_000_000  # bytes, the least that Ray takes is 75 MiB
+PROBE = """
+import json, ray
+from pipeline.cluster import session
+
+@ray.remote
+def imported():
+    import pipeline, wespe
+    return [pipeline.__file__, wespe.__file__]
+
+with session():
+    print(json.dumps(ray.get(imported.remote())))
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +86,19 @@ class Cluster:
     """Nodes by `ray start`, with ports and a token of their own: no other Ray of this machine is touched."""
 
     identity: str = field(default_factory=lambda: uuid.uuid4().hex)
+    folder: Path = field(
+        default_factory=lambda: Path(mkdtemp(prefix="ray-", dir="/tmp"))
+    )  # sockets want it short
     nodes: list[Node] = field(default_factory=list)
 
     def environment(self, **more: str) -> dict[str, str]:
         """Nothing of the user's but where programs are found: no credentials, no configuration."""
         return {
             "PATH": f"{BIN}:{os.environ['PATH']}",
-            "HOME": str(Path(__file__).parent),
+            "HOME": str(self.folder),
             "AWS_EC2_METADATA_DISABLED": "true",
             "OMP_NUM_THREADS": "1",
+            "RAY_TMPDIR": str(self.folder),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.identity,
@@ -91,7 +107,8 @@ class Cluster:
         }
 
     def start(self, *options: str, **environment: str) -> Node:
-        folder = Path(mkdtemp(prefix="ray-", dir="/tmp"))  # a socket's path may not be long
+        folder = self.folder / str(len(self.nodes))
+        folder.mkdir()
         command = ["ray", "start", "--block", f"--temp-dir={folder}", f"--object-store-memory={OBJECT_STORE}"]
         with open(folder / "output", "w") as output:
             process = subprocess.Popen(
@@ -105,9 +122,9 @@ class Cluster:
         return self.nodes[-1]
 
     def start_head(self, *options: str, **environment: str) -> Node:
-        """A head without CPUs: drivers run there, no photos."""
+        """Without CPUs it runs drivers, and no photos."""
         ports = ("--dashboard-port=0", f"--ray-client-server-port={free_port()}")
-        return self.start("--head", "--num-cpus=0", *ports, *options, **environment)
+        return self.start("--head", *ports, *options, **environment)
 
     def submit(self, repository: Path, *command: str) -> subprocess.Popen:
         """`ray job submit` as deploy/ tells it; the user who does it has no credentials for S3."""
@@ -127,8 +144,7 @@ class Cluster:
             for process in processes:
                 kill(process)
             psutil.wait_procs(processes, timeout=5)
-        for node in self.nodes:
-            shutil.rmtree(node.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _is_mine(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error):
@@ -205,7 +221,7 @@ def test_a_node_killed_in_the_middle_loses_no_photo(
 ) -> None:
     """Nor is one done twice, or a half one left; and a new actor needs nothing of the driver's machine."""
     bucket.fill(coffee, 24)
-    head = cluster.start_head("--port=0", AWS_ENDPOINT_URL=bucket.endpoint, **KEYS)
+    head = cluster.start_head("--port=0", "--num-cpus=0", AWS_ENDPOINT_URL=bucket.endpoint, **KEYS)
     address = head.said(r"--address='(\S+)'")
     workers = [cluster.start(f"--address={address}", "--num-cpus=2", **KEYS) for _ in range(2)]
 
@@ -237,9 +253,9 @@ def test_a_cluster_grows_from_nothing_for_a_job(
     (tmp_path / "autoscaling.json").write_text(json.dumps(autoscaling(port)))
     head = cluster.start_head(
         f"--port={port}",
+        "--num-cpus=0",
         f"--autoscaling-config={tmp_path / 'autoscaling.json'}",
         RAY_FAKE_CLUSTER="1",
-        RAY_TMPDIR="/tmp",
         AUTOSCALER_UPDATE_INTERVAL_S="1",
         AWS_ENDPOINT_URL=bucket.endpoint,
         **KEYS,
@@ -254,6 +270,25 @@ def test_a_cluster_grows_from_nothing_for_a_job(
     assert head.process.poll() is None
 
 
+def test_packages_go_with_a_driver_that_runs_elsewhere(
+    cluster: Cluster, repository: Path, tmp_path: Path
+) -> None:
+    """As when they are installed: there is no checkout where the driver runs, and none on the node."""
+    head = cluster.start_head("--port=0", "--num-cpus=1")
+    address = head.said(r"--address='(\S+)'")
+    driver = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        cwd=tmp_path,
+        env=cluster.environment(RAY_ADDRESS=address, PYTHONPATH=str(repository)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert driver.returncode == 0, driver.stderr
+    imported = json.loads(driver.stdout)
+    assert all(str(head.folder) in file and "py_modules_files" in file for file in imported), imported
+
+
 def enhance(model: Path, bucket: Bucket) -> list[str]:
     places = (f"s3://{bucket.name}/in/", f"s3://{bucket.name}/out/")
     return ["python", "-m", "stages.enhance", "--model", str(model), *places]
@@ -266,6 +301,7 @@ def autoscaling(port: int) -> dict[str, Any]:
     return {
         "cluster_name": "grows",
         "max_workers": 1,
+        "upscaling_speed": 1.0,
         "idle_timeout_minutes": 5,
         "provider": {"type": "fake_multinode", "gcs_address": address, "disable_node_updaters": True},
         "head_node_type": "ray.head.default",
@@ -279,6 +315,9 @@ def autoscaling(port: int) -> dict[str, Any]:
             },
         },
         **{f"{name}_commands": [] for name in commands},
+        **{name: {} for name in ("auth", "docker", "file_mounts")},
+        "cluster_synced_files": [],
+        "file_mounts_sync_continuously": False,
     }
 
 
