@@ -59,9 +59,8 @@ def strict(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     parts = {key: strict(part) for key, part in schema.items()}
-    # The name of a field may be `properties` as well; then it holds no type.
-    closed = isinstance(schema.get("properties"), dict) and schema.get("type") == "object"
-    return {**parts, "additionalProperties": False} if closed and parts["properties"] else parts
+    closed = schema.get("type") == "object" and "properties" in schema
+    return {**parts, "additionalProperties": False} if closed else parts
 
 
 def test_ray_and_python_are_those_of_the_lock(repository: Path, deploy: Path, kuberay: dict) -> None:
