@@ -21,7 +21,7 @@ from pipeline.errors import SourceError
 from pipeline.files import write_atomically
 from pipeline.layout import FEATURE_DOWNLOADS, FEATURES, METHOD
 from pipeline.sources.http import WebFile, download_files, sha256_of
-from pipeline.sources.source import public_url
+from pipeline.urls import public_url
 from wespe.networks.features import ContentConfig, needed_weights, read_weights
 
 TIMEOUT_S = 60  # torch.hub sets none: a silent server would hold it for ever

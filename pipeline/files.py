@@ -1,12 +1,15 @@
 """Write a file whole or not at all."""
 
 import os
+import uuid
 from pathlib import Path
+
+PREFIX, SUFFIX = ".wespe-", ".part"
 
 
 def write_atomically(path: Path, data: bytes | bytearray) -> None:
-    """Write to a temporary name beside `path`, flush to disk, rename."""
-    part = path.with_name(f".{path.name}.part")
+    """Write to a temporary name beside `path`, flush to disk, rename. Two at once do not meet."""
+    part = path.with_name(leftover_name())
     try:
         with open(part, "wb") as file:
             file.write(data)
@@ -15,3 +18,13 @@ def write_atomically(path: Path, data: bytes | bytearray) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def leftover_name() -> str:
+    """A name that nobody else takes, of a file that means nothing once its process is gone."""
+    return f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}"
+
+
+def is_leftover(name: str) -> bool:
+    """Tell such a name."""
+    return name.startswith(PREFIX) and name.endswith(SUFFIX)

@@ -20,29 +20,50 @@ class Progress:
     Redraws in place on a terminal; elsewhere prints a new line every `every_s` seconds, and always the last.
     """
 
-    def __init__(self, title: str, total: int, unit: str, every_s: float = 10.0, start: int = 0):
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        unit: str,
+        every_s: float = 10.0,
+        start: int = 0,
+        work: float = 0.0,
+        work_unit: str = "",
+    ):
         self.title, self.total, self.unit = title, total, unit
         self.done, self._start = start, start
+        # Where one is more work than another, the time left follows from the work.
+        self._work, self._work_unit, self._worked = work, work_unit, 0.0
         self._live = sys.stderr.isatty()
         self._every_s = 0.2 if self._live else every_s
-        self._began = self._printed = time.monotonic()
-        self._width = 0
+        self._began = self._printed = self._measured = time.monotonic()
+        self._width, self._first = 0, True
 
-    def update(self, count: int = 1, note: str = "") -> None:
+    def update(self, count: int = 1, note: str = "", work: float = 0.0) -> None:
         self.done += count
         now = time.monotonic()
+        if self._first and self.done < self.total:  # before it something may have been started: no speed yet
+            self._first, self._measured, self._start = False, now, self.done
+            self._work -= work
+        else:
+            self._worked += work
         if self.done >= self.total or now - self._printed >= self._every_s:
             self._printed = now
             self._write(self._line(now, note), last=self.done >= self.total)
 
     def _line(self, now: float, note: str) -> str:
-        elapsed_s = max(now - self._began, 1e-9)
+        elapsed_s = max(now - self._measured, 1e-9)
         rate = (self.done - self._start) / elapsed_s
+        left = (self.total - self.done) / rate if rate else None
+        speed = f"{rate:.3g}/s"
+        if self._work:
+            left = (self._work - self._worked) * elapsed_s / self._worked if self._worked else None
+            speed = f"{self._worked / elapsed_s:.3g} {self._work_unit}/s"
         if self.done >= self.total:
-            clock = f"in {_clock(elapsed_s)}"
+            clock = f"in {_clock(now - self._began)}"
         else:
-            clock = f"{_clock((self.total - self.done) / rate)} left" if rate else "-- left"
-        return f"{self.title}  {self.done}/{self.total} {self.unit}  {rate:.3g}/s  {clock}  {note}".rstrip()
+            clock = "-- left" if left is None else f"{_clock(left)} left"
+        return f"{self.title}  {self.done}/{self.total} {self.unit}  {speed}  {clock}  {note}".rstrip()
 
     def _write(self, line: str, last: bool) -> None:
         if self._live:

@@ -12,6 +12,7 @@ import yaml
 from pydantic import Discriminator, TypeAdapter, ValidationError
 
 from pipeline.data.patches import Patches
+from pipeline.enhancement.routing import Route
 from pipeline.errors import ParamsError
 from pipeline.fetching import PhotoSet
 from pipeline.gates import Gates
@@ -67,6 +68,7 @@ class Params:
     presets: dict[str, Preset]
     gates: Gates = field(default_factory=Gates)
     judges: JudgeFiles = field(default_factory=JudgeFiles)
+    routes: list[Route] = field(default_factory=list)
 
     # Read by pydantic; reaches every dataclass below, which then need not know pydantic.
     __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
@@ -131,6 +133,12 @@ def _check_names(params: Params, path: Path) -> None:
         for name in getattr(params, kind):
             if not NAME.fullmatch(name):
                 raise ParamsError(f"{path}: {kind}.{name}: a name is of a–z, 0–9 and -, such as my-phone")
+    for number, route in enumerate(params.routes):
+        if route.camera and route.camera not in params.cameras:
+            raise ParamsError(
+                f"{path}: routes.{number}.use: there is no camera {route.camera!r}"
+                f"{_nearest(route.camera, params.cameras)}; cameras has {', '.join(params.cameras)}"
+            )
     for name, camera in params.cameras.items():
         for key, known in (("target", params.targets), ("preset", params.presets)):
             value = getattr(camera, key)

@@ -1,23 +1,37 @@
-"""Enhance photos with a camera's model, folder to folder: `python -m stages.enhance --model MODEL IN OUT`."""
+"""Enhance photos with a camera's model: `python -m stages.enhance --model MODEL IN OUT`."""
 
 import argparse
 import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import EnhancementError
 from stages.command import run
 
+if TYPE_CHECKING:
+    from pipeline.enhancement.plan import Plan
+
 EXAMPLES = """examples:
   python -m stages.enhance --model models:/wespe-demo-phone@champion holiday/ enhanced/
-  python -m stages.enhance --model models:/wespe-demo-phone/3 holiday/beach.jpg enhanced/
-  python -m stages.enhance --model models/demo-phone --strength 0.5 --format jpg holiday/ enhanced/
+  python -m stages.enhance --model models/demo-phone --dry-run holiday/ enhanced/
+  python -m stages.enhance --model models/demo-phone 'roll-*/**/*.jpg' enhanced/
+  python -m stages.enhance --model models/demo-phone list.txt s3://bucket/enhanced/
+  python -m stages.enhance --model auto s3://bucket/photos/ s3://bucket/enhanced/
   python -m stages.enhance --model models/demo-phone --max-megapixels 0.5 holiday/ preview/
   python -m stages.enhance --model models/demo-phone --verify holiday/beach.jpg
 
-Names, sub-folders and formats stay, and so does all that a photo carries: EXIF, XMP, IPTC, colour profile,
-density, alpha, 16 bits. Every result is a line in OUT/enhanced.jsonl: a second run does only what is new,
-changed, failed before, or made by another model or with other settings. A photo that fails does not stop the
-others; the exit code is then 1. RAY_ADDRESS names a cluster to use; GPUs are used where Ray has them.
+IN is a folder or an s3:// prefix with all that is below it, a photo, a quoted pattern (** for any folders),
+or a list: .txt with a photo per line, .csv or .parquet with a column `photo`. The tree below IN is kept in
+OUT; of several folders each keeps its name. All that a photo carries stays: EXIF, XMP, IPTC, colour profile,
+density, alpha, 16 bits. --model auto asks the table `routes` of params.yaml which camera's champion each
+photo gets.
+
+OUT/ledger says what became of every photo (Parquet): a second run does only what is new, changed, failed
+before, or made by another model or with other settings. A photo that fails does not stop the others, unless
+many do; the exit code is then 1. RAY_ADDRESS names a cluster, WESPE_WORKERS a number of workers; GPUs are
+used where Ray has them. S3 credentials are found as boto3 finds them, on every node; AWS_ENDPOINT_URL names
+another provider.
 """
 LISTED = 10
 
@@ -25,32 +39,22 @@ LISTED = 10
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.enhance",
-        description="Enhance every photo of a folder, or one photo, with a camera's model.",
+        description="Enhance photos, few or many, with a camera's model.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", required=True, help="a registered model's URI, or a model folder")
-    parser.add_argument("source", metavar="IN", type=Path, nargs="?", help="a folder of photos, or one photo")
-    parser.add_argument(
-        "destination", metavar="OUT", type=Path, nargs="?", help="the folder for the enhanced"
-    )
-    parser.add_argument(
-        "--strength", type=float, default=1, metavar="0…1", help="0 leaves the pixels as they are"
-    )
-    parser.add_argument(
-        "--max-megapixels", type=float, default=0, metavar="N", help="reduce larger photos first"
-    )
-    parser.add_argument(
-        "--format", default="", metavar="SUFFIX", help="jpg, png, tif, webp, avif; else each its own"
-    )
-    parser.add_argument(
-        "--quality", type=int, default=0, metavar="1…100", help="else that of each photo, or 95"
-    )
-    parser.add_argument(
-        "--verify", type=Path, metavar="PHOTO", help="show how far tiles differ from the whole"
-    )
+    add = parser.add_argument
+    add("--model", required=True, help="a registered model's URI, a model folder, or auto")
+    add("places", metavar="IN… OUT", nargs="*", help="photos to enhance, and where the enhanced go")
+    add("--dry-run", action="store_true", help="say what would be done, how long it takes, how large it gets")
+    add("--strength", type=float, default=1, metavar="0…1", help="0 leaves the pixels as they are")
+    add("--max-megapixels", type=float, default=0, metavar="N", help="reduce larger photos first")
+    add("--format", default="", metavar="SUFFIX", help="jpg, png, tif, webp, avif; else each its own")
+    add("--quality", type=int, default=0, metavar="1…100", help="else that of each photo, or 95")
+    add("--max-failed-share", type=float, default=0.05, metavar="0…1", help="stop when more fail (and 10)")
+    add("--verify", type=Path, metavar="PHOTO", help="show how far tiles differ from the whole")
     arguments = parser.parse_args()
-    if not arguments.verify and not arguments.destination:
+    if not arguments.verify and len(arguments.places) < 2:
         parser.error("name IN and OUT, or --verify PHOTO")
     run("enhance", lambda: _verify(arguments) if arguments.verify else _enhance(arguments))
 
@@ -63,7 +67,26 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 
 def _enhance(arguments: argparse.Namespace) -> None:
-    from pipeline.enhancement import enhance_folder
+    from pipeline.enhancement.actors import on_ray
+    from pipeline.enhancement.job import LISTED as WHERE
+    from pipeline.enhancement.job import carry_out
+
+    plan = _plan(arguments)
+    _print_unmatched(plan)
+    if arguments.dry_run:
+        return _print_plan(plan)
+    summary = carry_out(plan, on_ray, arguments.max_failed_share)
+    for entry in summary.failed[:LISTED]:
+        print(f"  {entry.photo}: {entry.reason}", file=sys.stderr)
+    failed = len(summary.failed)
+    print(f"{summary.done} done, {plan.finished} skipped, {failed} failed → {plan.destination.address}")
+    if failed:
+        raise EnhancementError(f"{failed} photos failed, {WHERE.format(plan.ledger.address)}")
+
+
+def _plan(arguments: argparse.Namespace) -> "Plan":
+    from pipeline.enhancement.plan import make_plan
+    from pipeline.enhancement.routing import AUTO, Router
     from pipeline.one_photo import Settings
     from pipeline.registry import fetch_model
 
@@ -76,15 +99,36 @@ def _enhance(arguments: argparse.Namespace) -> None:
         )
     except ValueError as error:
         raise EnhancementError(f"--{error}") from None
-    destination = arguments.destination
-    summary = enhance_folder(fetch_model(arguments.model), arguments.source, destination, settings)
-    failed = len(summary.failed)
-    for entry in summary.failed[:LISTED]:
-        print(f"  {entry.photo}: {entry.reason}", file=sys.stderr)
-    print(f"{summary.done} done, {summary.skipped} skipped, {failed} failed → {destination}")
-    if failed:
-        where = f"all listed in {summary.ledger}"
-        raise EnhancementError(f"{failed} photos failed, {where}; mend or remove them and run again")
+    router = Router(fixed=arguments.model)
+    if arguments.model == AUTO:
+        from pipeline import params
+
+        router = Router(routes=params.load().routes)
+    *sources, destination = arguments.places
+    return make_plan(sources, destination, router, fetch_model, settings)
+
+
+def _print_unmatched(plan: "Plan") -> None:
+    for photo in plan.unmatched[:LISTED]:
+        print(f"  {photo}: no route of params.yaml matches its camera", file=sys.stderr)
+    if plan.unmatched:
+        print(f"{len(plan.unmatched)} left as they are, without a route", file=sys.stderr)
+
+
+def _print_plan(plan: "Plan") -> None:
+    from pipeline.enhancement.estimate import estimate
+
+    there = sum(task.bytes for task in plan.tasks)
+    print(f"{len(plan.tasks)} photos to enhance, {plan.megapixels:,.1f} megapixels, {there / 1e6:,.1f} MB")
+    print(f"{plan.finished} finished before, {len(plan.unmatched)} without a route")
+    for uri in plan.folders:
+        print(f"  {uri}  {sum(task.model == uri for task in plan.tasks)} photos")
+    if taken := estimate(plan):
+        free = plan.destination.free_bytes()
+        room = "" if free is None else f" of {free / 1e6:,.0f} MB that are free"
+        time = timedelta(seconds=round(taken.seconds))
+        print(f"about {time} with one worker as fast as this machine, divided by the number of workers")
+        print(f"about {taken.bytes / 1e6:,.1f} MB{room}")
 
 
 if __name__ == "__main__":

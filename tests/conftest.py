@@ -43,3 +43,31 @@ def demo_photos(tmp_path: Path) -> Path:
     for name in DEMO_PHOTOS:
         shutil.copy(Path(package) / "data" / name, folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """An S3 on this machine, by its address."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host.replace('0.0.0.0', '127.0.0.1')}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def endpoint(moto: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty S3, and credentials that it takes."""
+    import requests
+
+    requests.post(f"{moto}/moto-api/reset", timeout=10)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATESTKEY")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    return moto

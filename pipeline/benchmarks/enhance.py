@@ -10,7 +10,11 @@ from pipeline.benchmarks.clock import medians, quiet, seconds, steady_speed
 from pipeline.benchmarks.tables import Ratio
 from pipeline.checkpoints import load_model, save_model
 from pipeline.data.images import read_photo
-from pipeline.enhancement import enhance_folder
+from pipeline.enhancement.actors import on_ray
+from pipeline.enhancement.job import carry_out
+from pipeline.enhancement.plan import make_plan
+from pipeline.enhancement.routing import Router
+from pipeline.one_photo import Settings
 from pipeline.params import Preset
 from wespe.batch import photos_nchw
 from wespe.methods import build_generator
@@ -27,7 +31,8 @@ def measure_enhance(photos: Path, preset: Preset, repeats: int) -> Ratio:
     def measure() -> tuple[float, ...]:
         shutil.rmtree(enhanced, ignore_errors=True)
         began = time.time()
-        summary = enhance_folder(model, photos, enhanced)
+        plan = make_plan([str(photos)], str(enhanced), Router(fixed=str(model)), Path, Settings())
+        summary = carry_out(plan, on_ray)
         assert summary.done == len(paths)
         # Every result carries the time when it was written.
         written_s = [(enhanced / path.name).stat().st_mtime for path in paths]

@@ -18,7 +18,8 @@ from pipeline.errors import SourceError
 from pipeline.formats import FORMATS, is_photo
 from pipeline.sources.archives import ARCHIVES, is_archive, unpack
 from pipeline.sources.downloads import CHUNK_BYTES, Meter, PartFile, download_all
-from pipeline.sources.source import Found, public_url
+from pipeline.sources.source import Found
+from pipeline.urls import public_url
 
 TIMEOUT_S = (10, 60)  # to connect; between two chunks
 BODY_TRIES = 3  # of a download that breaks off; each goes on where the last one ended

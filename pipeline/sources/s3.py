@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -10,24 +10,12 @@ from typing import Any, Literal
 
 from pipeline.errors import SourceError
 from pipeline.formats import FORMATS, is_photo
+from pipeline.s3 import AT_ONCE, START_OVER, code_of, explained, listed, open_client
 from pipeline.sources.downloads import CHUNK_BYTES, Meter, PartFile, download_all
-from pipeline.sources.source import Found, public_url
+from pipeline.sources.source import Found
+from pipeline.urls import public_url
 
-AT_ONCE = 16
 BODY_TRIES = 3  # of an object that breaks off or is replaced meanwhile
-DENIED = "may not be read; check the credentials and the bucket's policy; a public one wants `unsigned: true`"
-MISSING = "does not exist; correct source.bucket, prefix or endpoint_url in params.yaml"
-REMEDIES = {
-    "AccessDenied": DENIED,
-    "403": DENIED,  # S3 sends no code where it may send no text
-    "NoSuchBucket": MISSING,
-    "NoSuchKey": MISSING,
-    "404": MISSING,
-    "ExpiredToken": "may not be read: the credentials have expired; renew them",
-    "InvalidAccessKeyId": "may not be read: the access key is unknown; check AWS_ACCESS_KEY_ID",
-    "SignatureDoesNotMatch": "may not be read: the secret key is wrong; check AWS_SECRET_ACCESS_KEY",
-}
-START_OVER = ("PreconditionFailed", "412", "InvalidRange", "416")  # replaced; nothing after the part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +41,7 @@ class S3:
         Raises: SourceError.
         """
         with _explained(self):
-            client = _client(self)
+            client = open_client(endpoint_url=self.endpoint_url, region=self.region, unsigned=self.unsigned)
             objects = list(_objects(client, self))
             if not objects:
                 kinds = ", ".join(FORMATS)
@@ -70,32 +58,11 @@ class _Object:
     etag: str
 
 
-def _client(source: S3) -> Any:
-    import boto3  # slow to import, and every stage imports this module for its settings
-    from botocore import UNSIGNED
-    from botocore.config import Config
-
-    # A session of its own: the default one keeps the credentials that it found first.
-    return boto3.Session().client(
-        "s3",
-        endpoint_url=source.endpoint_url,
-        region_name=source.region,
-        config=Config(
-            signature_version=UNSIGNED if source.unsigned else None,
-            retries={"mode": "standard"},  # AWS_MAX_ATTEMPTS says how many
-            max_pool_connections=AT_ONCE,
-            connect_timeout=10,
-        ),
-    )
-
-
 def _objects(client: Any, source: S3) -> Iterator[_Object]:
-    """List the photos below the prefix, sorted by key as S3 does."""
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=source.bucket, Prefix=source.prefix)
-    for page in pages:
-        for entry in page.get("Contents", ()):
-            if is_photo(entry["Key"]):
-                yield _Object(key=entry["Key"], size_bytes=entry["Size"], etag=entry["ETag"])
+    """List the photos below the prefix, sorted by key."""
+    for entry in listed(client, source.bucket, source.prefix):
+        if is_photo(entry["Key"]):
+            yield _Object(key=entry["Key"], size_bytes=entry["Size"], etag=entry["ETag"])
 
 
 def _download(client: Any, source: S3, workspace: Path, one: _Object, meter: Meter) -> Path:
@@ -124,7 +91,7 @@ def _is_whole(client: Any, source: S3, one: _Object, part: PartFile, meter: Mete
     try:
         answer = client.get_object(Bucket=source.bucket, Key=one.key, IfMatch=one.etag, **wanted)
     except ClientError as error:
-        if _code(error) not in START_OVER:
+        if code_of(error) not in START_OVER:
             raise
         part.discard()
         return False
@@ -157,31 +124,14 @@ def _looked_up(client: Any, source: S3, key: str) -> _Object:
     return _Object(key=key, size_bytes=head["ContentLength"], etag=head["ETag"])
 
 
-@contextmanager
-def _explained(source: S3) -> Iterator[None]:
-    """Turn boto's errors into one line each; their own texts may show more than they should."""
-    from botocore import exceptions as boto
-
-    try:
-        yield
-    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError):
-        raise SourceError(
-            f"{_shown(source)} needs credentials, and none were found; set AWS_ACCESS_KEY_ID and"
-            " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or `unsigned: true` if the bucket is public"
-        ) from None
-    except boto.ClientError as error:
-        code = _code(error)
-        remedy = REMEDIES.get(code, "fails at the server; try again later")
-        raise SourceError(f"{_shown(source)} {remedy} ({code})") from None
-    except boto.BotoCoreError as error:
-        reason = type(error).__name__
-        raise SourceError(
-            f"{_shown(source)} cannot be reached ({reason}); check source.endpoint_url and the network"
-        ) from None
-
-
-def _code(error: Any) -> str:
-    return str(error.response.get("Error", {}).get("Code", "unknown"))
+def _explained(source: S3) -> AbstractContextManager[None]:
+    return explained(
+        _shown(source),
+        SourceError,
+        correct="source.bucket, prefix or endpoint_url in params.yaml",
+        public="`unsigned: true`",
+        reach="source.endpoint_url and the network",
+    )
 
 
 def _shown(source: S3, key: str = "") -> str:

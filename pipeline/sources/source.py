@@ -1,10 +1,9 @@
-"""What every source of photos keeps to, and what they share: how a file or a URL is shown to people."""
+"""What every source of photos keeps to."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +23,3 @@ class Source(Protocol):
         What is kept in `workspace` survives a kill, for the next try. `label` begins progress lines.
         Raises: SourceError, which says what is wrong and what to do; the caller adds which photo set it was.
         """
-
-
-def public_url(url: str) -> str:
-    """Strip what may be secret, user:password and the query, for messages and manifests."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"

@@ -9,7 +9,6 @@ import time
 import boto3
 import pytest
 import requests
-from moto.server import ThreadedMotoServer
 
 from pipeline.errors import SourceError
 from pipeline.sources.s3 import S3
@@ -21,29 +20,6 @@ from pathlib import Path
 from pipeline.sources.s3 import S3
 list(S3(kind="s3", bucket="photos", endpoint_url=sys.argv[1]).fetch(Path(sys.argv[2]), "fetch test"))
 """
-
-
-@pytest.fixture(scope="module")
-def moto():
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host.replace('0.0.0.0', '127.0.0.1')}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def endpoint(moto, tmp_path, monkeypatch) -> str:
-    """An empty S3, and credentials that it takes."""
-    requests.post(f"{moto}/moto-api/reset", timeout=10)
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATESTKEY")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
-    return moto
 
 
 @pytest.fixture

@@ -1,0 +1,77 @@
+"""One worker: holds the models, and turns tasks into entries of the ledger, wherever it runs."""
+
+import errno
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from pipeline.checkpoints import Model
+from pipeline.enhancement.ledger import Entry
+from pipeline.enhancement.plan import Task
+from pipeline.errors import PipelineError
+from pipeline.one_photo import Settings, enhance_photo
+from pipeline.stores import Store, sha256_of
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+PHOTOS_AT_ONCE = 2  # of one worker
+LARGE_PIXELS = 25_000_000  # two such at once would need more memory than a laptop should give
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enhancer:
+    """Enhances photos; may be called by several threads, so that one decodes while another computes.
+
+    models, sources: by what tasks call them.
+    """
+
+    models: Mapping[str, Model]
+    sources: Mapping[str, Store]
+    destination: Store
+    settings: Settings
+    _large: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, task: Task) -> Entry:
+        """Write the result. Whatever is wrong with one photo is told in its entry, and raises nothing."""
+        content_sha256 = version = reason = ""
+        status = "done"
+        result = self.settings.renamed(task.photo)
+        try:
+            with self.sources[task.source].open(task.name) as file:
+                content_sha256 = sha256_of(file)
+                file.seek(0)
+                with self._large if task.pixels > LARGE_PIXELS else nullcontext():
+                    version = self._enhance(task, file, result)
+        except Exception as error:
+            status = "stopped" if isinstance(error, OSError) and error.errno in NO_SPACE else "failed"
+            reason, result = _told(error), ""
+        return Entry(
+            photo=task.photo,
+            source=task.source,
+            source_version=task.version,
+            content_sha256=content_sha256,
+            model=task.model,
+            model_sha256=self.models[task.model].sha256,
+            settings=self.settings.key(),
+            status=status,  # type: ignore[arg-type]
+            reason=reason,
+            result=result,
+            result_version=version,
+            finished_at_s=time.time(),
+        )
+
+    def _enhance(self, task: Task, file: BinaryIO, result: str) -> str:
+        suffix = PurePosixPath(result).suffix
+        enhanced = enhance_photo(self.models[task.model], file, suffix, self.settings)
+        return self.destination.write(result, enhanced)
+
+
+def _told(error: Exception) -> str:
+    """An error in one line."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    kind = "" if isinstance(error, PipelineError) else f"{type(error).__name__}: "
+    return " ".join(f"{kind}{error}".split())

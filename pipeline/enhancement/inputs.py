@@ -1,0 +1,161 @@
+"""What a user names to be enhanced: folders, photos, patterns, lists of photos, prefixes of buckets."""
+
+import csv
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import EnhancementError
+from pipeline.formats import FORMATS, is_photo
+from pipeline.stores import FolderStore, S3Store, Store, Stored, open_store
+
+LISTS = (".txt", ".csv", ".parquet")
+COLUMN = "photo"  # of a list in CSV or Parquet
+WILD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A photo to enhance.
+
+    photo: its name in the tree of results.
+    walked: it was found because all that lies in its store was asked for.
+    """
+
+    store: Store
+    stored: Stored
+    photo: str
+    walked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Photos that lie in one store; `folder` names them apart from other parts."""
+
+    store: Store
+    photos: list[Stored]
+    folder: str = ""
+    walked: bool = False
+
+
+def find_photos(addresses: Sequence[str]) -> list[Found]:
+    """Every photo of the addresses. Of several folders, each keeps its name in the tree of results.
+
+    A pattern (`**`, `*`, `?`, `[…]`) means files, or folders with all that is in them. A list names a photo
+    per line, or in the column `photo`, relative to where the list lies.
+    Raises EnhancementError when an address does not exist or has no photo.
+    """
+    parts = [part for address in addresses for part in _parts(address)]
+    apart = len(parts) > 1
+    return [
+        Found(
+            store=part.store,
+            stored=one,
+            photo=f"{part.folder}/{one.name}" if apart and part.folder else one.name,
+            walked=part.walked,
+        )
+        for part in parts
+        for one in sorted(part.photos, key=lambda one: one.name)
+    ]
+
+
+def _parts(address: str) -> Iterator[_Part]:
+    path = Path(address).expanduser()
+    if not address.startswith("s3://") and path.is_file():
+        if path.suffix.lower() in LISTS:
+            yield from _of_list(path)
+        else:
+            yield _one(open_store(str(path.parent)), path.name)
+    elif WILD.search(address) and not path.exists():
+        yield _matching(address)
+    else:
+        yield _below(address)
+
+
+def _below(address: str) -> _Part:
+    """All photos of a folder or prefix; or the one object of this name."""
+    store = open_store(address)
+    photos = [one for one in store.listing() if is_photo(one.name)]
+    if not photos and isinstance(store, S3Store) and is_photo(address) and not address.endswith("/"):
+        parent, _, name = address.rpartition("/")
+        return _one(open_store(parent), name)
+    if not photos:
+        exists = not isinstance(store, FolderStore) or store.path.is_dir()
+        what = (
+            f"no photo in or below it; known are {', '.join(FORMATS)}" if exists else "no such file or folder"
+        )
+        raise EnhancementError(
+            f"{address}: {what}; name a photo, a folder, a pattern, a list, or s3://bucket/prefix/"
+        )
+    return _Part(store=store, photos=photos, folder=PurePosixPath(address.rstrip("/")).name, walked=True)
+
+
+def _one(store: Store, name: str) -> _Part:
+    stored = store.look(name)
+    if stored is None:
+        raise EnhancementError(f"{store.address.rstrip('/')}/{name}: no such photo")
+    if not is_photo(name):
+        raise EnhancementError(f"{name} is no photo by its name; known are {', '.join(FORMATS)}")
+    return _Part(store=store, photos=[stored])
+
+
+def _matching(address: str) -> _Part:
+    fixed = address[: WILD.search(address).start()].rpartition("/")[0]  # type: ignore[union-attr]
+    root = fixed or ("/" if address.startswith("/") else ".")
+    store, wanted = open_store(root), _pattern(address[len(fixed) :].lstrip("/"))
+    photos = [one for one in store.listing() if is_photo(one.name) and wanted.fullmatch(one.name)]
+    if not photos:
+        raise EnhancementError(f"{address}: no photo matches; ** stands for any folders, * for any name")
+    return _Part(store=store, photos=photos)
+
+
+def _pattern(glob: str) -> re.Pattern[str]:
+    """Match a name below a store as `glob` matches files; a matched folder means all that is in it."""
+    tokens = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[!?[^\]/]+\])", glob.rstrip("/"))
+
+    def translated(piece: str) -> str:
+        if piece.startswith("[") and len(piece) > 2:
+            return "[" + re.escape(piece[1:-1]).replace("!", "^", 1).replace(r"\-", "-") + "]"
+        return tokens.get(piece) or re.escape(piece)
+
+    return re.compile("".join(map(translated, pieces)) + "(?:/.*)?", re.DOTALL)
+
+
+def _of_list(path: Path) -> Iterator[_Part]:
+    """One part per bucket, and one for this machine; photos that do not exist fail later, each by itself."""
+    buckets: dict[str, list[str]] = {}
+    for name in _listed(path):
+        local = not name.startswith("s3://")
+        whole = os.path.abspath(path.parent / Path(name).expanduser()) if local else name
+        buckets.setdefault("" if local else name.split("/")[2], []).append(whole)
+    if not buckets:
+        raise EnhancementError(f"{path}: lists no photo; write one per line")
+    for bucket, wholes in buckets.items():
+        root = os.path.commonpath([os.path.dirname(whole.removeprefix("s3://")) for whole in wholes])
+        store = open_store(f"s3://{root}" if bucket else root)
+        start = len(f"s3://{root}" if bucket else root.rstrip("/")) + 1
+        names = dict.fromkeys(whole[start:] for whole in wholes)
+        photos = [store.look(name) or Stored(name=name, bytes=0, version="") for name in names]
+        yield _Part(store=store, photos=photos, folder=bucket)
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        if path.suffix.lower() == ".parquet":
+            names = pq.read_table(path, columns=[COLUMN])[COLUMN].to_pylist()
+        elif path.suffix.lower() == ".csv":
+            with open(path, newline="", encoding="utf-8") as file:
+                names = [row[COLUMN] for row in csv.DictReader(file)]
+        else:
+            names = path.read_text(encoding="utf-8").splitlines()
+    except (KeyError, pa.ArrowException):
+        raise EnhancementError(f"{path}: has no column `{COLUMN}`, which names a photo per row") from None
+    except UnicodeDecodeError:
+        raise EnhancementError(f"{path}: is no text in UTF-8; write a photo per line") from None
+    return [str(name).strip() for name in names if name and str(name).strip()]

@@ -1,0 +1,111 @@
+"""What jobs have finished: rows of Parquet beside the results, so that a killed job goes on."""
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import EnhancementError
+from pipeline.stores import Store
+
+FOLDER = "ledger"
+ROWS_PER_PART, PART_BYTES = 1_000, 512 * 2**10  # a part is a quarter of that, rarely more
+FLUSH_SHARE = 0.1  # of a job's time, at most: each entry is written at once unless they come too fast
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What became of one photo.
+
+    photo: its name in the tree of results, with the suffix that it had.
+    source, source_version: where it was, and what the store said of its content there.
+    settings: all that changes the result beside content and model.
+    status: of a job that must end, `stopped`: the photo is not to blame.
+    result, result_version: what was made of it, and what the store said of that.
+    """
+
+    photo: str
+    source: str
+    source_version: str
+    content_sha256: str
+    model: str
+    model_sha256: str
+    settings: str
+    status: Literal["done", "failed", "stopped"]
+    reason: str = ""
+    result: str = ""
+    result_version: str = ""
+    finished_at_s: float = 0.0  # of the Unix epoch
+
+
+SCHEMA = pa.schema(
+    [(field.name, pa.float64() if field.type is float else pa.string()) for field in fields(Entry)]
+)
+
+
+class Ledger:
+    """The entries of all jobs of one destination; of a photo the latest counts.
+
+    Every job writes parts of its own, so that two at once lose nothing of each other. Its last part is
+    written again, whole, until it has ROWS_PER_PART rows.
+    """
+
+    def __init__(self, store: Store):
+        self._store = store
+        self._job = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:8]}"
+        self._part, self._rows, self._next_flush_s = 0, list[Entry](), 0.0
+
+    @property
+    def address(self) -> str:
+        return f"{self._store.address.rstrip('/')}/{FOLDER}"
+
+    def read(self, names: Iterable[str]) -> dict[str, Entry]:
+        """The latest entry of every photo, from those of the store's files that are parts.
+
+        Raises EnhancementError when one of them is damaged.
+        """
+        entries: dict[str, Entry] = {}
+        for name in sorted(name for name in names if is_part(name)):
+            for entry in self._read(name):
+                before = entries.get(entry.photo)
+                if before is None or before.finished_at_s <= entry.finished_at_s:
+                    entries[entry.photo] = entry
+        return entries
+
+    def append(self, entry: Entry) -> None:
+        """Take an entry: it is safe at once, or with the next one, or after `flush`."""
+        self._rows.append(entry)
+        if len(self._rows) == ROWS_PER_PART or time.monotonic() >= self._next_flush_s:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._rows:
+            return
+        began_s = time.monotonic()
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist([asdict(entry) for entry in self._rows], SCHEMA), sink)
+        self._store.write(f"{FOLDER}/{self._job}-{self._part:05}.parquet", sink.getvalue().to_pybytes())
+        ended_s = time.monotonic()
+        self._next_flush_s = ended_s + (ended_s - began_s) / FLUSH_SHARE
+        if len(self._rows) == ROWS_PER_PART:
+            self._part, self._rows = self._part + 1, []
+
+    def _read(self, name: str) -> Iterator[Entry]:
+        try:
+            with self._store.open(name) as file:
+                rows = pq.read_table(file, schema=SCHEMA).to_pylist()
+        except (pa.ArrowException, ValueError):
+            where = f"{self._store.address.rstrip('/')}/{name}"
+            raise EnhancementError(
+                f"{where} is damaged; remove it, and the photos that it lists are done again"
+            ) from None
+        yield from (Entry(**row) for row in rows)
+
+
+def is_part(name: str) -> bool:
+    """Tell by its name below the destination whether a file is a part of a ledger."""
+    return name.startswith(f"{FOLDER}/") and name.endswith(".parquet")

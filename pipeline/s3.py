@@ -1,0 +1,78 @@
+"""The door to S3, Amazon's or any other's: a client, and its errors in one line each."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pipeline.errors import PipelineError
+
+AT_ONCE = 16
+START_OVER = ("PreconditionFailed", "412", "InvalidRange", "416")  # replaced; nothing after the part
+GONE = ("NoSuchKey", "404")
+REMEDIES = {
+    "ExpiredToken": "may not be read: the credentials have expired; renew them",
+    "InvalidAccessKeyId": "may not be read: the access key is unknown; check AWS_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "may not be read: the secret key is wrong; check AWS_SECRET_ACCESS_KEY",
+}
+DENIED_CODES, MISSING_CODES = ("AccessDenied", "403"), ("NoSuchBucket", *GONE)  # S3 sends numbers to HEAD
+
+
+def open_client(*, endpoint_url: str | None = None, region: str | None = None, unsigned: bool = False) -> Any:
+    """A boto3 client; credentials are found as boto3 finds them, `unsigned` needs none."""
+    import boto3  # slow to import, and every stage imports this module
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    # A session of its own: the default one keeps the credentials that it found first.
+    return boto3.Session().client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=region,
+        config=Config(
+            signature_version=UNSIGNED if unsigned else None,
+            retries={"mode": "standard"},  # AWS_MAX_ATTEMPTS says how many
+            max_pool_connections=AT_ONCE,
+            connect_timeout=10,
+        ),
+    )
+
+
+def listed(client: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
+    """Yield Key, Size and ETag of every object below a prefix, sorted by key as S3 does."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        yield from page.get("Contents", ())
+
+
+@contextmanager
+def explained(
+    shown: str, kind: type[PipelineError], *, correct: str, public: str, reach: str
+) -> Iterator[None]:
+    """Turn boto's errors into one line of `kind`; their own texts may show more than they should.
+
+    shown: the bucket and prefix, without secrets. correct: what to look at when they do not exist.
+    public: how a public bucket is asked without credentials. reach: what to look at when nothing answers.
+    """
+    from botocore import exceptions as boto
+
+    try:
+        yield
+    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError):
+        raise kind(
+            f"{shown} needs credentials, and none were found; set AWS_ACCESS_KEY_ID and"
+            f" AWS_SECRET_ACCESS_KEY, or AWS_PROFILE{public and f', or {public} if the bucket is public'}"
+        ) from None
+    except boto.ClientError as error:
+        code = code_of(error)
+        remedy = REMEDIES.get(code, "fails at the server; try again later")
+        if code in DENIED_CODES:
+            wants = public and f"; a public one wants {public}"
+            remedy = f"may not be read; check the credentials and the bucket's policy{wants}"
+        if code in MISSING_CODES:
+            remedy = f"does not exist; correct {correct}"
+        raise kind(f"{shown} {remedy} ({code})") from None
+    except boto.BotoCoreError as error:
+        raise kind(f"{shown} cannot be reached ({type(error).__name__}); check {reach}") from None
+
+
+def code_of(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code", "unknown"))

@@ -1,0 +1,110 @@
+"""A user names photos in many ways, and gets those, all of them, under names that do not clash."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.enhancement.inputs import find_photos
+from pipeline.errors import EnhancementError
+
+TREE = (
+    "a.jpg",
+    "b.PNG",
+    "notes.txt",
+    "2023/c.jpg",
+    "2024-01/d.jpg",
+    "2024-01/raw/e.tif",
+    "2024-02/f.jpg",
+    ".x/g.jpg",
+)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in TREE:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path
+
+
+@pytest.fixture
+def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    client = boto3.client("s3", region_name="us-east-1")
+    client.create_bucket(Bucket="photos")
+    for name in (*TREE, "2024-01/"):
+        client.put_object(Bucket="photos", Key=f"in/{name}", Body=name.encode())
+    client.put_object(Bucket="photos", Key="in-2/z.jpg", Body=b"z")
+    return "s3://photos/"
+
+
+def photos(*addresses: str) -> Sequence[str]:
+    return [one.photo for one in find_photos(addresses)]
+
+
+PATTERNS = [
+    ("in", ["2023/c.jpg", "2024-01/d.jpg", "2024-01/raw/e.tif", "2024-02/f.jpg", "a.jpg", "b.PNG"]),
+    ("in/*.jpg", ["a.jpg"]),
+    ("in/**/*.jpg", ["2023/c.jpg", "2024-01/d.jpg", "2024-02/f.jpg", "a.jpg"]),
+    ("in/2024-*", ["2024-01/d.jpg", "2024-01/raw/e.tif", "2024-02/f.jpg"]),
+    ("in/2024-0[!2]/?.jpg", ["2024-01/d.jpg"]),
+    ("in/a.jpg", ["a.jpg"]),
+]
+
+
+@pytest.mark.parametrize(("address", "expected"), PATTERNS)
+def test_folders_and_patterns_name_photos_below_them(tree: Path, address: str, expected: list[str]) -> None:
+    assert photos(address) == expected
+
+
+@pytest.mark.parametrize(("address", "expected"), PATTERNS)
+def test_the_same_addresses_mean_the_same_in_a_bucket(bucket: str, address: str, expected: list[str]) -> None:
+    found = photos(bucket + address)
+    assert [name for name in found if not name.startswith(".")] == expected
+
+
+def test_several_folders_keep_their_names(tree: Path) -> None:
+    (tree / "more").mkdir()
+    (tree / "more/a.jpg").touch()
+    assert photos("in/2024-02", "more") == ["2024-02/f.jpg", "more/a.jpg"]
+
+
+def test_lists_name_photos_one_by_one(tree: Path, bucket: str) -> None:
+    """Protects: what a list names and is not there fails later, by itself, and is told."""
+    wanted = ["in/a.jpg", "", "in/2023/c.jpg", "in/gone.jpg", str(tree / "in/b.PNG")]
+    expected = ["2023/c.jpg", "a.jpg", "b.PNG", "gone.jpg"]
+    Path("list.txt").write_text("\n".join(wanted))
+    Path("list.csv").write_text("id,photo\n" + "".join(f'1,"{name}"\n' for name in wanted))
+    pq.write_table(pa.table({"photo": wanted}), "list.parquet")
+    for kind in ("txt", "csv", "parquet"):
+        assert photos(f"list.{kind}") == expected
+    Path("both.txt").write_text("s3://photos/in/2023/c.jpg\nin/a.jpg\ns3://photos/in/a.jpg\n")
+    assert photos("both.txt") == ["photos/2023/c.jpg", "photos/a.jpg", "a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [
+        ("gone", "no such file or folder; name a photo"),
+        ("in/*.webp", "no photo matches"),
+        ("in/notes.txt.jpg", "no such file or folder"),
+        ("in/.x", "no photo in or below it"),
+        ("empty.txt", "lists no photo"),
+        ("other.csv", "has no column `photo`"),
+        ("s3://photos/none/", "no photo in or below it"),
+        ("s3://photos/none/a.jpg", "no such photo"),
+        ("s3://", "names no bucket"),
+    ],
+)
+def test_what_names_no_photo_is_refused(tree: Path, bucket: str, address: str, error: str) -> None:
+    Path("empty.txt").write_text("\n")
+    Path("other.csv").write_text("name\na.jpg\n")
+    (tree / "in/.x/g.jpg").unlink()
+    with pytest.raises(EnhancementError, match=error):
+        photos(address)

@@ -1,0 +1,252 @@
+"""A job loses no photo, repeats none and never touches the originals; here without an engine."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pipeline.checkpoints import load_model
+from pipeline.data.images import decode_photo, read_photo
+from pipeline.enhancement.estimate import estimate
+from pipeline.enhancement.job import Summary, carry_out, in_process
+from pipeline.enhancement.ledger import PART_BYTES
+from pipeline.errors import CheckpointError, EnhancementError
+from pipeline.one_photo import Settings
+
+
+def test_names_folders_and_formats_stay(model, enhance, times, demo_photos: Path, tmp_path: Path) -> None:
+    Image.open(demo_photos / "rocket.jpg").save(demo_photos / "Rocket.TIFF")
+    (demo_photos / "trip/day 1").mkdir(parents=True)
+    shutil.move(demo_photos / "chelsea.png", demo_photos / "trip/day 1/chat noir.png")
+    (demo_photos / "notes.txt").write_text("not a photo")
+    before = times(demo_photos)
+
+    assert enhance(model, demo_photos, tmp_path / "out") == Summary(done=4, failed=())
+
+    assert times(tmp_path / "out").keys() == before.keys() - {"notes.txt"}
+    assert times(demo_photos) == before
+    for name in before.keys() - {"notes.txt"}:
+        original, enhanced = Image.open(demo_photos / name), Image.open(tmp_path / "out" / name)
+        assert (enhanced.format, enhanced.size) == (original.format, original.size)
+
+
+def test_pixels_are_the_models(model, enhance, demo_photos: Path, tmp_path: Path) -> None:
+    """What the engine writes is what the model alone computes."""
+    enhance(model, demo_photos / "coffee.png", tmp_path / "out")
+
+    expected = load_model(model).enhance(read_photo(demo_photos / "coffee.png"))
+    np.testing.assert_allclose(read_photo(tmp_path / "out/coffee.png"), expected, atol=1)
+
+
+def test_done_is_skipped_and_only_what_changed_is_redone(
+    make_model, enhance, plan, times, demo_photos: Path, tmp_path: Path
+) -> None:
+    out, model = tmp_path / "out", make_model()
+    enhance(model, demo_photos, out)
+    before = times(out)
+
+    again = plan(model, demo_photos, out)
+    assert (again.tasks, again.finished) == ((), 3)
+    assert enhance(model, demo_photos, out).done == 0
+    os.utime(demo_photos / "chelsea.png")  # copied again, say: the content is the same
+    assert plan(model, demo_photos, out).finished == 3
+    assert times(out) == before
+
+    Image.open(demo_photos / "coffee.png").rotate(180).save(demo_photos / "coffee.png")
+    (out / "rocket.jpg").unlink()
+    assert enhance(model, demo_photos, out).done == 2
+    assert times(out)["chelsea.png"] == before["chelsea.png"]
+
+    assert enhance(make_model("other", seed=1), demo_photos, out).done == 3
+
+
+def test_a_result_that_another_job_replaced_is_made_again(
+    make_model, enhance, plan, demo_photos: Path, tmp_path: Path
+) -> None:
+    """Protects: two jobs with different models on one place. What lies there is what the ledger says."""
+    out, first, second = tmp_path / "out", make_model("first"), make_model("second", seed=1)
+    late = plan(first, demo_photos, out)
+    enhance(second, demo_photos, out)
+    carry_out(late, in_process)
+    assert plan(first, demo_photos, out).finished == 3
+    assert plan(second, demo_photos, out).finished == 0
+    (out / "coffee.png").write_bytes((demo_photos / "coffee.png").read_bytes())
+    assert [task.photo for task in plan(first, demo_photos, out).tasks] == ["coffee.png"]
+
+
+def test_another_setting_redoes_the_work_and_another_format_renames(
+    model, enhance, plan, times, demo_photos: Path, tmp_path: Path
+) -> None:
+    """Protects: nobody takes a half-strength photo for a whole one; and no two results share a name."""
+    out = tmp_path / "out"
+    enhance(model, demo_photos, out)
+    half = Settings(strength=0.5, format="jpg")
+    assert enhance(model, demo_photos, out, settings=half).done == 3
+    assert plan(model, demo_photos, out, settings=half).finished == 3
+    assert {"chelsea.jpg", "coffee.jpg", "rocket.jpg"} < times(out).keys()
+
+    Image.open(demo_photos / "rocket.jpg").save(demo_photos / "rocket.png")
+    with pytest.raises(EnhancementError, match=r"rocket\.jpg: would be the result of 2 photos"):
+        plan(model, demo_photos, out, settings=half)
+
+
+def test_a_broken_photo_is_listed_and_the_job_goes_on(
+    model, enhance, plan, times, demo_photos: Path, tmp_path: Path
+) -> None:
+    good = (demo_photos / "coffee.png").read_bytes()
+    (demo_photos / "coffee.png").write_bytes(good[: len(good) // 2])
+
+    summary = enhance(model, demo_photos, tmp_path / "out")
+
+    assert summary.done == 2
+    [failure] = summary.failed
+    assert failure.photo == "coffee.png"
+    assert "cannot be decoded" in failure.reason
+    assert "coffee.png" not in times(tmp_path / "out")
+
+    (demo_photos / "coffee.png").write_bytes(good)
+    assert len(plan(model, demo_photos, tmp_path / "out").tasks) == 1
+    assert enhance(model, demo_photos, tmp_path / "out") == Summary(done=1, failed=())
+
+
+def test_too_many_broken_photos_end_the_job(model, enhance, demo_photos: Path, tmp_path: Path) -> None:
+    """Protects: nights of work on a folder that cannot be enhanced; what is finished stays finished."""
+    for number in range(40):
+        (demo_photos / f"{number:02}.jpg").write_bytes(b"broken")
+    with pytest.raises(
+        EnhancementError, match=r"stopped: 11 of \d+ photos failed, the last \d+\.jpg \(not a"
+    ):
+        enhance(model, demo_photos, tmp_path / "out")
+    ledger = pq.read_table(tmp_path / "out/ledger").to_pylist()
+    assert sum(row["status"] == "failed" for row in ledger) == 11
+    summary = enhance(model, demo_photos, tmp_path / "out", max_failed_share=1)
+    assert len(summary.failed) == 40
+
+
+def test_destinations_that_overlap_the_source_are_refused(
+    model, plan, demo_photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for destination in (demo_photos, demo_photos / "enhanced", demo_photos.parent):
+        with pytest.raises(EnhancementError, match="overlaps the source"):
+            plan(model, demo_photos, destination)
+    with pytest.raises(EnhancementError, match="overlaps the source"):
+        plan(model, demo_photos / "coffee.png", demo_photos)
+    monkeypatch.chdir(demo_photos)
+    assert len(plan(model, "coffee.png", "enhanced").tasks) == 1
+    assert len(plan(model, "*.png", "enhanced").tasks) == 2
+    Path("enhanced").mkdir()
+    shutil.copy("coffee.png", "enhanced")
+    with pytest.raises(EnhancementError, match="overlaps the source"):
+        plan(model, "**/*.png", "enhanced")
+
+
+def test_nothing_is_written_when_the_job_cannot_start(
+    model, enhance, demo_photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(EnhancementError, match=r"is a file"):
+        enhance(model, demo_photos, tmp_path / "file")
+    with pytest.raises(CheckpointError):
+        enhance(tmp_path / "empty", demo_photos, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_large_photos_come_first(model, plan, demo_photos: Path, tmp_path: Path) -> None:
+    """Protects: the end of a job, where one worker would be left with the largest photo."""
+    tasks = plan(model, demo_photos, tmp_path / "out").tasks
+    assert [task.pixels for task in tasks] == sorted((task.pixels for task in tasks), reverse=True)
+    assert [task.photo for task in tasks] == ["rocket.jpg", "coffee.png", "chelsea.png"]
+
+
+def test_an_estimate_is_near_what_the_job_takes(
+    model, enhance, plan, times, demo_photos: Path, tmp_path: Path
+) -> None:
+    estimated = estimate(plan(model, demo_photos, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+    enhance(model, demo_photos, tmp_path / "out")
+    written = sum((tmp_path / "out" / name).stat().st_size for name in times(tmp_path / "out"))
+    assert estimated.bytes == pytest.approx(written, rel=0.3)
+    assert 0 < estimated.seconds < 60
+
+
+def test_a_full_disk_ends_the_job_and_what_was_finished_stays(
+    model, enhance, plan, times, demo_photos: Path, tmp_path: Path
+) -> None:
+    """Protects: a night of work. The disk is a real one, with room for some of the photos."""
+    enhance(model, demo_photos, tmp_path / "roomy")
+    sizes = [(tmp_path / "roomy" / name).stat().st_size for name in times(tmp_path / "roomy")]
+    room, disk = PART_BYTES + sum(sizes) - min(sizes) // 2, tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", disk], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        with pytest.raises(EnhancementError, match="no space left; free some and run it again"):
+            enhance(model, demo_photos, disk / "out")
+        finished = times(disk / "out")
+        safe = plan(model, demo_photos, disk / "out").finished
+        assert 0 < safe <= len(finished) < 3
+        assert not list((disk / "out").rglob(".*")), "half a photo was left"
+
+        subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
+        assert enhance(model, demo_photos, disk / "out").done == 3 - safe
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_what_killed_jobs_left_half_written_goes(model, enhance, demo_photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out/trip"
+    out.mkdir(parents=True)
+    (out / ".wespe-1.part").touch()
+    (out / ".wespe-2.part").touch()
+    os.utime(out / ".wespe-1.part", (0, 0))
+    enhance(model, demo_photos, tmp_path / "out")
+    assert [path.name for path in out.iterdir()] == [".wespe-2.part"], "another may be writing the second"
+
+
+def test_a_bucket_to_a_bucket(model, enhance, plan, demo_photos: Path, endpoint, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    client = boto3.client("s3", region_name="us-east-1")
+    client.create_bucket(Bucket="photos")
+    for path in demo_photos.iterdir():
+        client.upload_file(path, "photos", f"in/trip/{path.name}")
+    client.put_object(Bucket="photos", Key="in/../broken.jpg", Body=b"broken")
+
+    summary = enhance(model, "s3://photos/in/", "s3://photos/out")
+
+    assert summary.done == 3
+    assert [entry.photo for entry in summary.failed] == ["../broken.jpg"]
+    answer = client.get_object(Bucket="photos", Key="out/trip/coffee.png")
+    assert answer["ContentType"] == "image/png"
+    expected = load_model(model).enhance(read_photo(demo_photos / "coffee.png"))
+    np.testing.assert_allclose(decode_photo(answer["Body"].read()), expected, atol=1)
+    again = plan(model, "s3://photos/in/", "s3://photos/out")
+    assert (len(again.tasks), again.finished) == (1, 3)
+    for places in (("s3://photos/in/", "s3://photos/in/out"), ("s3://photos/in", "s3://photos")):
+        with pytest.raises(EnhancementError, match="overlaps the source"):
+            plan(model, *places)
+
+
+def test_a_key_cannot_leave_the_destination(
+    model, enhance, demo_photos: Path, tmp_path, endpoint, monkeypatch
+) -> None:
+    """Protects: files beside the destination from objects with hostile names."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    client = boto3.client("s3", region_name="us-east-1")
+    client.create_bucket(Bucket="photos")
+    client.upload_file(demo_photos / "rocket.jpg", "photos", "in/../../evil.jpg")
+
+    summary = enhance(model, "s3://photos/in/", tmp_path / "deep/out")
+
+    [failure] = summary.failed
+    assert "leads out of" in failure.reason
+    assert not list(tmp_path.rglob("evil.jpg"))
