@@ -146,6 +146,8 @@ class Cluster:
             for process in processes:
                 kill(process)
             psutil.wait_procs(processes, timeout=5)
+        for node in self.nodes:
+            node.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _is_mine(self, process: psutil.Process) -> bool:
@@ -221,7 +223,7 @@ def coffee(demo_photos: Path) -> Image.Image:
 def test_a_node_killed_in_the_middle_loses_no_photo(
     cluster: Cluster, bucket: Bucket, model: Path, coffee: Image.Image, repository: Path
 ) -> None:
-    """Nor is one done twice, or a half one left; and a new actor needs nothing of the driver's machine."""
+    """Nor is one listed twice, or left half-written; and the model's folder is not needed any more."""
     bucket.fill(coffee, PHOTOS)
     head = cluster.start_head("--port=0", "--num-cpus=0", AWS_ENDPOINT_URL=bucket.endpoint, **KEYS)
     address = head.said(r"--address='(\S+)'")

@@ -18,7 +18,7 @@ import yaml
 from ray._private.runtime_env.packaging import create_package
 
 CPUS_PER_WORKER = 2  # of ours, see pipeline/enhancement
-UPLOAD_BYTES = 20_000_000  # Ray allows 500 MiB, but a job should start quickly
+UPLOAD_BYTES = 5_000_000  # Ray allows 500 MiB, but a job should start quickly
 CRD = "WESPE_RAYCLUSTER_CRD"
 
 
