@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 # Read by Ray at import: set before the first `import ray` of a stage.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -15,7 +16,10 @@ os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
 
 import ray
+from ray.exceptions import AuthenticationError
 
+import pipeline
+import wespe
 from pipeline.errors import PipelineError, TrainingError
 
 OBJECT_STORE_BYTES = 512 * 2**20
@@ -29,10 +33,11 @@ def session() -> Iterator[None]:
         return
     if address := os.environ.get("RAY_ADDRESS"):
         try:
-            ray.init(log_to_driver=False, runtime_env={"py_modules": ["wespe", "pipeline"]})
-        except (ConnectionError, RuntimeError):
+            ray.init(log_to_driver=False, runtime_env=carried_packages())
+        except (ConnectionError, RuntimeError, AuthenticationError):
             raise PipelineError(
-                f"no Ray cluster answers at RAY_ADDRESS={address}; start it, or unset it"
+                f"no Ray cluster lets us in at RAY_ADDRESS={address};"
+                " start it, set RAY_AUTH_TOKEN to its token, or unset RAY_ADDRESS"
             ) from None
     else:
         # Ray Data's tasks and the training workers both ask for CPUs: with fewer than four, or none beside
@@ -50,6 +55,17 @@ def session() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def carried_packages() -> dict[str, Any]:
+    """Our packages, from a checkout or from where they are installed, for nodes that lack them.
+
+    `ray job submit` has brought them already, and Ray refuses the same field twice.
+    """
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+        return {}
+    # They lie below the .gitignore that would leave caches out.
+    return {"py_modules": [wespe, pipeline], "excludes": ["__pycache__"]}
 
 
 def wanted_workers() -> int:
