@@ -100,5 +100,12 @@ def _pool(tasks: int) -> tuple[str, dict[str, Any]]:
         max_concurrent_calls_per_actor=PHOTOS_AT_ONCE,
         enable_true_multi_threading=True,
     )
-    share = {"num_gpus": 1} if gpus else {"num_cpus": min(CPUS_PER_ACTOR, cpus or CPUS_PER_ACTOR)}
+    share = (
+        {"num_gpus": 1} if gpus else {"num_cpus": min(CPUS_PER_ACTOR, _cpus_of_a_node() or CPUS_PER_ACTOR)}
+    )
     return ("cuda" if gpus else "cpu"), {"compute": compute, **share}
+
+
+def _cpus_of_a_node() -> int:
+    """Of the largest: an actor that asks for more would wait for ever."""
+    return max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
