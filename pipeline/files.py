@@ -9,7 +9,7 @@ PREFIX, SUFFIX = ".wespe-", ".part"
 
 def write_atomically(path: Path, data: bytes | bytearray) -> None:
     """Write to a temporary name beside `path`, flush to disk, rename. Two at once do not meet."""
-    part = path.with_name(leftover_name())
+    part = path.with_name(f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}")
     try:
         with open(part, "wb") as file:
             file.write(data)
@@ -20,11 +20,6 @@ def write_atomically(path: Path, data: bytes | bytearray) -> None:
         part.unlink(missing_ok=True)
 
 
-def leftover_name() -> str:
-    """A name that nobody else takes, of a file that means nothing once its process is gone."""
-    return f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}"
-
-
 def is_leftover(name: str) -> bool:
-    """Tell such a name."""
+    """Tell by the name what a process that was killed meanwhile had not finished."""
     return name.startswith(PREFIX) and name.endswith(SUFFIX)

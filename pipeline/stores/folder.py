@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from pipeline.errors import EnhancementError
-from pipeline.files import is_leftover, leftover_name, write_atomically
+from pipeline.files import is_leftover, write_atomically
 from pipeline.stores.store import Store, Stored
 
 LEFTOVER_S = 3_600  # what a killed process was writing so long ago, nobody writes any more
@@ -51,16 +52,11 @@ class FolderStore:
     @contextmanager
     def room(self, size_bytes: int) -> Iterator[Callable[[], None]]:
         self.path.mkdir(parents=True, exist_ok=True)
-        held = self.path / leftover_name()
-
-        def give_free() -> None:
-            held.unlink(missing_ok=True)
-
-        try:
-            held.write_bytes(os.urandom(size_bytes))  # zeros would take no room on some file systems
-            yield give_free
-        finally:
-            give_free()
+        # Without a name it goes when its process does, however that dies.
+        with TemporaryFile(dir=self.path) as held:
+            held.write(os.urandom(size_bytes))  # zeros would take no room on some file systems
+            held.flush()
+            yield held.close
 
     def free_bytes(self) -> int | None:
         there = next(folder for folder in (self.path, *self.path.parents) if folder.exists())

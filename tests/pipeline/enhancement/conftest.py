@@ -10,6 +10,7 @@ from pipeline.checkpoints import save_model
 from pipeline.enhancement.job import Engine, Summary, carry_out, in_process
 from pipeline.enhancement.plan import Plan, make_plan
 from pipeline.enhancement.routing import Router
+from pipeline.files import is_leftover
 from pipeline.one_photo import Settings
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.generator import Generator, GeneratorConfig
@@ -69,7 +70,7 @@ def times() -> Callable[[Path], dict[str, int]]:
         return {
             name: path.stat().st_mtime_ns
             for name, path in files.items()
-            if path.is_file() and not name.startswith("ledger/")
+            if path.is_file() and not name.startswith("ledger/") and not is_leftover(path.name)
         }
 
     return look
