@@ -10,7 +10,6 @@ from importlib import import_module
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,9 +22,6 @@ from pipeline.files import write_atomically
 from pipeline.sources.demo import Demo
 from wespe.batch import photos_nchw
 from wespe.tiling import reach_px
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 INPUT, OUTPUT = "photos_nchw", "enhanced_nchw"
@@ -67,15 +63,14 @@ def export_model(model: Model, path: Path) -> Exported:
         traced = _traced(model.generator)
         program = _program(traced)
     except Exception as error:  # torch has no one name for what it cannot follow
-        reason = str(error).strip().partition("\n")[0]
-        raise PipelineError(f"{path}: this model has no ONNX form, use it with torch: {reason}") from error
+        raise PipelineError(f"use it with torch, it has no ONNX form: {_first_line(error)}") from error
     least_px = max(int(side.lower) for side in traced.range_constraints.values())
     data = _file(program, _facts(model, least_px))
     differences = tuple(_differences(model.generator, data, least_px))
     for found in differences:
         if not found.levels <= TOLERANCE_LEVELS:  # also when it is not a number
             raise PipelineError(
-                f"{path}: not written, onnxruntime is {found.levels:.3g} of 255 levels from torch at "
+                f"nothing written, onnxruntime is {found.levels:.3g} of 255 levels from torch at "
                 f"{found.width}×{found.height} px, and {TOLERANCE_LEVELS} are allowed; use it with torch"
             )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,20 +171,18 @@ def _file(program: torch.onnx.ONNXProgram, facts: dict[str, str]) -> bytes:
 
 def _differences(generator: nn.Module, data: bytes, least_px: int) -> Iterator[Difference]:
     """Run the file on real photos, one per size."""
-    from onnxruntime import InferenceSession
-
-    session = InferenceSession(data, providers=["CPUExecutionProvider"])
     photos = Demo(kind="demo", half="target").fetch(Path(), "")
     for (height, width), photo in zip(CHECKED_PX, photos, strict=False):
-        part_hwc = read_photo(photo.path)[: max(height, least_px), : max(width, least_px)]
-        yield _difference(generator, session, part_hwc)
+        yield _difference(
+            generator, data, read_photo(photo.path)[: max(height, least_px), : max(width, least_px)]
+        )
 
 
 @torch.inference_mode()
-def _difference(generator: nn.Module, session: "InferenceSession", photo_hwc: np.ndarray) -> Difference:
+def _difference(generator: nn.Module, data: bytes, photo_hwc: np.ndarray) -> Difference:
     photos = photos_nchw(torch.tensor(photo_hwc)[None], "cpu")
     wanted = generator(photos).clamp(0, 1).numpy() * 255
-    found = session.run([OUTPUT], {INPUT: photos.numpy()})[0] * 255
+    found = _run(data, photos.numpy()) * 255
     height, width, _ = photo_hwc.shape
     return Difference(
         height=height,
@@ -197,3 +190,18 @@ def _difference(generator: nn.Module, session: "InferenceSession", photo_hwc: np
         levels=float(np.abs(found - wanted).max()),
         rounded=float(np.abs(found.round() - wanted.round()).max()),
     )
+
+
+def _run(data: bytes, photos: np.ndarray) -> np.ndarray:
+    from onnxruntime import InferenceSession  # a package that only an export needs
+
+    try:
+        session = InferenceSession(data, providers=["CPUExecutionProvider"])
+        [enhanced] = session.run([OUTPUT], {INPUT: photos})
+    except Exception as error:  # onnxruntime has no one name for what goes wrong
+        raise PipelineError(f"nothing written, onnxruntime cannot run it: {_first_line(error)}") from error
+    return enhanced
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

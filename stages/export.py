@@ -24,9 +24,10 @@ The file needs neither torch nor this project, only `pip install onnxruntime num
   print(model.get_modelmeta().custom_metadata_map)
 
 It takes one sRGB photo (1, 3, height, width) of any size, float32 from 0 to 1, and gives the same. The
-metadata tell the camera, the model's sha256, and the least side of a photo (least_px). A photo is taken whole:
-the tiles of `stages.enhance`, and its care for what a photo carries (EXIF, colour profile, 16 bits), are not in
-the file. Where the metadata have halo_px, tiles with so many pixels around them give the whole photo's pixels.
+metadata tell the camera, the model's sha256, and the least side of a photo (least_px). A photo is taken
+whole: the tiles of `stages.enhance`, and its care for what a photo carries (EXIF, colour profile, 16 bits),
+are not in the file. Where the metadata have halo_px, tiles with so many pixels around them give the whole
+photo's pixels.
 
 Before it is written, onnxruntime runs it on three photos beside torch. The greatest differences are printed,
 in levels of 0 to 255; more than 0.05 is an error, and nothing is written.
