@@ -106,6 +106,26 @@ class Shrink(nn.Module):
         return nn.functional.adaptive_avg_pool2d(photos_nchw, (24, 17))
 
 
+def test_an_instance_norm_is_exact_on_large_photos(tmp_path: Path) -> None:
+    """Protects: onnxruntime's own is a thousandth of a deviation off at 4 megapixels, and worse beyond."""
+    norm = Model(Norm().requires_grad_(False), {"method": {"name": "norm"}}, "")
+    export_model(norm, tmp_path / "norm.onnx")
+    large = photo(512, 512).tile(1, 1, 4, 4)
+    wanted = norm.generator(large)
+    torch.testing.assert_close(run(tmp_path / "norm.onnx", large), wanted, atol=2e-6, rtol=0)
+
+
+class Norm(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.InstanceNorm2d(3, eps=1e-3, affine=True)
+        nn.init.constant_(self.norm.weight, 0.1)
+        nn.init.constant_(self.norm.bias, 0.5)
+
+    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        return self.norm(photos_nchw)
+
+
 def test_tiles_with_the_halo_that_the_file_tells_are_the_whole_photo_s(make: Make, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     export_model(make("wespe-stable"), path)
