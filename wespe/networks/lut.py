@@ -87,7 +87,8 @@ class Colour(nn.Module):
         self.mixer = Mixer(config)
 
     def forward(self, photos_nchw: torch.Tensor, decision: Decision | None = None) -> torch.Tensor:
-        return self.apply_decision(self.matched(photos_nchw), decision or self.decide(photos_nchw))
+        matched = self.matched(photos_nchw)
+        return self.apply_decision(matched, decision or self._decide(matched))
 
     def matched(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """The curves alone."""
@@ -95,8 +96,10 @@ class Colour(nn.Module):
 
     def decide(self, photos_nchw: torch.Tensor) -> Decision:
         """Look at whole photos."""
-        matched = self.matched(photos_nchw)
-        with torch.autocast(photos_nchw.device.type, enabled=False):
+        return self._decide(self.matched(photos_nchw))
+
+    def _decide(self, matched: torch.Tensor) -> Decision:
+        with torch.autocast(matched.device.type, enabled=False):
             gain, shift = self._adapted(self.statistics(matched))
             thumbnails = functional.adaptive_avg_pool2d(matched, self.config.thumbnail_px)
             mixture = self.mixer((thumbnails * gain + shift).clamp(0, 1))
