@@ -19,7 +19,9 @@ from pipeline.data.colours import Colours
 from pipeline.errors import CheckpointError, PhotoError
 from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, WEIGHTS
+from pipeline.memory import give_back, keep_freed
 from wespe.methods import METHODS, MethodConfig, build_generator
+from wespe.precision import InBfloat16, bfloat16_will_do
 from wespe.tiling import Tiling, TooLarge
 
 FORMAT = 1
@@ -39,6 +41,11 @@ class Model:
     @cached_property
     def tiling(self) -> Tiling:
         return Tiling(self.generator)
+
+    @cached_property
+    def quick_tiling(self) -> Tiling:
+        """For photos of 8 bits: in bfloat16, if that is fast here and shows in none of their levels."""
+        return Tiling(InBfloat16(self.generator)) if bfloat16_will_do(self.generator) else self.tiling
 
     @torch.inference_mode()
     def enhance(
@@ -62,16 +69,19 @@ class Model:
         enhanced = np.empty_like(photo_hwc)
         canvas = Canvas(photo_hwc, enhanced, strength, colours, next(self.generator.parameters()).device)
         budget_bytes = budget_bytes or _budget_bytes(canvas)
+        tiling = self.quick_tiling if photo_hwc.dtype == np.uint8 else self.tiling
         try:
             if tile_px:
-                self.tiling.enhance_tiles(canvas.read, canvas.write, height, width, tile_px)
+                tiling.enhance_tiles(canvas.read, canvas.write, height, width, tile_px)
             else:
-                self.tiling.enhance(canvas.read, canvas.write, height, width, budget_bytes)
+                tiling.enhance(canvas.read, canvas.write, height, width, budget_bytes)
         except TooLarge as error:
             raise PhotoError(
                 f"{height * width / 1e6:.1f} megapixels; its model looks at the whole of a photo and has "
                 f"memory for {error.pixels / 1e6:.1f}: use --max-megapixels, or another preset (wespe-stable)"
             ) from None
+        finally:
+            give_back()
         return enhanced
 
 
@@ -146,6 +156,7 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{folder}: config and weights do not fit this version: {reason}") from None
+    keep_freed()
     return Model(generator.eval().requires_grad_(False).to(device), config, sha256)
 
 

@@ -47,26 +47,42 @@ class Tiling:
                 if height * width <= pixels:
                     whole = slice(0, height), slice(0, width)
                     return write(*whole, self.generator(read(*whole)))
-                return self.enhance_tiles(read, write, height, width, self.tile_px(pixels))
+                return self._enhance_tiles(read, write, height, width, self.tile(height, width, pixels))
             except Exception as error:
                 if not _is_out_of_memory(error) or pixels < MIN_TILE_PX**2:
                     raise
             pixels = min(pixels, height * width) // 4
 
-    def tile_px(self, pixels: int) -> int:
-        """The side of the tile that has, with its halo, as many pixels. Raises TooLarge."""
+    def tile(self, height: int, width: int, pixels: int) -> tuple[int, int]:
+        """Rows and columns of equal tiles: with their halo they fit, and read the least of the photo twice.
+
+        Raises TooLarge.
+        """
         if self.halo_px is None:
             raise TooLarge(pixels)
-        return max(MIN_TILE_PX, math.isqrt(pixels) - 2 * self.halo_px)
+        halos, best = 2 * self.halo_px, (math.inf, MIN_TILE_PX, MIN_TILE_PX)
+        for across in range(1, math.ceil(width / MIN_TILE_PX) + 1):
+            columns = math.ceil(width / across)
+            rows = min(height, pixels // min(width, columns + halos) - halos)
+            if rows >= min(height, MIN_TILE_PX):
+                down = math.ceil(height / rows)
+                read = (height + (down - 1) * halos) * (width + (across - 1) * halos)
+                best = min(best, (read, math.ceil(height / down), columns))
+        return best[1:]
 
     def enhance_tiles(self, read: Read, write: Write, height: int, width: int, tile_px: int) -> None:
-        """Enhance in tiles of this size, whatever the memory. Raises TooLarge."""
+        """Enhance in square tiles of this side, whatever the memory. Raises TooLarge."""
+        self._enhance_tiles(read, write, height, width, (tile_px, tile_px))
+
+    def _enhance_tiles(
+        self, read: Read, write: Write, height: int, width: int, tile: tuple[int, int]
+    ) -> None:
         if self.halo_px is None:
             raise TooLarge(0)
         whole = read(slice(0, height), slice(0, width)) if self.decides else None
         network = _with_norms(self.generator if whole is None else self._for(whole), WholePhotoNorm)
         norms = [module for module in network.modules() if isinstance(module, WholePhotoNorm)]
-        tiles = list(_tiles(height, width, tile_px, self.halo_px))
+        tiles = list(_tiles(height, width, tile, self.halo_px))
         for _ in norms:  # one pass each
             _learn_next(network, read, tiles)
         for outer, inner in tiles:
@@ -196,16 +212,16 @@ def _with_norms(generator: nn.Module, stand_in: Callable[[nn.InstanceNorm2d], nn
     return network
 
 
-def _tiles(height: int, width: int, tile_px: int, halo_px: int) -> Iterator[tuple[Area, Area]]:
+def _tiles(height: int, width: int, tile: tuple[int, int], halo_px: int) -> Iterator[tuple[Area, Area]]:
     """Yield what to read and what to keep of it. At the photo's border there is no halo: layers pad there."""
 
-    def spans(size: int) -> Iterator[tuple[slice, slice]]:
-        for start in range(0, size, tile_px):
-            stop = min(size, start + tile_px)
+    def spans(size: int, step: int) -> Iterator[tuple[slice, slice]]:
+        for start in range(0, size, step):
+            stop = min(size, start + step)
             yield slice(max(0, start - halo_px), min(size, stop + halo_px)), slice(start, stop)
 
-    for outer_rows, rows in spans(height):
-        for outer_columns, columns in spans(width):
+    for outer_rows, rows in spans(height, tile[0]):
+        for outer_columns, columns in spans(width, tile[1]):
             yield (outer_rows, outer_columns), (rows, columns)
 
 
