@@ -17,7 +17,7 @@ class InBfloat16(nn.Module):
         super().__init__()
         self.generator = generator
         if hasattr(generator, "decide"):
-            self.decide = generator.decide
+            self.decide, self.strip_px = generator.decide, generator.strip_px
 
     def forward(self, photos_nchw: torch.Tensor, *decision: Any) -> torch.Tensor:
         with torch.autocast(photos_nchw.device.type, torch.bfloat16):

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -24,7 +24,7 @@ class Tiling:
     """A generator that enhances photos in tiles, with the result that it has on whole ones.
 
     An instance norm gets the statistics of the whole photo: one more pass over the tiles for each. A
-    generator with a method `decide` looks at the whole photo by that alone, which keeps no features.
+    generator with a method `decide` looks at the whole photo by that alone, in strips of strip_px · n rows.
     halo_px: how far around a pixel the network looks; None when it looks at the whole photo in a way that is
         not known here. Such a generator takes whole photos only.
     """
@@ -32,7 +32,7 @@ class Tiling:
     def __init__(self, generator: nn.Module):
         self.generator = generator
         self.decides = hasattr(generator, "decide")
-        self.halo_px = reach_px(self._for(torch.zeros(1, 3, 64, 64)) if self.decides else generator)
+        self.halo_px = reach_px(self._for([torch.zeros(1, 3, 64, 64)]) if self.decides else generator)
         self.bytes_per_pixel = bytes_per_pixel(generator)
 
     def enhance(self, read: Read, write: Write, height: int, width: int, budget_bytes: int) -> None:
@@ -79,8 +79,11 @@ class Tiling:
     ) -> None:
         if self.halo_px is None:
             raise TooLarge(0)
-        whole = read(slice(0, height), slice(0, width)) if self.decides else None
-        network = _with_norms(self.generator if whole is None else self._for(whole), WholePhotoNorm)
+        generator = self.generator
+        if self.decides:
+            strips = _strips(height, math.prod(tile) // width, self.generator.strip_px)  # type: ignore[arg-type]
+            generator = self._for(read(rows, slice(0, width)) for rows in strips)
+        network = _with_norms(generator, WholePhotoNorm)
         norms = [module for module in network.modules() if isinstance(module, WholePhotoNorm)]
         tiles = list(_tiles(height, width, tile, self.halo_px))
         for _ in norms:  # one pass each
@@ -89,10 +92,10 @@ class Tiling:
             write(*inner, _inside(network(read(*outer)), outer, inner))
 
     @torch.inference_mode()
-    def _for(self, photos_nchw: torch.Tensor) -> nn.Module:
+    def _for(self, strips_nchw: Iterable[torch.Tensor]) -> nn.Module:
         device = next(self.generator.parameters()).device
-        decide: Callable[[torch.Tensor], NamedTuple] = self.generator.decide  # type: ignore[assignment]
-        return Decided(self.generator, decide(photos_nchw.to(device)))
+        decide: Callable[[Iterable[torch.Tensor]], NamedTuple] = self.generator.decide  # type: ignore[assignment]
+        return Decided(self.generator, decide(strip.to(device) for strip in strips_nchw))
 
 
 class Decided(nn.Module):
@@ -223,6 +226,14 @@ def _tiles(height: int, width: int, tile: tuple[int, int], halo_px: int) -> Iter
     for outer_rows, rows in spans(height, tile[0]):
         for outer_columns, columns in spans(width, tile[1]):
             yield (outer_rows, outer_columns), (rows, columns)
+
+
+def _strips(height: int, rows: int, unit: int) -> Iterator[slice]:
+    """Yield about so many rows at a time: a multiple of the unit, and the last strip no less than one."""
+    step = max(1, rows // unit) * unit
+    starts = list(range(0, max(1, height - unit + 1), step))
+    for start, stop in zip(starts, [*starts[1:], height], strict=True):
+        yield slice(start, stop)
 
 
 def _inside(tile_nchw: torch.Tensor, outer: Area, inner: Area) -> torch.Tensor:
