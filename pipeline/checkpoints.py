@@ -107,14 +107,14 @@ class Canvas:
         return self.colours.srgb(native) if self.colours else native
 
     def write(self, rows: slice, columns: slice, enhanced: torch.Tensor) -> None:
-        enhanced, native = enhanced.clamp(0, 1), self._native(rows, columns)
+        enhanced = enhanced.clamp(0, 1)
         if self.colours:
-            beyond_srgb = native - self.colours.native(self.colours.srgb(native))
-            enhanced = (self.colours.native(enhanced) + beyond_srgb).clamp_(0, 1)
+            enhanced = self.colours.native(enhanced).add_(self.colours.beyond_srgb(self._native(rows, columns)))
+            enhanced.clamp_(0, 1)
         if self.strength != 1:
-            enhanced = enhanced * self.strength + native * (1 - self.strength)
-        levels = enhanced.mul_(self._levels).round_()[0].permute(1, 2, 0).cpu()
-        self.enhanced_hwc[rows, columns] = levels.numpy()
+            enhanced.mul_(self.strength).add_(self._native(rows, columns), alpha=1 - self.strength)
+        levels = enhanced.mul_(self._levels).round_()[0].permute(1, 2, 0)
+        self.enhanced_hwc[rows, columns] = levels.cpu().numpy()
 
     def _native(self, rows: slice, columns: slice) -> torch.Tensor:
         area = np.ascontiguousarray(self.photo_hwc[rows, columns])
