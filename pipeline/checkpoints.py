@@ -61,14 +61,14 @@ class Model:
 
         strength: 0–1; 0 gives the photo back.
         colours: the photo's, if they are not sRGB. What sRGB does not have of them is kept as it was.
-        budget_bytes: for the network; a photo that needs more is enhanced in tiles. 0: see _budget_bytes.
+        budget_bytes: for the network; a photo that needs more is enhanced in tiles. 0: what fits, see below.
         tile_px: the side of the tiles, whatever the budget.
         Raises PhotoError when it needs more and the generator cannot work in tiles.
         """
         height, width, _ = photo_hwc.shape
         enhanced = np.empty_like(photo_hwc)
         canvas = Canvas(photo_hwc, enhanced, strength, colours, next(self.generator.parameters()).device)
-        budget_bytes = budget_bytes or _budget_bytes(canvas)
+        budget_bytes = budget_bytes or self.budget_bytes(photo_hwc)
         tiling = self.quick_tiling if photo_hwc.dtype == np.uint8 else self.tiling
         try:
             if tile_px:
@@ -84,12 +84,11 @@ class Model:
             give_back()
         return enhanced
 
-
-def _budget_bytes(canvas: "Canvas") -> int:
-    """What the network may take: on a CPU, beside the photo before and after."""
-    if canvas.device.type != "cpu":
-        return GPU_BYTES
-    return max(LEAST_BYTES, min(MOST_BYTES, CPU_BYTES - 2 * canvas.photo_hwc.nbytes))
+    def budget_bytes(self, photo_hwc: np.ndarray) -> int:
+        """What the network may take: on a CPU, beside the photo before and after."""
+        if next(self.generator.parameters()).device.type != "cpu":
+            return GPU_BYTES
+        return max(LEAST_BYTES, min(MOST_BYTES, CPU_BYTES - 2 * photo_hwc.nbytes))
 
 
 @dataclass(frozen=True)
