@@ -69,6 +69,7 @@ class Model:
         enhanced = np.empty_like(photo_hwc)
         canvas = Canvas(photo_hwc, enhanced, strength, colours, next(self.generator.parameters()).device)
         budget_bytes = budget_bytes or self.budget_bytes(photo_hwc)
+        give_back()  # what decoding has left
         tiling = self.quick_tiling if photo_hwc.dtype == np.uint8 else self.tiling
         try:
             if tile_px:
@@ -110,7 +111,9 @@ class Canvas:
     def write(self, rows: slice, columns: slice, enhanced: torch.Tensor) -> None:
         enhanced = enhanced.clamp(0, 1)
         if self.colours:
-            enhanced = self.colours.native(enhanced).add_(self.colours.beyond_srgb(self._native(rows, columns)))
+            enhanced = self.colours.native(enhanced).add_(
+                self.colours.beyond_srgb(self._native(rows, columns))
+            )
             enhanced.clamp_(0, 1)
         if self.strength != 1:
             enhanced.mul_(self.strength).add_(self._native(rows, columns), alpha=1 - self.strength)
