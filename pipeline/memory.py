@@ -12,7 +12,7 @@ KEPT_BYTES = 192 * 2**20
 def keep_freed() -> None:
     """Keep what is freed for the next layer, in this process, until `give_back`. Only glibc needs to be told.
 
-    By itself glibc returns every large tensor to the system, and gets it again page by page, filled with zeros.
+    By itself glibc returns every large tensor to the system, and gets it again page by page, full of zeros.
     Threads share one arena, since those of their own hold no large tensors: call this before they start.
     """
     if mallopt := _of_glibc("mallopt"):

@@ -15,7 +15,7 @@ Write = Callable[[slice, slice, torch.Tensor], None]  # takes what became of it
 
 PROBES_PX = (65, 129, 257)
 # What lives at once: measured on a CPU, where oneDNN keeps copies in a layout of its own. Widths from 4 to 64
-# channels and SRCNN took 0.5 to 1 times what this estimates; lut-residual, which has few channels, needs the 40.
+# channels and SRCNN took 0.5 to 1 times what this estimates; lut-residual, of few channels, needs the 40.
 COPIES_OF_WIDEST, COPIES_OF_PHOTO = 5, 40
 MIN_TILE_PX = 16
 

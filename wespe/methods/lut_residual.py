@@ -90,7 +90,7 @@ class LutResidual(nn.Module):
         return self.colour.strip_px
 
     def decide(self, strips_nchw: Iterable[torch.Tensor]) -> Decision:
-        """Look at whole photos, strip by strip (`Colour.decide_by_strips`); `forward` then takes any piece."""
+        """Look at whole photos in strips (see `Colour.decide_by_strips`); `forward` then takes any piece."""
         return self.colour.decide_by_strips(strips_nchw)
 
     def forward(self, photos_nchw: torch.Tensor, decision: Decision | None = None) -> torch.Tensor:
