@@ -29,9 +29,6 @@ GPU_BYTES = 2 * 2**30
 # Of 2 GiB, what decoding and encoding need beside is left free. More than MOST_BYTES is not faster.
 CPU_BYTES, MOST_BYTES, LEAST_BYTES = 1_600 * 2**20, 768 * 2**20, 128 * 2**20
 
-# Of a photo beside which memory is scarce.
-LARGE_BYTES = 128 * 2**20
-
 
 @dataclass(frozen=True)
 class Model:
@@ -122,8 +119,6 @@ class Canvas:
             enhanced.mul_(self.strength).add_(self._native(rows, columns), alpha=1 - self.strength)
         levels = enhanced.mul_(self._levels).round_()[0].permute(1, 2, 0)
         self.enhanced_hwc[rows, columns] = levels.cpu().numpy()
-        if self.photo_hwc.nbytes > LARGE_BYTES:
-            give_back()  # or what lies between the tiles' features adds up to a gigabyte
 
     def _native(self, rows: slice, columns: slice) -> torch.Tensor:
         area = np.ascontiguousarray(self.photo_hwc[rows, columns])
