@@ -30,6 +30,9 @@ GPU_BYTES = 2 * 2**30
 CPU_BYTES, MOST_BYTES, LEAST_BYTES = 1_600 * 2**20, 768 * 2**20, 128 * 2**20
 
 
+LARGE_BYTES = 128 * 2**20  # of a photo, beside which memory is scarce
+
+
 @dataclass(frozen=True)
 class Model:
     """A generator ready to enhance, what config.json says of it, and the sha256 of its weights."""
@@ -104,6 +107,8 @@ class Canvas:
 
     def read(self, rows: slice, columns: slice) -> torch.Tensor:
         """Channels last, as the photo lies there, and as convolutions are fastest."""
+        if self.photo_hwc.nbytes > LARGE_BYTES:
+            give_back()  # or the gaps between features of hundreds of tiles add up to gigabytes
         native = self._native(rows, columns)
         srgb = self.colours.srgb(native) if self.colours else native
         return srgb.contiguous(memory_format=torch.channels_last)
