@@ -4,9 +4,10 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,18 @@ from pipeline.data.colours import Colours
 from pipeline.errors import CheckpointError, PhotoError
 from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, WEIGHTS
+from pipeline.memory import give_back, keep_freed
 from wespe.methods import METHODS, MethodConfig, build_generator
+from wespe.precision import InBfloat16, bfloat16_will_do
 from wespe.tiling import Tiling, TooLarge
 
 FORMAT = 1
 GPU_BYTES = 2 * 2**30
 # Of 2 GiB, what decoding and encoding need beside is left free. More than MOST_BYTES is not faster.
 CPU_BYTES, MOST_BYTES, LEAST_BYTES = 1_600 * 2**20, 768 * 2**20, 128 * 2**20
+
+
+LARGE_BYTES = 128 * 2**20  # of a photo, beside which memory is scarce
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,16 @@ class Model:
     generator: nn.Module
     config: Mapping[str, Any]
     sha256: str
+    _turn: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @cached_property
     def tiling(self) -> Tiling:
         return Tiling(self.generator)
+
+    @cached_property
+    def quick_tiling(self) -> Tiling:
+        """For photos of 8 bits: in bfloat16, if that is fast here and shows in none of their levels."""
+        return Tiling(InBfloat16(self.generator)) if bfloat16_will_do(self.generator) else self.tiling
 
     @torch.inference_mode()
     def enhance(
@@ -54,32 +66,36 @@ class Model:
 
         strength: 0–1; 0 gives the photo back.
         colours: the photo's, if they are not sRGB. What sRGB does not have of them is kept as it was.
-        budget_bytes: for the network; a photo that needs more is enhanced in tiles. 0: see _budget_bytes.
+        budget_bytes: for the network; a photo that needs more is enhanced in tiles. 0: what fits, see below.
         tile_px: the side of the tiles, whatever the budget.
         Raises PhotoError when it needs more and the generator cannot work in tiles.
         """
         height, width, _ = photo_hwc.shape
         enhanced = np.empty_like(photo_hwc)
         canvas = Canvas(photo_hwc, enhanced, strength, colours, next(self.generator.parameters()).device)
-        budget_bytes = budget_bytes or _budget_bytes(canvas)
+        budget_bytes = budget_bytes or self.budget_bytes(photo_hwc)
+        give_back()  # what decoding has left
         try:
-            if tile_px:
-                self.tiling.enhance_tiles(canvas.read, canvas.write, height, width, tile_px)
-            else:
-                self.tiling.enhance(canvas.read, canvas.write, height, width, budget_bytes)
+            with self._turn:  # two at once would be no faster, and need twice the memory
+                tiling = self.quick_tiling if photo_hwc.dtype == np.uint8 else self.tiling
+                if tile_px:
+                    tiling.enhance_tiles(canvas.read, canvas.write, height, width, tile_px)
+                else:
+                    tiling.enhance(canvas.read, canvas.write, height, width, budget_bytes)
         except TooLarge as error:
             raise PhotoError(
                 f"{height * width / 1e6:.1f} megapixels; its model looks at the whole of a photo and has "
                 f"memory for {error.pixels / 1e6:.1f}: use --max-megapixels, or another preset (wespe-stable)"
             ) from None
+        finally:
+            give_back()
         return enhanced
 
-
-def _budget_bytes(canvas: "Canvas") -> int:
-    """What the network may take: on a CPU, beside the photo before and after."""
-    if canvas.device.type != "cpu":
-        return GPU_BYTES
-    return max(LEAST_BYTES, min(MOST_BYTES, CPU_BYTES - 2 * canvas.photo_hwc.nbytes))
+    def budget_bytes(self, photo_hwc: np.ndarray) -> int:
+        """What the network may take: on a CPU, beside the photo before and after."""
+        if next(self.generator.parameters()).device.type != "cpu":
+            return GPU_BYTES
+        return max(LEAST_BYTES, min(MOST_BYTES, CPU_BYTES - 2 * photo_hwc.nbytes))
 
 
 @dataclass(frozen=True)
@@ -93,23 +109,30 @@ class Canvas:
     device: torch.device
 
     def read(self, rows: slice, columns: slice) -> torch.Tensor:
+        """Channels last, as the photo lies there, and as convolutions are fastest."""
+        if self.photo_hwc.nbytes > LARGE_BYTES:
+            give_back()  # or the gaps between features of hundreds of tiles add up to gigabytes
         native = self._native(rows, columns)
-        return self.colours.srgb(native) if self.colours else native
+        srgb = self.colours.srgb(native) if self.colours else native
+        return srgb.contiguous(memory_format=torch.channels_last)
 
     def write(self, rows: slice, columns: slice, enhanced: torch.Tensor) -> None:
-        enhanced, native = enhanced.clamp(0, 1), self._native(rows, columns)
+        enhanced = enhanced.clamp(0, 1)
         if self.colours:
-            beyond_srgb = native - self.colours.native(self.colours.srgb(native))
-            enhanced = (self.colours.native(enhanced) + beyond_srgb).clamp_(0, 1)
+            enhanced = self.colours.native(enhanced).add_(
+                self.colours.beyond_srgb(self._native(rows, columns))
+            )
+            enhanced.clamp_(0, 1)
         if self.strength != 1:
-            enhanced = enhanced * self.strength + native * (1 - self.strength)
-        levels = enhanced.mul_(self._levels).round_()[0].permute(1, 2, 0).cpu()
-        self.enhanced_hwc[rows, columns] = levels.numpy()
+            enhanced.mul_(self.strength).add_(self._native(rows, columns), alpha=1 - self.strength)
+        levels = enhanced.mul_(self._levels).round_()[0].permute(1, 2, 0)
+        self.enhanced_hwc[rows, columns] = levels.cpu().numpy()
 
     def _native(self, rows: slice, columns: slice) -> torch.Tensor:
         area = np.ascontiguousarray(self.photo_hwc[rows, columns])
-        values = torch.tensor(area if area.dtype == np.uint8 else area.astype(np.int32))
-        return values.to(self.device).permute(2, 0, 1)[None].float().div_(self._levels)
+        values = torch.tensor(area if area.dtype == np.uint8 else area.astype(np.int32)).to(self.device)
+        # In this order: the stride of a photo added last would hide from torch that channels come last.
+        return values[None].permute(0, 3, 1, 2).float().div_(self._levels)
 
     @property
     def _levels(self) -> int:
@@ -146,6 +169,7 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{folder}: config and weights do not fit this version: {reason}") from None
+    keep_freed()
     return Model(generator.eval().requires_grad_(False).to(device), config, sha256)
 
 

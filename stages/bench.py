@@ -10,6 +10,8 @@ READING = """how to read it:
     patchify  photos through Ray Data into shards    against  decoding the photos
     stream    shuffled patches through Ray Data      against  pyarrow reading the same row groups
     enhance   the batch job of `stages.enhance`      against  the generator alone on the same pixels
+    one photo from a file to a file's bytes          against  the generator alone on the same pixels, in the
+              same precision, in pieces as large as our tiles, without their halo
   1.00 would cost nothing. A step of training has two lines of another kind:
     step      one step of the learner                against  a plain one: the same networks and losses in
               float32, with PyTorch's defaults and every loss read. Above 1.00 is faster than that.
@@ -18,7 +20,7 @@ READING = """how to read it:
   Both are medians of runs that alternate, so that what slows the machine slows both. Speeds change from
   machine to machine; ratios hardly do, so watch those. The second table is why shards are as they are.
 
-Takes about five minutes on two cores, and 400 MB in TMPDIR, which are removed. Runs here: unset RAY_ADDRESS.
+Takes about six minutes on two cores, and 400 MB in TMPDIR, which are removed. Runs here: unset RAY_ADDRESS.
 """
 
 
@@ -37,8 +39,7 @@ def _bench() -> None:
     from pipeline.benchmarks.suite import Sizes, measure_all
 
     size_px = loaded.camera("demo-phone").patches.size_px
-    presets = loaded.presets
-    print(measure_all(presets["demo"], size_px, presets["wespe"], Sizes()))
+    print(measure_all(loaded.presets, size_px, Sizes()))
 
 
 if __name__ == "__main__":

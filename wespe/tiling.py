@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -15,8 +15,8 @@ Write = Callable[[slice, slice, torch.Tensor], None]  # takes what became of it
 
 PROBES_PX = (65, 129, 257)
 # What lives at once: measured on a CPU, where oneDNN keeps copies in a layout of its own. Widths from 4 to 64
-# channels and SRCNN took 0.5 to 1 times what this estimates.
-COPIES_OF_WIDEST, COPIES_OF_PHOTO = 5, 12
+# channels and SRCNN took 0.5 to 1 times what this estimates; lut-residual, of few channels, needs the 40.
+COPIES_OF_WIDEST, COPIES_OF_PHOTO = 5, 40
 MIN_TILE_PX = 16
 
 
@@ -24,7 +24,7 @@ class Tiling:
     """A generator that enhances photos in tiles, with the result that it has on whole ones.
 
     An instance norm gets the statistics of the whole photo: one more pass over the tiles for each. A
-    generator with a method `decide` looks at the whole photo by that alone, which keeps no features.
+    generator with a method `decide` looks at the whole photo by that alone, in strips of strip_px · n rows.
     halo_px: how far around a pixel the network looks; None when it looks at the whole photo in a way that is
         not known here. Such a generator takes whole photos only.
     """
@@ -32,7 +32,7 @@ class Tiling:
     def __init__(self, generator: nn.Module):
         self.generator = generator
         self.decides = hasattr(generator, "decide")
-        self.halo_px = reach_px(self._for(torch.zeros(1, 3, 64, 64)) if self.decides else generator)
+        self.halo_px = reach_px(self._for([torch.zeros(1, 3, 64, 64)]) if self.decides else generator)
         self.bytes_per_pixel = bytes_per_pixel(generator)
 
     def enhance(self, read: Read, write: Write, height: int, width: int, budget_bytes: int) -> None:
@@ -47,36 +47,55 @@ class Tiling:
                 if height * width <= pixels:
                     whole = slice(0, height), slice(0, width)
                     return write(*whole, self.generator(read(*whole)))
-                return self.enhance_tiles(read, write, height, width, self.tile_px(pixels))
+                return self._enhance_tiles(read, write, height, width, self.tile(height, width, pixels))
             except Exception as error:
                 if not _is_out_of_memory(error) or pixels < MIN_TILE_PX**2:
                     raise
             pixels = min(pixels, height * width) // 4
 
-    def tile_px(self, pixels: int) -> int:
-        """The side of the tile that has, with its halo, as many pixels. Raises TooLarge."""
+    def tile(self, height: int, width: int, pixels: int) -> tuple[int, int]:
+        """Rows and columns of equal tiles: with their halo they fit, and read the least of the photo twice.
+
+        Raises TooLarge.
+        """
         if self.halo_px is None:
             raise TooLarge(pixels)
-        return max(MIN_TILE_PX, math.isqrt(pixels) - 2 * self.halo_px)
+        halos, best = 2 * self.halo_px, (math.inf, MIN_TILE_PX, MIN_TILE_PX)
+        for across in range(1, math.ceil(width / MIN_TILE_PX) + 1):
+            columns = math.ceil(width / across)
+            rows = min(height, pixels // min(width, columns + halos) - halos)
+            if rows >= min(height, MIN_TILE_PX):
+                down = math.ceil(height / rows)
+                read = (height + (down - 1) * halos) * (width + (across - 1) * halos)
+                best = min(best, (read, math.ceil(height / down), columns))
+        return best[1:]
 
     def enhance_tiles(self, read: Read, write: Write, height: int, width: int, tile_px: int) -> None:
-        """Enhance in tiles of this size, whatever the memory. Raises TooLarge."""
+        """Enhance in square tiles of this side, whatever the memory. Raises TooLarge."""
+        self._enhance_tiles(read, write, height, width, (tile_px, tile_px))
+
+    def _enhance_tiles(
+        self, read: Read, write: Write, height: int, width: int, tile: tuple[int, int]
+    ) -> None:
         if self.halo_px is None:
             raise TooLarge(0)
-        whole = read(slice(0, height), slice(0, width)) if self.decides else None
-        network = _with_norms(self.generator if whole is None else self._for(whole), WholePhotoNorm)
+        generator = self.generator
+        if self.decides:
+            strips = _strips(height, math.prod(tile) // width, self.generator.strip_px)  # type: ignore[arg-type]
+            generator = self._for(read(rows, slice(0, width)) for rows in strips)
+        network = _with_norms(generator, WholePhotoNorm)
         norms = [module for module in network.modules() if isinstance(module, WholePhotoNorm)]
-        tiles = list(_tiles(height, width, tile_px, self.halo_px))
+        tiles = list(_tiles(height, width, tile, self.halo_px))
         for _ in norms:  # one pass each
             _learn_next(network, read, tiles)
         for outer, inner in tiles:
             write(*inner, _inside(network(read(*outer)), outer, inner))
 
     @torch.inference_mode()
-    def _for(self, photos_nchw: torch.Tensor) -> nn.Module:
+    def _for(self, strips_nchw: Iterable[torch.Tensor]) -> nn.Module:
         device = next(self.generator.parameters()).device
-        decide: Callable[[torch.Tensor], NamedTuple] = self.generator.decide  # type: ignore[assignment]
-        return Decided(self.generator, decide(photos_nchw.to(device)))
+        decide: Callable[[Iterable[torch.Tensor]], NamedTuple] = self.generator.decide  # type: ignore[assignment]
+        return Decided(self.generator, decide(strip.to(device) for strip in strips_nchw))
 
 
 class Decided(nn.Module):
@@ -196,17 +215,25 @@ def _with_norms(generator: nn.Module, stand_in: Callable[[nn.InstanceNorm2d], nn
     return network
 
 
-def _tiles(height: int, width: int, tile_px: int, halo_px: int) -> Iterator[tuple[Area, Area]]:
+def _tiles(height: int, width: int, tile: tuple[int, int], halo_px: int) -> Iterator[tuple[Area, Area]]:
     """Yield what to read and what to keep of it. At the photo's border there is no halo: layers pad there."""
 
-    def spans(size: int) -> Iterator[tuple[slice, slice]]:
-        for start in range(0, size, tile_px):
-            stop = min(size, start + tile_px)
+    def spans(size: int, step: int) -> Iterator[tuple[slice, slice]]:
+        for start in range(0, size, step):
+            stop = min(size, start + step)
             yield slice(max(0, start - halo_px), min(size, stop + halo_px)), slice(start, stop)
 
-    for outer_rows, rows in spans(height):
-        for outer_columns, columns in spans(width):
+    for outer_rows, rows in spans(height, tile[0]):
+        for outer_columns, columns in spans(width, tile[1]):
             yield (outer_rows, outer_columns), (rows, columns)
+
+
+def _strips(height: int, rows: int, unit: int) -> Iterator[slice]:
+    """Yield about so many rows at a time: a multiple of the unit, and the last strip no less than one."""
+    step = max(1, rows // unit) * unit
+    starts = list(range(0, max(1, height - unit + 1), step))
+    for start, stop in zip(starts, [*starts[1:], height], strict=True):
+        yield slice(start, stop)
 
 
 def _inside(tile_nchw: torch.Tensor, outer: Area, inner: Area) -> torch.Tensor:

@@ -1,20 +1,23 @@
-"""The batch job, against the bare generator on the same pixels."""
+"""The batch job, and one photo from file to file, against the bare generator on the same pixels."""
 
 import shutil
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from pipeline.benchmarks.clock import medians, quiet, seconds, steady_speed
 from pipeline.benchmarks.tables import Ratio
-from pipeline.checkpoints import load_model, save_model
+from pipeline.checkpoints import Model, load_model, save_model
 from pipeline.data.images import read_photo
 from pipeline.enhancement.actors import on_ray
 from pipeline.enhancement.job import carry_out
 from pipeline.enhancement.plan import make_plan
 from pipeline.enhancement.routing import Router
-from pipeline.one_photo import Settings
+from pipeline.one_photo import Settings, enhance_photo
 from pipeline.params import Preset
 from wespe.batch import photos_nchw
 from wespe.methods import build_generator
@@ -60,3 +63,48 @@ def forward(model: Path, paths: list[Path]) -> float:
     generator(photos[0])
     took_s = seconds(lambda: [generator(photo).shape for photo in photos])
     return sum(photo[0, 0].numel() for photo in photos) / 1e6 / took_s
+
+
+def measure_one_photo(path: Path, presets: Mapping[str, Preset], repeats: int) -> list[Ratio]:
+    """Megapixels per second from a file to a file's bytes, in this process: nothing runs beside it."""
+    return [_measure_one_photo(path, name, preset, repeats) for name, preset in presets.items()]
+
+
+def _measure_one_photo(path: Path, name: str, preset: Preset, repeats: int) -> Ratio:
+    folder = Path(f"bench-{name}")
+    save_model(folder, build_generator(preset.method), preset.method, {})
+    model, photo_hwc = load_model(folder), read_photo(path)
+    megapixels = photo_hwc[..., 0].size / 1e6
+    enhance = partial(_enhance, model, path)
+    enhance()  # what a model does once: prove that bfloat16 will do, find out how far it looks
+    speed, ceiling_speed = medians(
+        repeats,
+        lambda: (megapixels / seconds(enhance), megapixels / in_pieces_s(model, photo_hwc)),
+    )
+    return Ratio(
+        what=f"{name}, one photo of {megapixels:.1f} MP",
+        unit="megapixels",
+        speed=speed,
+        ceiling="its forward in pieces without halo",
+        ceiling_speed=ceiling_speed,
+    )
+
+
+def _enhance(model: Model, path: Path) -> bytes | bytearray:
+    with open(path, "rb") as file:
+        return enhance_photo(model, file, path.suffix, Settings())
+
+
+@torch.inference_mode()
+def in_pieces_s(model: Model, photo_hwc: np.ndarray) -> float:
+    """Seconds of the generator alone, in the best of ways: ours, but for the halo that a photo needs.
+
+    Precision and pieces are those that `Model.enhance` takes, pixels lie ready as float32, channels last.
+    """
+    height, width, _ = photo_hwc.shape
+    tiling = model.quick_tiling
+    rows, columns = tiling.tile(height, width, model.budget_bytes(photo_hwc) // tiling.bytes_per_pixel)
+    photos = photos_nchw(torch.from_numpy(photo_hwc)[None], next(model.generator.parameters()).device)
+    photos = photos.contiguous(memory_format=torch.channels_last)
+    pieces = [piece for strip in photos.split(rows, 2) for piece in strip.split(columns, 3)]
+    return seconds(lambda: [tiling.generator(piece).shape for piece in pieces])

@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from pipeline import cluster
-from pipeline.benchmarks.enhance import measure_enhance
+from pipeline.benchmarks.enhance import measure_enhance, measure_one_photo
 from pipeline.benchmarks.layouts import measure_layouts
 from pipeline.benchmarks.patchify import CAMERA, measure_patchify
 from pipeline.benchmarks.photos import write_photos
@@ -24,10 +24,13 @@ from pipeline.data.shards import Index, read_index
 from pipeline.layout import photo_set
 from pipeline.params import Preset
 
+# A generator of every kind that tiles in one pass.
+ONE_PHOTO = ("wespe-stable", "srcnn", "lut-residual")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How much to measure with: enough to outlast noise, and five minutes on two cores in all."""
+    """How much to measure with: enough to outlast noise, and six minutes on two cores in all."""
 
     photos: int = 160
     photo_px: tuple[int, int] = (2048, 1536)
@@ -39,6 +42,7 @@ class Sizes:
     wespe_batch: int = 8
     small_photos: int = 16
     small_photo_px: tuple[int, int] = (1024, 768)
+    large_photo_px: tuple[int, int] = (3000, 2000)
     repeats: int = 3
 
 
@@ -60,18 +64,22 @@ Ray started in {self.ray_start_s:.1f} s, once for all.
 {machine()}"""
 
 
-def measure_all(demo: Preset, demo_size_px: int, wespe: Preset, sizes: Sizes) -> Results:
+def measure_all(presets: Mapping[str, Preset], demo_size_px: int, sizes: Sizes) -> Results:
     """Measure on this machine: with RAY_ADDRESS set, Ray would not find the temporary folder."""
+    demo, wespe = presets["demo"], presets["wespe"]
     torch.set_num_threads(os.cpu_count() or 1)  # as training and the batch job do on a CPU
     with tempfile.TemporaryDirectory(prefix="wespe-bench-") as folder, chdir(folder):
         with _shown("write photos"):
             photos = write_photos(Path("photos"), sizes.photos, *sizes.photo_px)
             write_photos(Path("small"), sizes.small_photos, *sizes.small_photo_px)
+            [large] = write_photos(Path("large"), 1, *sizes.large_photo_px)
         began = time.perf_counter()
         with cluster.session():
             ray_start_s = time.perf_counter() - began
             ratios = _measure_with_ray(photos, demo, sizes)
         # Ray's idle processes would take their share of the cores.
+        with _shown("one photo"):
+            ratios += measure_one_photo(large, {name: presets[name] for name in ONE_PHOTO}, sizes.repeats)
         with _shown("step"):
             steps = _measure_steps(demo, demo_size_px, wespe, sizes)
         with _shown("layouts"):

@@ -5,10 +5,11 @@ import pytest
 import torch
 from skimage import data
 
-from pipeline.checkpoints import Model
+from pipeline.checkpoints import Canvas, Model
 from pipeline.data.colours import Colours
 from pipeline.errors import PhotoError
 from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.precision import InBfloat16, bfloat16_will_do
 
 
 def model(norm: str = "none", output: str = "tanh") -> Model:
@@ -68,3 +69,36 @@ def test_what_cannot_be_tiled_is_refused_with_a_remedy(photo):
 
     with pytest.raises(PhotoError, match=r"0\.0 megapixels.*--max-megapixels.*wespe-stable"):
         Model(Mean(3, 3, 1), {}, "").enhance(photo, budget_bytes=1_000_000)
+
+
+@pytest.mark.parametrize("colours", [None, "Display P3"])
+def test_a_network_sees_channels_last(colours, photo, profiles):
+    """Protects: a third of the time. torch looks at the strides, also at that of the single photo."""
+    known = Colours.of(profiles[colours]) if colours else None
+    tile = Canvas(photo, photo.copy(), 1, known, torch.device("cpu")).read(slice(3, 40), slice(5, 50))
+    assert tile.stride() == (37 * 45 * 3, 1, 45 * 3, 3)
+
+
+def test_bfloat16_moves_no_value_by_more_than_a_level_or_is_not_used(photo):
+    """Protects: pixels. Whether or not this processor has it, 8 bits stay within a level of float32."""
+    for norm, output in (("none", "residual"), ("instance", "tanh")):
+        torch.manual_seed(0)
+        generator = Generator(GeneratorConfig(width=8, blocks=1, norm=norm, output=output)).eval()
+        torch.nn.init.normal_(generator.tail[-1].weight, std=0.3)
+        quick = Model(generator, {}, "")
+        exact = Model(generator, {}, "")
+        exact.__dict__["quick_tiling"] = exact.tiling
+        assert np.abs(quick.enhance(photo).astype(int) - exact.enhance(photo)).max() <= 1
+        assert not isinstance(quick.tiling.generator, InBfloat16), "16 bits stay in float32"
+
+
+def test_bfloat16_is_refused_where_it_would_show():
+    """Protects: the probe can say no, to a generator that squeezes a large number into a small difference."""
+
+    class Cancels(torch.nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).float() - 1000 * x
+
+    generator = Cancels(3, 3, 1, bias=False).requires_grad_(False)
+    generator.weight.copy_(1001 * torch.eye(3)[..., None, None])
+    assert not bfloat16_will_do(generator)

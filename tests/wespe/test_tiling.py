@@ -1,5 +1,6 @@
 """Tiles give what the whole photo gives, for any generator, size and tile; scarce memory costs time alone."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from wespe.methods import METHODS
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig
 from wespe.networks.generator import Generator, GeneratorConfig
 from wespe.networks.srcnn import SRCNN
-from wespe.tiling import Tiling, TooLarge, bytes_per_pixel, reach_px
+from wespe.tiling import Tiling, TooLarge, _strips, bytes_per_pixel, reach_px
 
 
 def lut_residual() -> LutResidual:
@@ -208,4 +209,26 @@ def test_a_process_that_really_has_no_more_memory_gets_through():
 
 def test_memory_is_estimated_from_the_widest_layer():
     wide = Generator(GeneratorConfig(width=64, blocks=1, norm="none"))
-    assert bytes_per_pixel(wide) == 5 * 64 * 4 + 12 * 3 * 4
+    assert bytes_per_pixel(wide) == 5 * 64 * 4 + 40 * 3 * 4
+
+
+def test_tiles_are_equal_and_fit_with_their_halo():
+    """Protects: speed and memory; shapes that change cost, and so does a sliver at the end."""
+    tiling = Tiling(trained("4x0 none tanh"))
+    for height, width, pixels in ((3000, 4000, 700_000), (200, 9000, 100_000), (1001, 999, 500_000)):
+        rows, columns = tiling.tile(height, width, pixels)
+        halos = 2 * tiling.halo_px
+        assert min(height, rows + halos) * min(width, columns + halos) <= pixels
+        assert math.ceil(height / rows) * rows - height < math.ceil(height / rows)
+        assert math.ceil(width / columns) * columns - width < math.ceil(width / columns)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("height", "rows"), [(20, 64), (33, 64), (127, 64), (700, 96)])
+def test_strips_decide_as_the_whole_photo(height, rows):
+    colour, photo = lut_residual().colour, torch.rand(1, 3, height, 77)
+    strips = list(_strips(height, rows, colour.strip_px))
+    assert min(rows.stop - rows.start for rows in strips) >= min(height, colour.strip_px)
+    decided = colour.decide_by_strips(photo[:, :, rows] for rows in strips)
+    for part, whole in zip(decided, colour.decide(photo), strict=True):
+        torch.testing.assert_close(part, whole, atol=1e-6, rtol=1e-6)

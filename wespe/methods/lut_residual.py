@@ -1,6 +1,6 @@
 """Colour once per photo by LUTs, detail as a small residual: learned from two unrelated sets. Our own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -85,9 +85,13 @@ class LutResidual(nn.Module):
         self.colour = Colour(config.colour)
         self.detail = Detail(config.detail)
 
-    def decide(self, photos_nchw: torch.Tensor) -> Decision:
-        """Look at whole photos; `forward` then takes any piece of them."""
-        return self.colour.decide(photos_nchw)
+    @property
+    def strip_px(self) -> int:
+        return self.colour.strip_px
+
+    def decide(self, strips_nchw: Iterable[torch.Tensor]) -> Decision:
+        """Look at whole photos in strips (see `Colour.decide_by_strips`); `forward` then takes any piece."""
+        return self.colour.decide_by_strips(strips_nchw)
 
     def forward(self, photos_nchw: torch.Tensor, decision: Decision | None = None) -> torch.Tensor:
         return self.detail(self.colour(photos_nchw, decision))

@@ -1,5 +1,6 @@
 """Colour, decided once per photo: matched curves, matched statistics, and a few learned 3-D LUTs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -98,12 +99,36 @@ class Colour(nn.Module):
         """Look at whole photos."""
         return self._decide(self.matched(photos_nchw))
 
+    def decide_by_strips(self, strips_nchw: Iterable[torch.Tensor]) -> Decision:
+        """Look at whole photos, cut into strips from top to bottom.
+
+        Rows of a strip: a multiple of `strip_px`; of the last, any number that is not smaller.
+        """
+        with torch.autocast(self.luts.device.type, enabled=False):
+            glances = [self._glance(self.matched(strip)) for strip in strips_nchw]
+            narrow, luma, deviations = (torch.cat(parts, 2) for parts in zip(*glances, strict=True))
+            return self._decided(self._thumbnails(narrow), luma, deviations)
+
     def _decide(self, matched: torch.Tensor) -> Decision:
         with torch.autocast(matched.device.type, enabled=False):
-            gain, shift = self._adapted(self.statistics(matched))
-            thumbnails = functional.adaptive_avg_pool2d(matched, self.config.thumbnail_px)
-            mixture = self.mixer((thumbnails * gain + shift).clamp(0, 1))
-            return Decision(gain, shift, torch.einsum("nb,bcrgd->ncrgd", mixture, self.luts))
+            return self._decided(self._thumbnails(matched), *windows(matched, self.config.window_px))
+
+    def _thumbnails(self, matched: torch.Tensor) -> torch.Tensor:
+        return functional.adaptive_avg_pool2d(matched, self.config.thumbnail_px)
+
+    def _decided(self, thumbnails: torch.Tensor, luma: torch.Tensor, deviations: torch.Tensor) -> Decision:
+        gain, shift = self._adapted(_means(luma, deviations))
+        mixture = self.mixer((thumbnails * gain + shift).clamp(0, 1))
+        return Decision(gain, shift, torch.einsum("nb,bcrgd->ncrgd", mixture, self.luts))
+
+    @property
+    def strip_px(self) -> int:
+        return self.config.window_px
+
+    def _glance(self, matched: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """All that a decision needs of a strip: columns of a thumbnail, luma and deviations in windows."""
+        narrow = functional.adaptive_avg_pool2d(matched, (matched.shape[2], self.config.thumbnail_px))
+        return narrow, *windows(matched, self.config.window_px)
 
     def apply_decision(self, matched: torch.Tensor, decision: Decision) -> torch.Tensor:
         """Of a photo or any piece of it, after the curves."""
@@ -149,11 +174,19 @@ class Mixer(nn.Module):
 
 def statistics(photos_nchw: torch.Tensor, window_px: int) -> torch.Tensor:
     """Mean of each photo's luma, and of the log deviations in its windows, (n, 2)."""
+    return _means(*windows(photos_nchw, window_px))
+
+
+def windows(photos_nchw: torch.Tensor, window_px: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation of luma in each whole window, (n, 1, rows, columns); a small photo is one."""
     luma = texture_view(photos_nchw)
     window = min(window_px, *luma.shape[-2:])
-    means, squares = (functional.avg_pool2d(one, window).flatten(1) for one in (luma, luma.square()))
-    deviations = (squares - means.square()).clamp(min=0).sqrt()
-    return torch.stack([means.mean(1), (deviations + LEAST_DEVIATION).log().mean(1)], dim=1)
+    means, squares = (functional.avg_pool2d(one, window) for one in (luma, luma.square()))
+    return means, (squares - means.square()).clamp(min=0).sqrt()
+
+
+def _means(luma: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
+    return torch.stack([luma.mean((1, 2, 3)), (deviations + LEAST_DEVIATION).log().mean((1, 2, 3))], dim=1)
 
 
 def apply_curves(photos_nchw: torch.Tensor, curves: torch.Tensor) -> torch.Tensor:
