@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -76,7 +77,9 @@ class Model:
         budget_bytes = budget_bytes or self.budget_bytes(photo_hwc)
         give_back()  # what decoding has left
         try:
-            with self._turn:  # two at once would be no faster, and need twice the memory
+            with (
+                self._turn if canvas.device.type != "cpu" else nullcontext()
+            ):  # one has all of a GPU's memory
                 tiling = self.quick_tiling if photo_hwc.dtype == np.uint8 else self.tiling
                 if tile_px:
                     tiling.enhance_tiles(canvas.read, canvas.write, height, width, tile_px)

@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
-import torch
 
 from pipeline.checkpoints import Model, load_model
 from pipeline.cluster import session, wanted_workers
@@ -59,13 +58,12 @@ class Actor:
         settings: Settings,
         device: str,
     ):
-        if device == "cpu":
-            torch.set_num_threads(CPUS_PER_ACTOR)
         self._enhancer = Enhancer(
             models={uri: _model(files, device) for uri, files in models.items()},
             sources=sources,
             destination=destination,
             settings=settings,
+            cpus=CPUS_PER_ACTOR,
         )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
+import torch
+
 from pipeline.checkpoints import Model
 from pipeline.enhancement.ledger import Entry
 from pipeline.enhancement.plan import Task
@@ -23,15 +25,18 @@ LARGE_PIXELS = 25_000_000  # two such at once would need more memory than a lapt
 
 @dataclass(frozen=True, kw_only=True)
 class Enhancer:
-    """Enhances photos; may be called by several threads, so that one decodes while another computes.
+    """Enhances photos; to be called by PHOTOS_AT_ONCE threads.
 
     models, sources: by what tasks call them.
+    cpus: to share among these photos. Each has its own: threads that wait for each other at every layer of
+        one photo take several times as long where others use the machine too.
     """
 
     models: Mapping[str, Model]
     sources: Mapping[str, Store]
     destination: Store
     settings: Settings
+    cpus: int
     _large: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, task: Task) -> Entry:
@@ -43,7 +48,9 @@ class Enhancer:
             with self.sources[task.source].open(task.name) as file:
                 content_sha256 = sha256_of(file)
                 file.seek(0)
-                with self._large if task.pixels > LARGE_PIXELS else nullcontext():
+                large = task.pixels > LARGE_PIXELS
+                torch.set_num_threads(self.cpus if large else max(1, self.cpus // PHOTOS_AT_ONCE))
+                with self._large if large else nullcontext():
                     version = self._enhance(task, file, result)
         except Exception as error:
             status = "stopped" if isinstance(error, OSError) and error.errno in NO_SPACE else "failed"

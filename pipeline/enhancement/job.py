@@ -1,6 +1,7 @@
 """The job: carries a plan out on one engine or another, and keeps the ledger."""
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
@@ -78,13 +79,14 @@ def _too_many(failed: list[Entry], done: int, plan: Plan) -> str:
 
 
 def in_process(plan: Plan) -> Iterator[Entry]:
-    """Enhance here, without Ray: one photo computes while another is read or written."""
+    """Enhance here, without Ray."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     enhancer = Enhancer(
         models={uri: load_model(folder, device) for uri, folder in plan.folders.items()},
         sources=plan.sources,
         destination=plan.destination,
         settings=plan.settings,
+        cpus=os.cpu_count() or 1,
     )
     with ThreadPool(PHOTOS_AT_ONCE) as threads:
         yield from threads.imap_unordered(enhancer, plan.tasks)
