@@ -141,7 +141,7 @@ def test_a_folder_of_somebody_else_stays_as_it_is(wespe: Run, model: Path, holid
     """Protects: photos of the same names, by another program."""
     theirs = shutil.copytree(holiday, holiday.with_name("holiday-enhanced"))
     ended = wespe("enhance", holiday, "--model", model)
-    assert "holiday-enhanced: is not empty, and not wespe's" in told(ended)
+    assert "is there already, and not wespe's" in told(ended)
     assert (theirs / "rocket.jpg").read_bytes() == (holiday / "rocket.jpg").read_bytes()
 
 
