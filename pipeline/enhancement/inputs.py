@@ -52,6 +52,7 @@ def find_photos(addresses: Sequence[str]) -> list[Found]:
     """
     parts = [part for address in addresses for part in _parts(address)]
     apart = len(parts) > 1
+    _refuse_broken_names(parts)
     return [
         Found(
             store=part.store,
@@ -62,6 +63,17 @@ def find_photos(addresses: Sequence[str]) -> list[Found]:
         for part in parts
         for one in sorted(part.photos, key=lambda one: one.name)
     ]
+
+
+def _refuse_broken_names(parts: Sequence[_Part]) -> None:
+    """Names that are no UTF-8 fit neither the ledger nor Ray: they would end the job in its midst."""
+    for part in parts:
+        for one in part.photos:
+            shown = one.name.encode(errors="replace").decode()
+            if shown != one.name:
+                raise EnhancementError(
+                    f"{part.store.address.rstrip('/')}/{shown}: its name is not UTF-8; rename it"
+                )
 
 
 def _parts(address: str) -> Iterator[_Part]:

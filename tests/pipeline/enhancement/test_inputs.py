@@ -1,5 +1,6 @@
 """A user names photos in many ways, and gets those, all of them, under names that do not clash."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,3 +109,10 @@ def test_what_names_no_photo_is_refused(tree: Path, bucket: str, address: str, e
     (tree / "in/.x/g.jpg").unlink()
     with pytest.raises(EnhancementError, match=error):
         photos(address)
+
+
+def test_a_name_that_is_no_utf8_is_refused_at_once(tree: Path) -> None:
+    """Protects: a job that would end in its midst, its ledger unwritten."""
+    (tree / "in" / os.fsdecode(b"caf\xe9.jpg")).touch()
+    with pytest.raises(EnhancementError, match=r"in/caf\?.jpg: its name is not UTF-8; rename it"):
+        photos("in")
