@@ -162,10 +162,10 @@ def _listed(path: Path) -> list[str]:
         if path.suffix.lower() == ".parquet":
             names = pq.read_table(path, columns=[COLUMN])[COLUMN].to_pylist()
         elif path.suffix.lower() == ".csv":
-            with open(path, newline="", encoding="utf-8") as file:
+            with open(path, newline="", encoding="utf-8-sig") as file:
                 names = [row[COLUMN] for row in csv.DictReader(file)]
         else:
-            names = path.read_text(encoding="utf-8").splitlines()
+            names = path.read_text(encoding="utf-8-sig").splitlines()
     except (KeyError, pa.ArrowException):
         raise EnhancementError(f"{path}: has no column `{COLUMN}`, which names a photo per row") from None
     except UnicodeDecodeError:

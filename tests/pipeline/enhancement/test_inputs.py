@@ -89,6 +89,13 @@ def test_lists_name_photos_one_by_one(tree: Path, bucket: str) -> None:
     assert photos("both.txt") == ["photos/2023/c.jpg", "photos/a.jpg", "a.jpg"]
 
 
+@pytest.mark.parametrize("kind", ["txt", "csv"])
+def test_a_list_may_come_from_windows(tree: Path, kind: str) -> None:
+    """Protects: the mark that Excel and Notepad put before the first line."""
+    Path(f"list.{kind}").write_text("photo\r\n" * (kind == "csv") + "in/a.jpg\r\n", "utf-8-sig", newline="")
+    assert photos(f"list.{kind}") == ["a.jpg"]
+
+
 @pytest.mark.parametrize(
     ("address", "error"),
     [
