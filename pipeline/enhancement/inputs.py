@@ -136,7 +136,10 @@ def _pattern(glob: str) -> re.Pattern[str]:
             return "[" + re.escape(piece[1:-1]).replace("!", "^", 1).replace(r"\-", "-") + "]"
         return tokens.get(piece) or re.escape(piece)
 
-    return re.compile("".join(map(translated, pieces)) + "(?:/.*)?", re.DOTALL)
+    try:
+        return re.compile("".join(map(translated, pieces)) + "(?:/.*)?", re.DOTALL)
+    except re.error as error:
+        raise EnhancementError(f"{glob}: no pattern ({error.msg}); correct what is in […]") from None
 
 
 def _of_list(path: Path) -> Iterator[_Part]:

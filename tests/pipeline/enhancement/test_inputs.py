@@ -102,6 +102,8 @@ def test_a_list_may_come_from_windows(tree: Path, kind: str) -> None:
         ("gone", "no such file or folder; name a photo"),
         ("in/*.webp", "no photo matches"),
         ("in/notes.txt.jpg", "no such file or folder"),
+        ("in/[z-a].jpg", "no pattern"),
+        ("in/[!].jpg", "no pattern"),
         ("in/.x", "no photo in or below it"),
         ("empty.txt", "lists no photo"),
         ("other.csv", "has no column `photo`"),
