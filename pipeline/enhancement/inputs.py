@@ -104,7 +104,8 @@ def _below(address: str) -> _Part:
         raise EnhancementError(
             f"{address}: {what}; name a photo, a folder, a pattern, a list, or s3://bucket/prefix/"
         )
-    return _Part(store=store, photos=photos, folder=PurePosixPath(address.rstrip("/")).name, walked=True)
+    whole = os.path.abspath(store.path) if isinstance(store, FolderStore) else address  # `..` is no name
+    return _Part(store=store, photos=photos, folder=PurePosixPath(whole).name, walked=True)
 
 
 def _one(store: Store, name: str) -> _Part:

@@ -74,6 +74,11 @@ def test_several_folders_keep_their_names(tree: Path) -> None:
     (tree / "more").mkdir()
     (tree / "more/a.jpg").touch()
     assert photos("in/2024-02", "more") == ["2024-02/f.jpg", "more/a.jpg"]
+    assert photos("in/2024-02/../../more", "in/2024-01/raw/..") == [
+        "more/a.jpg",
+        "2024-01/d.jpg",
+        "2024-01/raw/e.tif",
+    ]
 
 
 def test_lists_name_photos_one_by_one(tree: Path, bucket: str) -> None:
