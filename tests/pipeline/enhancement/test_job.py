@@ -264,14 +264,16 @@ def test_a_bucket_to_a_bucket(model, enhance, plan, demo_photos: Path, endpoint,
 def test_a_key_cannot_leave_the_destination(
     model, enhance, demo_photos: Path, tmp_path, endpoint, monkeypatch
 ) -> None:
-    """Protects: files beside the destination from objects with hostile names."""
+    """Protects: files beside the destination, and results of others, from objects with hostile names."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     client = boto3.client("s3", region_name="us-east-1")
     client.create_bucket(Bucket="photos")
-    client.upload_file(demo_photos / "rocket.jpg", "photos", "in/../../evil.jpg")
+    for key in ("in/../../evil.jpg", "in//evil.jpg", "in/x/../rocket.jpg", "in/rocket.jpg"):
+        client.upload_file(demo_photos / "rocket.jpg", "photos", key)
 
     summary = enhance(model, "s3://photos/in/", tmp_path / "deep/out")
 
-    [failure] = summary.failed
-    assert "leads out of" in failure.reason
+    assert summary.done == 1
+    assert len(summary.failed) == 3
+    assert all("is no place of its own" in failure.reason for failure in summary.failed)
     assert not list(tmp_path.rglob("evil.jpg"))
