@@ -153,10 +153,12 @@ def _of_list(path: Path) -> Iterator[_Part]:
     if not buckets:
         raise EnhancementError(f"{path}: lists no photo; write one per line")
     for bucket, wholes in buckets.items():
-        root = os.path.commonpath([os.path.dirname(whole.removeprefix("s3://")) for whole in wholes])
-        store = open_store(f"s3://{root}" if bucket else root)
-        start = len(f"s3://{root}" if bucket else root.rstrip("/")) + 1
-        names = dict.fromkeys(whole[start:] for whole in wholes)
+        wholes = [whole.removeprefix("s3://") for whole in wholes]
+        # Not os.path.commonpath: in a bucket a//b is not a/b.
+        common = os.path.commonprefix([whole.rpartition("/")[0] + "/" for whole in wholes])
+        root = common.rpartition("/")[0].rstrip("/")
+        store = open_store(f"s3://{root}" if bucket else root or "/")
+        names = dict.fromkeys(whole[len(root) + 1 :] for whole in wholes)
         photos = [store.look(name) or Stored(name=name, bytes=0, version="") for name in names]
         yield _Part(store=store, photos=photos, folder=bucket)
 

@@ -94,6 +94,14 @@ def test_lists_name_photos_one_by_one(tree: Path, bucket: str) -> None:
     assert photos("both.txt") == ["photos/2023/c.jpg", "photos/a.jpg", "a.jpg"]
 
 
+def test_a_list_names_keys_as_they_are(tree: Path, bucket: str) -> None:
+    """Protects: objects whose keys no file system would have."""
+    boto3.client("s3", region_name="us-east-1").put_object(Bucket="photos", Key="in/x//h.jpg", Body=b"h")
+    Path("list.txt").write_text("s3://photos/in/x//h.jpg\n")
+    [found] = find_photos(["list.txt"])
+    assert found.store.head(found.stored.name, 1) == b"h"
+
+
 @pytest.mark.parametrize("kind", ["txt", "csv"])
 def test_a_list_may_come_from_windows(tree: Path, kind: str) -> None:
     """Protects: the mark that Excel and Notepad put before the first line."""
