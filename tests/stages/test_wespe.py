@@ -169,6 +169,13 @@ def test_models_are_listed_without_torch(wespe: Run, model: Path, tmp_path: Path
     assert "1,000 steps" in listed.stdout
     assert listed.stderr == ""
     assert wespe("models", "--names").stdout == "phone\n"
+    assert "$WESPE_MODELS" in wespe("models", "--help").stdout
+
+
+def test_completion_runs_nothing(wespe: Run, model: Path, tmp_path: Path) -> None:
+    """Protects: whoever presses Tab in a folder that somebody else has made; bash expands what it completes."""
+    shutil.copytree(model, tmp_path / "models/$(touch evil)")
+    assert wespe("models", "--names").stdout == ""
 
 
 def test_two_folders_become_a_page(wespe: Run, holiday: Path) -> None:
