@@ -193,6 +193,16 @@ def test_two_folders_become_a_page(wespe: Run, holiday: Path) -> None:
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
+def test_a_page_replaces_no_photo(wespe: Run, holiday: Path) -> None:
+    photo = holiday / "rocket.jpg"
+    before = photo.read_bytes()
+    assert "rocket.jpg: no name of a page" in told(wespe("compare", photo, photo, "-o", photo))
+    assert photo.read_bytes() == before
+    assert wespe("compare", photo, photo, "-o", holiday / "new/page.html").returncode == 0
+    trip = holiday.rename(holiday.with_name("trip.2024"))
+    assert wespe("compare", trip, trip).stdout.strip().endswith("trip.2024-compared.html")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completion_is_a_script_that_its_shell_reads(wespe: Run, shell: str, tmp_path: Path) -> None:
     script = wespe("completion", shell)
