@@ -155,7 +155,8 @@ def _of_list(path: Path) -> Iterator[_Part]:
     for bucket, wholes in buckets.items():
         wholes = [whole.removeprefix("s3://") for whole in wholes]
         # Not os.path.commonpath: in a bucket a//b is not a/b.
-        common = os.path.commonprefix([whole.rpartition("/")[0] + "/" for whole in wholes])
+        folders = [whole.rpartition("/")[0] + "/" for whole in wholes]
+        common = os.path.commonprefix(folders)  # noqa: RUF071
         root = common.rpartition("/")[0].rstrip("/")
         store = open_store(f"s3://{root}" if bucket else root or "/")
         names = dict.fromkeys(whole[len(root) + 1 :] for whole in wholes)

@@ -173,7 +173,7 @@ def test_models_are_listed_without_torch(wespe: Run, model: Path, tmp_path: Path
 
 
 def test_completion_runs_nothing(wespe: Run, model: Path, tmp_path: Path) -> None:
-    """Protects: whoever presses Tab in a folder that somebody else has made; bash expands what it completes."""
+    """Protects: whoever presses Tab in somebody else's folder; bash expands what it completes."""
     shutil.copytree(model, tmp_path / "models/$(touch evil)")
     assert wespe("models", "--names").stdout == ""
 
