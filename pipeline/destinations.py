@@ -74,7 +74,13 @@ def _destination(source: Path, out: Path | None, alone: bool, format: str) -> Pa
     if out is None:
         return source.with_name(f"{source.stem}{MARK}{suffix}")
     if alone and out.suffix.lower() in FORMATS and not out.is_dir():
+        if format and FORMATS.get(suffix) not in (None, FORMATS[out.suffix.lower()]):
+            raise EnhancementError(f"{out}: is no name for {format}; change it, or leave --format out")
         return out
+    if out.is_file():
+        raise EnhancementError(
+            f"{out}: is a file, and no photo by its name; name a folder, or a photo to write"
+        )
     return out / f"{source.stem}{suffix}"
 
 
