@@ -108,6 +108,8 @@ def _plan(arguments: argparse.Namespace) -> "Plan":
         from pipeline import params
 
         router = Router(routes=params.load().routes)
+        if not router.routes:
+            raise EnhancementError("--model auto: params.yaml has no `routes` yet; add some, or name a model")
     *sources, destination = arguments.places
     return make_plan(sources, destination, router, fetch_model, settings)
 

@@ -1,6 +1,7 @@
 """What the command of the batch job refuses before it looks at anything."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +22,11 @@ def test_a_model_without_a_name_is_no_success(monkeypatch: pytest.MonkeyPatch, c
     with pytest.raises(SystemExit, match="2"):
         main()
     assert "--model is empty" in capsys.readouterr().err
+
+
+def test_auto_without_routes_is_no_success(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects: the table as it ships, empty; a job that does nothing must not look done."""
+    monkeypatch.chdir(repository)
+    monkeypatch.setattr(sys, "argv", ["enhance", "--model", "auto", "in", "out"])
+    with pytest.raises(SystemExit, match="has no `routes` yet"):
+        main()
