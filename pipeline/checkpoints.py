@@ -161,15 +161,17 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
     try:
         config = json.loads((folder / CONFIG).read_bytes())
         data = (folder / WEIGHTS).read_bytes()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"no model in {folder} ({error}); train one with `dvc repro`") from None
     sha256 = hashlib.sha256(data).hexdigest()
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{folder / CONFIG}: is no configuration of a model; fetch it again")
     if sha256 != config.get("weights_sha256"):
         raise CheckpointError(f"{folder / WEIGHTS}: its sha256 is not the one in {CONFIG}; fetch it again")
     try:
         generator = build_generator(method_config(config["method"]))
         generator.load_state_dict(load_file(folder / WEIGHTS))
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{folder}: config and weights do not fit this version: {reason}") from None
     keep_freed()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 from PIL.ExifTags import Base
@@ -45,7 +46,7 @@ def plan(sources: Sequence[Path], out: Path | None = None, format: str = "") -> 
 
 def is_result(photo: Path) -> bool:
     """Tell a photo that this module named and wespe made."""
-    return photo.stem.endswith(MARK) and photo.is_file() and _is_ours(photo)
+    return photo.stem.endswith(MARK) and photo.is_file() and is_ours(photo)
 
 
 def _check(source: Path) -> None:
@@ -73,7 +74,13 @@ def _destination(source: Path, out: Path | None, alone: bool, format: str) -> Pa
     if out is None:
         return source.with_name(f"{source.stem}{MARK}{suffix}")
     if alone and out.suffix.lower() in FORMATS and not out.is_dir():
+        if format and FORMATS.get(suffix) not in (None, FORMATS[out.suffix.lower()]):
+            raise EnhancementError(f"{out}: is no name for {format}; change it, or leave --format out")
         return out
+    if out.is_file():
+        raise EnhancementError(
+            f"{out}: is a file, and no photo by its name; name a folder, or a photo to write"
+        )
     return out / f"{source.stem}{suffix}"
 
 
@@ -95,13 +102,13 @@ def _keep_apart(work: Sequence[Work]) -> None:
 
 def _keep_others(destination: Path) -> None:
     """A result may replace one of before, and nothing else."""
-    if destination.is_dir() or (destination.exists() and not _is_ours(destination)):
+    if destination.is_dir() or (destination.exists() and not is_ours(destination)):
         raise EnhancementError(
             f"{destination}: is there already, and not marked as wespe's; remove it, or name another with -o"
         )
 
 
-def _is_ours(photo: Path) -> bool:
+def is_ours(photo: Path | BinaryIO) -> bool:
     """Whether its EXIF says that wespe made it."""
     try:
         with Image.open(photo) as image:

@@ -1,13 +1,16 @@
 """Models that have a name on this machine: those of a checkout, and those that its user has added."""
 
 import json
+import lzma
 import os
 import shutil
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from gzip import BadGzipFile
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -18,7 +21,10 @@ from pipeline.layout import CONFIG, WEIGHTS
 CHECKOUT = Path("models")
 ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar")
 MOST_BYTES = {CONFIG: 2**20, WEIGHTS: 2**30}
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, NotImplementedError)
+DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
+    RuntimeError, NotImplementedError,
+)  # fmt: skip
 HOW_TO_ADD = "add one with `wespe models add FOLDER_OR_ARCHIVE`, or name a folder with --model"
 
 
@@ -159,7 +165,8 @@ def _unpacked(archive: Path) -> dict[str, bytes]:
                 for file in MOST_BYTES
             }
     except DAMAGE as error:
-        raise CheckpointError(f"{archive} is no archive, or damaged ({error}); fetch it again") from None
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"{archive} is no archive, or damaged ({reason}); fetch it again") from None
     except CheckpointError as error:
         raise CheckpointError(f"{archive} {error}") from None
 

@@ -59,6 +59,8 @@ def export_model(model: Model, path: Path) -> Exported:
     _need_packages()
     if path.is_dir():
         raise PipelineError(f"{path}: is a folder; name a file such as {path / 'model.onnx'}")
+    if path.exists() and path.suffix.lower() != ".onnx":  # a photo, by mistake
+        raise PipelineError(f"{path}: is there already, and no .onnx by its name; name another")
     try:
         traced = _traced(model.generator)
         program = _program(traced)

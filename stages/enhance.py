@@ -56,6 +56,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.verify and len(arguments.places) < 2:
         parser.error("name IN and OUT, or --verify PHOTO")
+    if not arguments.model:  # of an unset variable, say
+        parser.error("--model is empty; name a model, or auto")
+    if not 0 <= arguments.max_failed_share <= 1:
+        parser.error(f"--max-failed-share must be from 0 to 1, not {arguments.max_failed_share}")
     run("enhance", lambda: _verify(arguments) if arguments.verify else _enhance(arguments))
 
 
@@ -104,6 +108,8 @@ def _plan(arguments: argparse.Namespace) -> "Plan":
         from pipeline import params
 
         router = Router(routes=params.load().routes)
+        if not router.routes:
+            raise EnhancementError("--model auto: params.yaml has no `routes` yet; add some, or name a model")
     *sources, destination = arguments.places
     return make_plan(sources, destination, router, fetch_model, settings)
 

@@ -52,6 +52,7 @@ def find_photos(addresses: Sequence[str]) -> list[Found]:
     """
     parts = [part for address in addresses for part in _parts(address)]
     apart = len(parts) > 1
+    _refuse_broken_names(parts)
     return [
         Found(
             store=part.store,
@@ -62,6 +63,17 @@ def find_photos(addresses: Sequence[str]) -> list[Found]:
         for part in parts
         for one in sorted(part.photos, key=lambda one: one.name)
     ]
+
+
+def _refuse_broken_names(parts: Sequence[_Part]) -> None:
+    """Names that are no UTF-8 fit neither the ledger nor Ray: they would end the job in its midst."""
+    for part in parts:
+        for one in part.photos:
+            shown = one.name.encode(errors="replace").decode()
+            if shown != one.name:
+                raise EnhancementError(
+                    f"{part.store.address.rstrip('/')}/{shown}: its name is not UTF-8; rename it"
+                )
 
 
 def _parts(address: str) -> Iterator[_Part]:
@@ -92,7 +104,8 @@ def _below(address: str) -> _Part:
         raise EnhancementError(
             f"{address}: {what}; name a photo, a folder, a pattern, a list, or s3://bucket/prefix/"
         )
-    return _Part(store=store, photos=photos, folder=PurePosixPath(address.rstrip("/")).name, walked=True)
+    whole = os.path.abspath(store.path) if isinstance(store, FolderStore) else address  # `..` is no name
+    return _Part(store=store, photos=photos, folder=PurePosixPath(whole).name, walked=True)
 
 
 def _one(store: Store, name: str) -> _Part:
@@ -124,7 +137,10 @@ def _pattern(glob: str) -> re.Pattern[str]:
             return "[" + re.escape(piece[1:-1]).replace("!", "^", 1).replace(r"\-", "-") + "]"
         return tokens.get(piece) or re.escape(piece)
 
-    return re.compile("".join(map(translated, pieces)) + "(?:/.*)?", re.DOTALL)
+    try:
+        return re.compile("".join(map(translated, pieces)) + "(?:/.*)?", re.DOTALL)
+    except re.error as error:
+        raise EnhancementError(f"{glob}: no pattern ({error.msg}); correct what is in […]") from None
 
 
 def _of_list(path: Path) -> Iterator[_Part]:
@@ -137,10 +153,13 @@ def _of_list(path: Path) -> Iterator[_Part]:
     if not buckets:
         raise EnhancementError(f"{path}: lists no photo; write one per line")
     for bucket, wholes in buckets.items():
-        root = os.path.commonpath([os.path.dirname(whole.removeprefix("s3://")) for whole in wholes])
-        store = open_store(f"s3://{root}" if bucket else root)
-        start = len(f"s3://{root}" if bucket else root.rstrip("/")) + 1
-        names = dict.fromkeys(whole[start:] for whole in wholes)
+        wholes = [whole.removeprefix("s3://") for whole in wholes]
+        # Not os.path.commonpath: in a bucket a//b is not a/b.
+        folders = [whole.rpartition("/")[0] + "/" for whole in wholes]
+        common = os.path.commonprefix(folders)  # noqa: RUF071
+        root = common.rpartition("/")[0].rstrip("/")
+        store = open_store(f"s3://{root}" if bucket else root or "/")
+        names = dict.fromkeys(whole[len(root) + 1 :] for whole in wholes)
         photos = [store.look(name) or Stored(name=name, bytes=0, version="") for name in names]
         yield _Part(store=store, photos=photos, folder=bucket)
 
@@ -150,10 +169,10 @@ def _listed(path: Path) -> list[str]:
         if path.suffix.lower() == ".parquet":
             names = pq.read_table(path, columns=[COLUMN])[COLUMN].to_pylist()
         elif path.suffix.lower() == ".csv":
-            with open(path, newline="", encoding="utf-8") as file:
+            with open(path, newline="", encoding="utf-8-sig") as file:
                 names = [row[COLUMN] for row in csv.DictReader(file)]
         else:
-            names = path.read_text(encoding="utf-8").splitlines()
+            names = path.read_text(encoding="utf-8-sig").splitlines()
     except (KeyError, pa.ArrowException):
         raise EnhancementError(f"{path}: has no column `{COLUMN}`, which names a photo per row") from None
     except UnicodeDecodeError:

@@ -95,10 +95,11 @@ class Ledger:
             self._part, self._rows = self._part + 1, []
 
     def _read(self, name: str) -> Iterator[Entry]:
+        with self._store.open(name) as file:
+            data = file.read()
         try:
-            with self._store.open(name) as file:
-                rows = pq.read_table(file, schema=SCHEMA).to_pylist()
-        except (pa.ArrowException, ValueError):
+            rows = pq.read_table(pa.BufferReader(data), schema=SCHEMA).to_pylist()
+        except (pa.ArrowException, OSError, ValueError):  # of a damaged footer pyarrow raises OSError
             where = f"{self._store.address.rstrip('/')}/{name}"
             raise EnhancementError(
                 f"{where} is damaged; remove it, and the photos that it lists are done again"

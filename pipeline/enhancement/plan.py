@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.checkpoints import Model, load_model
 from pipeline.data.headers import HEAD_BYTES, Header, read_header
 from pipeline.data.heif import is_heif
+from pipeline.destinations import is_ours
 from pipeline.enhancement.inputs import Found, find_photos
 from pipeline.enhancement.ledger import Entry, Ledger
 from pipeline.enhancement.routing import Router
@@ -86,6 +87,8 @@ def make_plan(
             routed,
         )
         tasks = [_task(*row) for row, finished in zip(routed, done, strict=True) if not finished]
+    listed = {entry.result for entry in entries.values()}
+    _keep_others({settings.renamed(task.photo) for task in tasks} & there.keys() - listed, store)
     return Plan(
         tasks=tuple(sorted(tasks, key=lambda task: (-task.pixels, task.photo))),
         sources={one.store.address: one.store for one in found},
@@ -163,6 +166,17 @@ def _keep_apart(found: Iterable[Found], destination: Store) -> None:
         raise EnhancementError(
             f"{destination.address}: is a file; name the folder that the enhanced photos go to"
         )
+
+
+def _keep_others(names: Iterable[str], destination: Store) -> None:
+    """Refuse to write over what no job of before has made: it may be somebody's only copy."""
+    for name in sorted(names):
+        with destination.open(name) as file:
+            if not is_ours(file):
+                raise EnhancementError(
+                    f"{destination.address.rstrip('/')}/{name}: is there already, and not wespe's; "
+                    "remove it, or name another place"
+                )
 
 
 def _keep_names_apart(found: Iterable[Found], settings: Settings) -> None:

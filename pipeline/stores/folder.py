@@ -43,8 +43,8 @@ class FolderStore:
 
     def write(self, name: str, data: bytes | bytearray) -> str:
         path = self.path / name
-        if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(self.path)):
-            raise EnhancementError(f"{name} leads out of {self.address}; rename it")  # a key may be anything
+        if os.path.normpath(name) != name or name.startswith(("/", "../")):  # a key may be anything
+            raise EnhancementError(f"{name} is no place of its own below {self.address}; rename it")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, data)
         return self._stored(path).version

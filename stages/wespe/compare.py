@@ -30,7 +30,11 @@ def _compare(arguments: argparse.Namespace) -> None:
     if before.is_dir() != after.is_dir():
         raise PipelineError(f"{before} and {after}: name two photos, or two folders")
     pairs = pairs_by_name(before, after) if before.is_dir() else {after.name: (before, after)}
-    page = arguments.out or after.resolve().with_name(f"{after.resolve().stem}-compared.html")
+    name = after.resolve().name if after.is_dir() else after.stem
+    page = arguments.out or after.resolve().with_name(f"{name}-compared.html")
+    if page.suffix.lower() not in (".html", ".htm") or page.is_dir():
+        raise PipelineError(f"{page}: no name of a page; write one that ends in .html, such as compared.html")
+    page.parent.mkdir(parents=True, exist_ok=True)
     words = ", ".join(write_before_after(pairs, page).words())
     print(f"{words}\n{page}")
     if arguments.open:

@@ -102,19 +102,10 @@ def _enhance_folder(work: "Work", model_folder: Path, settings: "Settings") -> l
         print(f"{work.source}: {raw} RAW files are passed over; develop them to TIFF first", file=sys.stderr)
     router = Router(fixed=str(model_folder))
     plan = make_plan([str(work.source)], str(work.destination), router, Path, settings)
-    _keep_others(work.destination, Path(plan.ledger.address))
     summary = carry_out(plan, in_process, max_failed_share=1)
     there = f", {plan.finished} were there already" if plan.finished else ""
     print(f"{summary.done} photos → {work.destination}{there}")
     return [f"{work.source / entry.photo}: {entry.reason}" for entry in summary.failed]
-
-
-def _keep_others(folder: Path, ledger: Path) -> None:
-    """Refuse a folder that holds something, and no results of before: photos may be of the same names."""
-    from pipeline.errors import EnhancementError
-
-    if folder.is_dir() and any(folder.iterdir()) and not ledger.is_dir():
-        raise EnhancementError(f"{folder}: is not empty, and not wespe's; name another folder with -o")
 
 
 def _enhance_photos(work: "list[Work]", model_folder: Path, settings: "Settings") -> list[str]:

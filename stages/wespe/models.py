@@ -1,6 +1,7 @@
 """`wespe models`: which there are, and one more."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from pipeline.known_models import KnownModel
 
 ABOUT = """A model is a folder with config.json and generator.safetensors, or a zip or tar archive of it.
-Known are those in ./models, and those that you add: they are copied to $WESPE_ABOUT, or to the place that
+Known are those in ./models, and those that you add: they are copied to $WESPE_MODELS, or to the place that
 the platform has for data. To forget one, remove its folder.
 """
 COLUMNS = ("NAME", "CAMERA → TARGET", "METHOD", "TRAINED", "SIZE", "FOLDER")
@@ -37,7 +38,9 @@ def _models(arguments: argparse.Namespace) -> None:
         return
     models = known_models()
     if arguments.names:
-        print("".join(f"{model.name}\n" for model in models), end="")
+        # A shell expands what it completes: a name like $(…) would be run.
+        plain = [model.name for model in models if shlex.quote(model.name) == model.name]
+        print("".join(f"{name}\n" for name in plain), end="")
     elif models:
         print(_table([COLUMNS, *map(_row, models)]))
     else:

@@ -59,6 +59,7 @@ def test_the_folder_that_one_is_in_has_a_result_beside_it(here, monkeypatch):
         (["beach.jpg"], ".", "would replace an original"),
         (["beach.jpg", "holiday/beach.jpg"], "out", "would both become out/beach.jpg"),
         (["beach.jpg"], "other.jpg", "not marked as wespe's"),
+        (["beach.jpg"], "notes.txt", r"notes\.txt: is a file, and no photo by its name"),
         (["sky.NEF"], None, "RAW is not read; develop it to TIFF or JPEG first"),
         (["notes.txt"], None, "no photo by its name; known are .jpg"),
         (["none.jpg"], None, "no such photo or folder"),
@@ -70,6 +71,13 @@ def test_nothing_is_lost_or_guessed(here, sources, out, reason):
     result(Path("other.jpg"), "Some Editor")
     with pytest.raises(EnhancementError, match=reason):
         plan([Path(source) for source in sources], Path(out) if out else None)
+
+
+def test_a_format_and_a_name_agree(here):
+    """Protects: who asks for PNG and would get a JPEG."""
+    with pytest.raises(EnhancementError, match=r"soft\.jpg: is no name for png"):
+        plan([Path("beach.jpg")], Path("soft.jpg"), "png")
+    assert plan([Path("beach.jpg")], Path("soft.jpg"), "jpeg")[0].destination == Path("soft.jpg")
 
 
 def test_its_own_results_are_replaced_and_not_enhanced(here):

@@ -1,5 +1,7 @@
 """A model gets a name from a folder or an archive, and nothing else comes with it."""
 
+import json
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -28,11 +30,11 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "downloads/phone"
 
 
-def packed(model: Path, kind: str, names: dict[str, str]) -> Path:
+def packed(model: Path, kind: str, names: dict[str, str], method: int = zipfile.ZIP_STORED) -> Path:
     """An archive that holds files of the model under these names: name → file."""
     path = model.parents[1] / f"packed{kind}"
     if kind == ".zip":
-        with zipfile.ZipFile(path, "w") as archive:
+        with zipfile.ZipFile(path, "w", method) as archive:
             for name, file in names.items():
                 archive.write(model / file, name)
     else:
@@ -83,7 +85,19 @@ def test_what_is_no_model_is_refused_and_leaves_nothing(model: Path, tmp_path: P
     changed.mkdir()
     (changed / CONFIG).write_bytes((model / CONFIG).read_bytes())
     (changed / WEIGHTS).write_bytes((model / WEIGHTS).read_bytes()[:-4] + b"evil")
+    (tmp_path / "text.tar.gz").write_text("no archive")
+    whole = packed(model, ".zip", {CONFIG: CONFIG, WEIGHTS: WEIGHTS}, zipfile.ZIP_DEFLATED).read_bytes()
+    (tmp_path / "damaged.zip").write_bytes(whole[:60] + b"\xff" * 40 + whole[100:])
+    config = json.loads((model / CONFIG).read_bytes())
+    null = json.dumps(config | {"method": config["method"] | {"generator": None}})
+    configs = {"list": "[]", "deep": "[" * 100_000, "null": null}
+    for name, text in configs.items():
+        shutil.copytree(model, tmp_path / name)
+        (tmp_path / name / CONFIG).write_text(text)
     wrong = {
+        **dict.fromkeys((tmp_path / name for name in configs), "is no model"),
+        tmp_path / "text.tar.gz": "is no archive, or damaged",
+        tmp_path / "damaged.zip": "is no archive, or damaged",
         tmp_path / "empty": "is no model",
         tmp_path / "text.zip": "is no archive, or damaged",
         tmp_path / "none.zip": "is no model",

@@ -209,6 +209,10 @@ def test_a_missing_package_is_named_with_its_remedy(
         export_model(make("srcnn"), tmp_path / "model.onnx")
 
 
-def test_a_folder_is_no_file(make: Make, tmp_path: Path) -> None:
+def test_a_folder_or_a_photo_is_no_place_for_a_model(make: Make, tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="is a folder; name a file"):
         export_model(make("srcnn"), tmp_path)
+    (tmp_path / "beach.jpg").write_bytes(b"a photo")
+    with pytest.raises(PipelineError, match=r"no \.onnx by its name"):
+        export_model(make("srcnn"), tmp_path / "beach.jpg")
+    assert (tmp_path / "beach.jpg").read_bytes() == b"a photo"

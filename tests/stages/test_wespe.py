@@ -141,7 +141,7 @@ def test_a_folder_of_somebody_else_stays_as_it_is(wespe: Run, model: Path, holid
     """Protects: photos of the same names, by another program."""
     theirs = shutil.copytree(holiday, holiday.with_name("holiday-enhanced"))
     ended = wespe("enhance", holiday, "--model", model)
-    assert "holiday-enhanced: is not empty, and not wespe's" in told(ended)
+    assert "is there already, and not wespe's" in told(ended)
     assert (theirs / "rocket.jpg").read_bytes() == (holiday / "rocket.jpg").read_bytes()
 
 
@@ -169,6 +169,13 @@ def test_models_are_listed_without_torch(wespe: Run, model: Path, tmp_path: Path
     assert "1,000 steps" in listed.stdout
     assert listed.stderr == ""
     assert wespe("models", "--names").stdout == "phone\n"
+    assert "$WESPE_MODELS" in wespe("models", "--help").stdout
+
+
+def test_completion_runs_nothing(wespe: Run, model: Path, tmp_path: Path) -> None:
+    """Protects: whoever presses Tab in somebody else's folder; bash expands what it completes."""
+    shutil.copytree(model, tmp_path / "models/$(touch evil)")
+    assert wespe("models", "--names").stdout == ""
 
 
 def test_two_folders_become_a_page(wespe: Run, holiday: Path) -> None:
@@ -184,6 +191,16 @@ def test_two_folders_become_a_page(wespe: Run, holiday: Path) -> None:
     assert place.endswith("brighter-compared.html")
     assert page.count("data:image/jpeg") == 2 * 2 + 2
     assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_page_replaces_no_photo(wespe: Run, holiday: Path) -> None:
+    photo = holiday / "rocket.jpg"
+    before = photo.read_bytes()
+    assert "rocket.jpg: no name of a page" in told(wespe("compare", photo, photo, "-o", photo))
+    assert photo.read_bytes() == before
+    assert wespe("compare", photo, photo, "-o", holiday / "new/page.html").returncode == 0
+    trip = holiday.rename(holiday.with_name("trip.2024"))
+    assert wespe("compare", trip, trip).stdout.strip().endswith("trip.2024-compared.html")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

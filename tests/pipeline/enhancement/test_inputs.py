@@ -1,5 +1,6 @@
 """A user names photos in many ways, and gets those, all of them, under names that do not clash."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,6 +74,11 @@ def test_several_folders_keep_their_names(tree: Path) -> None:
     (tree / "more").mkdir()
     (tree / "more/a.jpg").touch()
     assert photos("in/2024-02", "more") == ["2024-02/f.jpg", "more/a.jpg"]
+    assert photos("in/2024-02/../../more", "in/2024-01/raw/..") == [
+        "more/a.jpg",
+        "2024-01/d.jpg",
+        "2024-01/raw/e.tif",
+    ]
 
 
 def test_lists_name_photos_one_by_one(tree: Path, bucket: str) -> None:
@@ -88,12 +94,29 @@ def test_lists_name_photos_one_by_one(tree: Path, bucket: str) -> None:
     assert photos("both.txt") == ["photos/2023/c.jpg", "photos/a.jpg", "a.jpg"]
 
 
+def test_a_list_names_keys_as_they_are(tree: Path, bucket: str) -> None:
+    """Protects: objects whose keys no file system would have."""
+    boto3.client("s3", region_name="us-east-1").put_object(Bucket="photos", Key="in/x//h.jpg", Body=b"h")
+    Path("list.txt").write_text("s3://photos/in/x//h.jpg\n")
+    [found] = find_photos(["list.txt"])
+    assert found.store.head(found.stored.name, 1) == b"h"
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv"])
+def test_a_list_may_come_from_windows(tree: Path, kind: str) -> None:
+    """Protects: the mark that Excel and Notepad put before the first line."""
+    Path(f"list.{kind}").write_text("photo\r\n" * (kind == "csv") + "in/a.jpg\r\n", "utf-8-sig", newline="")
+    assert photos(f"list.{kind}") == ["a.jpg"]
+
+
 @pytest.mark.parametrize(
     ("address", "error"),
     [
         ("gone", "no such file or folder; name a photo"),
         ("in/*.webp", "no photo matches"),
         ("in/notes.txt.jpg", "no such file or folder"),
+        ("in/[z-a].jpg", "no pattern"),
+        ("in/[!].jpg", "no pattern"),
         ("in/.x", "no photo in or below it"),
         ("empty.txt", "lists no photo"),
         ("other.csv", "has no column `photo`"),
@@ -108,3 +131,10 @@ def test_what_names_no_photo_is_refused(tree: Path, bucket: str, address: str, e
     (tree / "in/.x/g.jpg").unlink()
     with pytest.raises(EnhancementError, match=error):
         photos(address)
+
+
+def test_a_name_that_is_no_utf8_is_refused_at_once(tree: Path) -> None:
+    """Protects: a job that would end in its midst, its ledger unwritten."""
+    (tree / "in" / os.fsdecode(b"caf\xe9.jpg")).touch()
+    with pytest.raises(EnhancementError, match=r"in/caf\?.jpg: its name is not UTF-8; rename it"):
+        photos("in")

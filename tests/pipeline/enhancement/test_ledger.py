@@ -69,9 +69,12 @@ def test_parts_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(read(tmp_path)) == 25
 
 
-def test_a_damaged_part_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [-20, -200, 40])  # cut off, a damaged footer, a damaged page
+def test_a_damaged_part_is_named(tmp_path: Path, place: int) -> None:
     job(tmp_path, entry("a.jpg"))
     [part] = (tmp_path / ledger.FOLDER).iterdir()
-    part.write_bytes(part.read_bytes()[:-20])
+    whole = part.read_bytes()
+    rest = b"" if place == -20 else bytes(b ^ 0xFF for b in whole[place:][:30]) + whole[place:][30:]
+    part.write_bytes(whole[:place] + rest)
     with pytest.raises(EnhancementError, match=rf"{part.name} is damaged; remove it"):
         read(tmp_path)
