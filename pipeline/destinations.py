@@ -1,5 +1,6 @@
 """Where enhanced photos go if nobody says: beside their originals, and never over one."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pipeline.errors import EnhancementError
 from pipeline.formats import FORMATS, HEIF, RAW, written_as
 
 MARK = "-enhanced"
+NOTE = re.compile(r"wespe \S+ (?P<model>[0-9a-f]{12}), strength")  # as one_photo.py writes it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +112,14 @@ def _keep_others(destination: Path) -> None:
 
 def is_ours(photo: Path | BinaryIO) -> bool:
     """Whether its EXIF says that wespe made it."""
+    return bool(maker(photo))
+
+
+def maker(photo: Path | BinaryIO) -> str:
+    """The beginning of the sha256 of the model that made it, as its EXIF says; '' if it is not wespe's."""
     try:
         with Image.open(photo) as image:
-            return "wespe " in str(image.getexif().get(Base.Software, ""))
+            noted = NOTE.search(str(image.getexif().get(Base.Software, "")))
     except Exception:  # whatever a damaged file makes a parser raise: it is not ours
-        return False
+        return ""
+    return noted["model"] if noted else ""

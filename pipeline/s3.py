@@ -56,6 +56,10 @@ def explained(
 
     try:
         yield
+    except boto.ProfileNotFound:
+        raise kind(
+            f"{shown} needs credentials, and AWS_PROFILE names no profile; correct or unset it"
+        ) from None
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError):
         raise kind(
             f"{shown} needs credentials, and none were found; set AWS_ACCESS_KEY_ID and"

@@ -76,7 +76,7 @@ def _enhance(arguments: argparse.Namespace) -> None:
     from pipeline.enhancement.job import carry_out
 
     plan = _plan(arguments)
-    _print_unmatched(plan)
+    _print_left(plan)
     if arguments.dry_run:
         return _print_plan(plan)
     summary = carry_out(plan, on_ray, arguments.max_failed_share)
@@ -114,11 +114,18 @@ def _plan(arguments: argparse.Namespace) -> "Plan":
     return make_plan(sources, destination, router, fetch_model, settings)
 
 
-def _print_unmatched(plan: "Plan") -> None:
+def _print_left(plan: "Plan") -> None:
     for photo in plan.unmatched[:LISTED]:
         print(f"  {photo}: no route of params.yaml matches its camera", file=sys.stderr)
     if plan.unmatched:
         print(f"{len(plan.unmatched)} left as they are, without a route", file=sys.stderr)
+    for photo in plan.changed[:LISTED]:
+        print(
+            f"  {photo}: its result has been changed since; remove that to have it made again",
+            file=sys.stderr,
+        )
+    if plan.changed:
+        print(f"{len(plan.changed)} left, whose results somebody has changed", file=sys.stderr)
 
 
 def _print_plan(plan: "Plan") -> None:

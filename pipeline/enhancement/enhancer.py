@@ -1,6 +1,7 @@
 """One worker: holds the models, and turns tasks into entries of the ledger, wherever it runs."""
 
 import errno
+import hashlib
 import threading
 import time
 from collections.abc import Mapping
@@ -41,7 +42,7 @@ class Enhancer:
 
     def __call__(self, task: Task) -> Entry:
         """Write the result. Whatever is wrong with one photo is told in its entry, and raises nothing."""
-        content_sha256 = version = reason = ""
+        content_sha256 = result_sha256 = version = reason = ""
         status = "done"
         result = self.settings.renamed(task.photo)
         try:
@@ -51,10 +52,12 @@ class Enhancer:
                 large = task.pixels > LARGE_PIXELS
                 torch.set_num_threads(self.cpus if large else max(1, self.cpus // PHOTOS_AT_ONCE))
                 with self._large if large else nullcontext():
-                    version = self._enhance(task, file, result)
+                    enhanced = self._enhanced(task, file, result)
+                    result_sha256 = hashlib.sha256(enhanced).hexdigest()
+                    version = self.destination.write(result, enhanced)
         except Exception as error:
             status = "stopped" if isinstance(error, OSError) and error.errno in NO_SPACE else "failed"
-            reason, result = _told(error), ""
+            reason, result = told(error), ""
         return Entry(
             photo=task.photo,
             source=task.source,
@@ -66,17 +69,16 @@ class Enhancer:
             status=status,  # type: ignore[arg-type]
             reason=reason,
             result=result,
+            result_sha256=result_sha256 if result else "",
             result_version=version,
             finished_at_s=time.time(),
         )
 
-    def _enhance(self, task: Task, file: BinaryIO, result: str) -> str:
-        suffix = PurePosixPath(result).suffix
-        enhanced = enhance_photo(self.models[task.model], file, suffix, self.settings)
-        return self.destination.write(result, enhanced)
+    def _enhanced(self, task: Task, file: BinaryIO, result: str) -> bytes | bytearray:
+        return enhance_photo(self.models[task.model], file, PurePosixPath(result).suffix, self.settings)
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """An error in one line."""
     if isinstance(error, FileNotFoundError):
         return "no such file"

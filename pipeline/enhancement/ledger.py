@@ -25,7 +25,7 @@ class Entry:
     source, source_version: where it was, and what the store said of its content there.
     settings: all that changes the result beside content and model.
     status: of a job that must end, `stopped`: the photo is not to blame.
-    result, result_version: what was made of it, and what the store said of that.
+    result, result_sha256, result_version: what was made of it, and what the store said of that.
     """
 
     photo: str
@@ -38,6 +38,7 @@ class Entry:
     status: Literal["done", "failed", "stopped"]
     reason: str = ""
     result: str = ""
+    result_sha256: str = ""
     result_version: str = ""
     finished_at_s: float = 0.0  # of the Unix epoch
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from pipeline.checkpoints import Model, load_model
 from pipeline.data.headers import HEAD_BYTES, Header, read_header
 from pipeline.data.heif import is_heif
-from pipeline.destinations import is_ours
+from pipeline.destinations import is_ours, maker
 from pipeline.enhancement.inputs import Found, find_photos
 from pipeline.enhancement.ledger import Entry, Ledger
 from pipeline.enhancement.routing import Router
@@ -43,6 +44,7 @@ class Plan:
     sources, folders: the stores and the models' folders, by what tasks call them.
     finished: how many photos need nothing.
     unmatched: photos that no route gives a model; they stay as they are.
+    changed: photos whose results somebody has changed since; those stay as they are.
     """
 
     tasks: tuple[Task, ...]
@@ -53,6 +55,7 @@ class Plan:
     ledger: Ledger
     finished: int
     unmatched: tuple[str, ...]
+    changed: tuple[str, ...]
 
     @property
     def megapixels(self) -> float:
@@ -71,7 +74,8 @@ def make_plan(
     fetch: gives the local folder of a model's URI.
     Raises EnhancementError when the job would harm something, CheckpointError when a model cannot be read.
     """
-    found, store = find_photos(addresses), open_store(destination)
+    store = open_store(destination)
+    found = _outside(find_photos(addresses), store)
     _keep_apart(found, store)
     _keep_names_apart(found, settings)
     headers = _headers(found)
@@ -82,11 +86,13 @@ def make_plan(
     entries = ledger.read(there)
     routed = [(one, uri, header) for one, uri, header in zip(found, uris, headers, strict=True) if uri]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        done = pool.map(
-            lambda row: _is_finished(row[0], models[row[1]], entries.get(row[0].photo), there, settings),
-            routed,
+        states = list(
+            pool.map(
+                lambda row: _state(row[0], models[row[1]], entries.get(row[0].photo), there, store, settings),
+                routed,
+            )
         )
-        tasks = [_task(*row) for row, finished in zip(routed, done, strict=True) if not finished]
+    tasks = [_task(*row) for row, state in zip(routed, states, strict=True) if state == "open"]
     listed = {entry.result for entry in entries.values()}
     _keep_others({settings.renamed(task.photo) for task in tasks} & there.keys() - listed, store)
     return Plan(
@@ -96,7 +102,8 @@ def make_plan(
         destination=store,
         settings=settings,
         ledger=ledger,
-        finished=len(routed) - len(tasks),
+        finished=states.count("finished"),
+        changed=tuple(row[0].photo for row, state in zip(routed, states, strict=True) if state == "changed"),
         unmatched=tuple(one.photo for one, uri in zip(found, uris, strict=True) if not uri),
     )
 
@@ -132,32 +139,67 @@ def _task(one: Found, uri: str, header: Header) -> Task:
     )
 
 
-def _is_finished(
-    one: Found, model: Model, entry: Entry | None, there: Mapping[str, str], settings: Settings
-) -> bool:
-    """Whether this model, with these settings, already made of these very bytes what lies there."""
-    wanted = ("done", model.sha256, settings.key())
-    if entry is None or (entry.status, entry.model_sha256, entry.settings) != wanted:
-        return False
-    if there.get(entry.result) != entry.result_version or entry.result != settings.renamed(one.photo):
-        return False
+State = Literal["open", "finished", "changed"]
+
+
+def _state(
+    one: Found,
+    model: Model,
+    entry: Entry | None,
+    there: Mapping[str, str],
+    store: Store,
+    settings: Settings,
+) -> State:
+    """What there is to do for a photo, from its latest entry and from what lies at the destination."""
+    if entry is None or entry.status != "done" or entry.result not in there:
+        return "open"
+    if there[entry.result] != entry.result_version and not _is_made(entry, store):
+        return "changed" if _is_somebodys(entry, store) else "open"
+    wanted = (model.sha256, settings.key(), settings.renamed(one.photo))
+    if (entry.model_sha256, entry.settings, entry.result) != wanted:
+        return "open"
     if (entry.source, entry.source_version) == (one.store.address, one.stored.version):
-        return True
+        return "finished"
+    return "finished" if _sha256(one.store, one.stored.name) == entry.content_sha256 else "open"
+
+
+def _is_made(entry: Entry, store: Store) -> bool:
+    """Whether the result is still what was made, copied maybe."""
+    return _sha256(store, entry.result) == entry.result_sha256
+
+
+def _is_somebodys(entry: Entry, store: Store) -> bool:
+    """Whether a person has changed the result: a killed job of another model would have left its mark."""
+    with store.open(entry.result) as file:
+        return maker(file) in ("", entry.model_sha256[:12])
+
+
+def _sha256(store: Store, name: str) -> str:
     try:
-        with one.store.open(one.stored.name) as file:
-            return sha256_of(file) == entry.content_sha256
-    except OSError:
-        return False
+        with store.open(name) as file:
+            return sha256_of(file)
+    except (OSError, PipelineError):  # the job will tell
+        return ""
+
+
+def _outside(found: list[Found], destination: Store) -> list[Found]:
+    """Without results of before, which a pattern matches as well."""
+    places = {one.store.address: destination.name_in(one.store) for one in found}
+
+    def is_result(one: Found) -> bool:
+        place = places[one.store.address]
+        return bool(place) and not one.walked and one.stored.name.startswith(f"{place}/")
+
+    return [one for one in found if not is_result(one)]
 
 
 def _keep_apart(found: Iterable[Found], destination: Store) -> None:
     """Refuse a destination where results would replace originals, or become photos of the next job."""
     stores = {one.store.address: one.store for one in found}
+    walked = {one.store.address for one in found if one.walked}
     for address, store in stores.items():
-        place, names = destination.name_in(store), [one for one in found if one.store.address == address]
-        among = place is not None and any(
-            not place or one.walked or one.stored.name.startswith(f"{place}/") for one in names
-        )
+        place = destination.name_in(store)
+        among = place == "" or (place is not None and address in walked)
         if among or store.name_in(destination) is not None:
             raise EnhancementError(
                 f"{destination.address}: overlaps the source {address}; name a place outside of it"

@@ -33,6 +33,8 @@ class S3Store:
         self.address = f"s3://{self.bucket}/{self.prefix}"
         names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
         self.endpoint_url = endpoint_url or next(filter(None, map(os.environ.get, names)), "")
+        if self.endpoint_url and not self.endpoint_url.startswith(("http://", "https://")):
+            raise EnhancementError("AWS_ENDPOINT_URL must begin with http:// or https://; correct it")
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_client"}

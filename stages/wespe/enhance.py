@@ -18,9 +18,10 @@ EXAMPLES = """examples:
   wespe enhance holiday/ --model my-phone          → holiday-enhanced/
   wespe enhance beach.heic --strength 0.5 -o soft.jpg
 
-No original is ever replaced. A second run makes a photo's result anew, over its own and nothing else; of a
-folder it does what is left: new or changed photos, or all with another model or other settings. Results among
-the photos are left out. All that a photo carries stays: EXIF, colour profile, 16 bits. HEIF becomes JPEG.
+No original is ever replaced, nor anything else that wespe has not made. A second run makes a photo's result
+anew; of a folder it does what is left: new or changed photos, or all with another model or other settings.
+Results that you have changed stay. Links to folders are not followed. All that a photo carries stays: EXIF,
+colour profile, 16 bits. HEIF becomes JPEG.
 """
 LISTED = 10
 
@@ -104,6 +105,7 @@ def _enhance_folder(work: "Work", model_folder: Path, settings: "Settings") -> l
     plan = make_plan([str(work.source)], str(work.destination), router, Path, settings)
     summary = carry_out(plan, in_process, max_failed_share=1)
     there = f", {plan.finished} were there already" if plan.finished else ""
+    there += f", {len(plan.changed)} that you have changed stay" if plan.changed else ""
     print(f"{summary.done} photos → {work.destination}{there}")
     return [f"{work.source / entry.photo}: {entry.reason}" for entry in summary.failed]
 
@@ -115,7 +117,7 @@ def _enhance_photos(work: "list[Work]", model_folder: Path, settings: "Settings"
     import torch
 
     from pipeline.checkpoints import load_model
-    from pipeline.errors import PhotoError
+    from pipeline.enhancement.enhancer import told
     from pipeline.logs import Progress
 
     model = load_model(model_folder, "cuda" if torch.cuda.is_available() else "cpu")
@@ -124,8 +126,8 @@ def _enhance_photos(work: "list[Work]", model_folder: Path, settings: "Settings"
         try:
             _enhance_photo(model, one, settings)
             done.append(str(one.destination))
-        except PhotoError as error:
-            failed.append(f"{one.source}: {error}")
+        except Exception as error:  # whatever is wrong with one must not stop the others
+            failed.append(f"{one.source}: {told(error)}")
         progress.update()
     print("".join(f"{path}\n" for path in done), end="")
     return failed

@@ -76,8 +76,29 @@ def test_a_result_that_another_job_replaced_is_made_again(
     carry_out(late, in_process)
     assert plan(first, demo_photos, out).finished == 3
     assert plan(second, demo_photos, out).finished == 0
-    (out / "coffee.png").write_bytes((demo_photos / "coffee.png").read_bytes())
-    assert [task.photo for task in plan(first, demo_photos, out).tasks] == ["coffee.png"]
+
+
+def test_a_result_that_somebody_changed_stays(
+    make_model, enhance, plan, times, demo_photos: Path, tmp_path: Path
+) -> None:
+    """Protects: hours of work on an enhanced photo, with this model's next version as well."""
+    out, model = tmp_path / "out", make_model()
+    enhance(model, demo_photos, out)
+    os.utime(out / "rocket.jpg")  # copied, say: nobody changed it
+    edited = Image.open(out / "coffee.png")
+    edited.rotate(90).save(out / "coffee.png", exif=edited.getexif())
+    Image.new("RGB", (8, 8)).save(out / "chelsea.png")
+    before = times(out)
+
+    for wanted in (model, make_model("other", seed=1)):
+        again = plan(wanted, demo_photos, out)
+        assert again.changed == ("chelsea.png", "coffee.png")
+    assert plan(model, demo_photos, out).finished == 1
+    enhance(model, demo_photos, out)
+    assert times(out) == before
+
+    (out / "coffee.png").unlink()
+    assert [task.photo for task in plan(model, demo_photos, out).tasks] == ["coffee.png"]
 
 
 def test_another_setting_redoes_the_work_and_another_format_renames(
@@ -141,9 +162,8 @@ def test_destinations_that_overlap_the_source_are_refused(
     assert len(plan(model, "coffee.png", "enhanced").tasks) == 1
     assert len(plan(model, "*.png", "enhanced").tasks) == 2
     Path("enhanced").mkdir()
-    shutil.copy("coffee.png", "enhanced")
-    with pytest.raises(EnhancementError, match="overlaps the source"):
-        plan(model, "**/*.png", "enhanced")
+    shutil.copy("coffee.png", "enhanced/of-before.png")
+    assert len(plan(model, "**/*.png", "enhanced").tasks) == 2, "results of before are no photos of a pattern"
 
 
 def test_photos_that_no_job_has_made_are_not_written_over(
