@@ -21,11 +21,13 @@ from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig
 from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, roughness
 from wespe.networks.patch_critic import PatchCriticConfig
+from wespe.networks.texture import TextureConfig
 from wespe.set_match import monge_kantorovich, smoothed
 from wespe.training import train
 
 CONFIG = LutResidualConfig(
     colour=ColourConfig(adapt=0, smooth_levels=0, side=5, thumbnail_px=16, width=2),
+    texture=TextureConfig(match=0),
     detail=DetailConfig(width=4, blocks=1),
     critic=PatchCriticConfig(width=4, halvings=2),
     content=ContentConfig(layers={"relu1_2": 1.0}, weights="random"),

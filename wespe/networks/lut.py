@@ -21,8 +21,8 @@ class ColourConfig:
 
     smooth_levels: deviation of the Gaussian that smooths the start's curves, in 8-bit levels. Few photos have
         bumpy histograms, and what follows their bumps is bad colour and bands in skies. 0 leaves them.
-    adapt: how far a photo's brightness and contrast move from the curves' to what the match of the sets'
-        statistics asks for; 0 gives every photo the same colour at the start.
+    adapt: how far a photo's brightness, contrast and saturation move from the curves' to what the match of
+        the sets' statistics asks for; 0 gives every photo the same colour at the start.
     window_px: side of the windows whose contrast is averaged over a photo. Patches and photos of any size
         then have the same kind of contrast, and a photo gets what its windows would get on average.
     most: how much that may scale contrast, at most, up or down.
@@ -69,13 +69,14 @@ class Decision(NamedTuple):
 class Colour(nn.Module):
     """photos_nchw → photos_nchw, float 0–1.
 
-    curves (3, 256), slope (2, 2) and offset (2): the start, fitted to two unpaired sets before the first step
-    and kept with the weights. The identity until then.
+    curves (3, 256), slope (2, 2), offset (2) and saturation (): the start, fitted to two unpaired sets before
+    the first step and kept with the weights. The identity until then.
     """
 
     curves: torch.Tensor
     slope: torch.Tensor
     offset: torch.Tensor
+    saturation: torch.Tensor
 
     def __init__(self, config: ColourConfig):
         super().__init__()
@@ -83,6 +84,7 @@ class Colour(nn.Module):
         self.register_buffer("curves", torch.linspace(0, 1, LEVELS).repeat(3, 1))
         self.register_buffer("slope", torch.eye(STATISTICS))
         self.register_buffer("offset", torch.zeros(STATISTICS))
+        self.register_buffer("saturation", torch.ones(()))
         self.luts = nn.Parameter(torch.zeros(config.bases, 3, *[config.side] * 3))
         self.mixer = Mixer(config)
 
@@ -108,18 +110,22 @@ class Colour(nn.Module):
     def apply_decision(self, matched: torch.Tensor, decision: Decision) -> torch.Tensor:
         """Of a photo or any piece of it, after the curves."""
         with torch.autocast(matched.device.type, enabled=False):
-            started = (matched * decision.gain + decision.shift).clamp(0, 1)
+            started = self._saturated(matched * decision.gain + decision.shift)
             return started + interpolate(decision.lut, started)
 
     def start(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """Without what was learned."""
         matched = self.matched(photos_nchw)
         gain, shift = self._adapted(self.statistics(matched))
-        return (matched * gain + shift).clamp(0, 1)
+        return self._saturated(matched * gain + shift)
 
     def statistics(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """Of brightness and contrast, (n, 2)."""
         return statistics(photos_nchw, self.config.window_px)
+
+    def _saturated(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        luma = texture_view(photos_nchw)
+        return (luma + self.saturation * (photos_nchw - luma)).clamp(0, 1)
 
     def _adapted(self, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The straight line that gives each photo the statistics it should have."""
