@@ -50,10 +50,14 @@ def _fit_curves(colour: Colour, sources: Patches, targets: Patches, gather: Gath
 
 
 def _fit_statistics(colour: Colour, sources: Patches, targets: Patches, gather: Gather) -> None:
-    slope, offset = monge_kantorovich(
-        _moments(map(colour.statistics, map(colour.matched, sources)), gather),
-        _moments(map(colour.statistics, targets), gather),
-    )
+    config = colour.config
+    before = _moments(map(colour.statistics, map(colour.matched, sources)), gather)
+    after = _moments(map(colour.statistics, targets), gather)
+    slope, offset = monge_kantorovich(before, after)
+    slope = torch.lerp(torch.eye(len(slope)).to(slope), slope, config.adapt)
+    offset = config.adapt * offset
+    slope[0] *= 1 - config.regress
+    offset[0] = torch.lerp(offset[0], after[0][0], config.regress)
     colour.slope.copy_(slope)
     colour.offset.copy_(offset)
     dull, wanted = (_colourfulness(one, gather) for one in (map(colour.start, sources), targets))

@@ -26,7 +26,7 @@ from wespe.set_match import monge_kantorovich, smoothed
 from wespe.training import train
 
 CONFIG = LutResidualConfig(
-    colour=ColourConfig(adapt=0, smooth_levels=0, side=5, thumbnail_px=16, width=2),
+    colour=ColourConfig(adapt=0, regress=0, smooth_levels=0, side=5, thumbnail_px=16, width=2),
     texture=TextureConfig(match=0),
     detail=DetailConfig(width=4, blocks=1),
     critic=PatchCriticConfig(width=4, halvings=2),

@@ -23,6 +23,8 @@ class ColourConfig:
         bumpy histograms, and what follows their bumps is bad colour and bands in skies. 0 leaves them.
     adapt: how far a photo's brightness, contrast and saturation move from the curves' to what the match of
         the sets' statistics asks for; 0 gives every photo the same colour at the start.
+    regress: how far brightness then goes on to the target's mean. How a photo was exposed cannot be told from
+        it alone, and a guess is best nearer to the mean.
     window_px: side of the windows whose contrast is averaged over a photo. Patches and photos of any size
         then have the same kind of contrast, and a photo gets what its windows would get on average.
     most: how much that may scale contrast, at most, up or down.
@@ -34,6 +36,7 @@ class ColourConfig:
 
     smooth_levels: float = 24
     adapt: float = 0.6
+    regress: float = 0.08
     window_px: int = 32
     most: float = 1.5
     bases: int = 3
@@ -44,8 +47,9 @@ class ColourConfig:
     def __post_init__(self) -> None:
         if self.smooth_levels < 0:
             raise ValueError(f"smooth_levels must be at least 0, not {self.smooth_levels}")
-        if not 0 <= self.adapt <= 1:
-            raise ValueError(f"adapt must be at least 0 and at most 1, not {self.adapt}")
+        for name in ("adapt", "regress"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be at least 0 and at most 1, not {getattr(self, name)}")
         if self.most < 1:
             raise ValueError(f"most must be at least 1, not {self.most}")
         if self.bases < 1:
@@ -129,7 +133,7 @@ class Colour(nn.Module):
 
     def _adapted(self, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The straight line that gives each photo the statistics it should have."""
-        after = torch.lerp(before, before @ self.slope.T + self.offset, self.config.adapt)
+        after = before @ self.slope.T + self.offset
         (mean, deviation), (wanted, contrast) = before.unbind(1), after.unbind(1)
         gain = (contrast - deviation).exp().clamp(1 / self.config.most, self.config.most)
         return gain[:, None, None, None], (wanted - gain * mean)[:, None, None, None]
