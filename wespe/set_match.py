@@ -27,7 +27,7 @@ def fit_start(colour: Colour, texture: Texture, batches: Sequence[Batch], gather
     targets = distinct(batch.target for batch in batches)
     _fit_curves(colour, sources, targets, gather)
     _fit_statistics(colour, sources, targets, gather)
-    _fit_texture(texture, [colour.start(one) for one in sources], targets, gather)
+    fit_texture(texture, [colour.start(one) for one in sources], targets, gather)
 
 
 def distinct(batches_nchw: Iterable[torch.Tensor]) -> list[torch.Tensor]:
@@ -64,7 +64,8 @@ def _fit_statistics(colour: Colour, sources: Patches, targets: Patches, gather: 
     colour.saturation.copy_((wanted / dull.clamp(min=1e-6)) ** (colour.config.adapt / 2))
 
 
-def _fit_texture(texture: Texture, started: Patches, targets: Patches, gather: Gather) -> None:
+def fit_texture(texture: Texture, started: Patches, targets: Patches, gather: Gather) -> None:
+    """Fit it in place to started patches of the source and to the target's."""
     before, after = (_histogram((activity(bands(p)) for p in side), gather) for side in (started, targets))
     levels = torch.linspace(0, 1, LEVELS).repeat(len(before), 1)
     curves = _extended(_matched(before, after), before.cumsum(1).cpu())
