@@ -16,8 +16,8 @@ from wespe.views import BlurConfig, gaussian_kernel, texture_view
 Gather = Callable[[torch.Tensor], torch.Tensor]
 Patches = Sequence[torch.Tensor]
 
-SMOOTH_ACTIVITY = 6  # levels, of a thirtieth of a doubling each
-RARE = 0.02
+SMOOTH_ACTIVITY = 6  # levels, of a twentieth of a doubling each
+RARE = 0.02  # a share of all places; matching so few at either end would follow chance
 
 
 @torch.no_grad()
@@ -27,7 +27,7 @@ def fit_start(colour: Colour, texture: Texture, batches: Sequence[Batch], gather
     targets = distinct(batch.target for batch in batches)
     _fit_curves(colour, sources, targets, gather)
     _fit_statistics(colour, sources, targets, gather)
-    fit_texture(texture, [colour.start(one) for one in sources], targets, gather)
+    fit_texture(texture, map(colour.start, sources), targets, gather)
 
 
 def distinct(batches_nchw: Iterable[torch.Tensor]) -> list[torch.Tensor]:
@@ -37,10 +37,12 @@ def distinct(batches_nchw: Iterable[torch.Tensor]) -> list[torch.Tensor]:
     for photos_nchw in batches_nchw:
         levels = (photos_nchw * (LEVELS - 1)).round().long()
         sums = torch.cat([(levels**power).sum((2, 3)) for power in (1, 2, 3)], dim=1)  # the same if turned
-        keys = [tuple(row) for row in sums.tolist()]
-        fresh = [index for index, key in enumerate(keys) if not (key in seen or seen.add(key))]  # type: ignore[func-returns-value]
-        if fresh:
-            kept.append(photos_nchw[fresh])
+        fresh = {tuple(row): index for index, row in enumerate(sums.tolist()) if tuple(row) not in seen}
+        seen |= fresh.keys()
+        if len(fresh) == len(photos_nchw):
+            kept.append(photos_nchw)  # the usual, and no copy
+        elif fresh:
+            kept.append(photos_nchw[sorted(fresh.values())])
     return kept
 
 
@@ -61,10 +63,12 @@ def _fit_statistics(colour: Colour, sources: Patches, targets: Patches, gather: 
     colour.slope.copy_(slope)
     colour.offset.copy_(offset)
     dull, wanted = (_colourfulness(one, gather) for one in (map(colour.start, sources), targets))
-    colour.saturation.copy_((wanted / dull.clamp(min=1e-6)) ** (colour.config.adapt / 2))
+    colour.saturation.copy_((wanted / dull.clamp(min=1e-6)) ** (config.adapt / 2))
 
 
-def fit_texture(texture: Texture, started: Patches, targets: Patches, gather: Gather) -> None:
+def fit_texture(
+    texture: Texture, started: Iterable[torch.Tensor], targets: Iterable[torch.Tensor], gather: Gather
+) -> None:
     """Fit it in place to started patches of the source and to the target's."""
     before, after = (_histogram((activity(bands(p)) for p in side), gather) for side in (started, targets))
     levels = torch.linspace(0, 1, LEVELS).repeat(len(before), 1)
