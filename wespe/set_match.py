@@ -1,32 +1,95 @@
-"""What turns one unpaired set of patches into another without training: curves, then statistics per patch."""
+"""What turns one unpaired set of patches into another without training: curves, statistics, texture."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from wespe.batch import Batch
 from wespe.histogram_match import HistogramMatch
 from wespe.networks.lut import LEVELS, Colour
-from wespe.views import BlurConfig, gaussian_kernel
+from wespe.networks.texture import RANGE, Texture, activity, bands
+from wespe.views import BlurConfig, gaussian_kernel, texture_view
 
 Gather = Callable[[torch.Tensor], torch.Tensor]
+Patches = Sequence[torch.Tensor]
+
+SMOOTH_ACTIVITY = 6  # levels, of a twentieth of a doubling each
+RARE = 0.02  # a share of all places; matching so few at either end would follow chance
 
 
 @torch.no_grad()
-def fit_start(colour: Colour, batches: Sequence[Batch], gather: Gather) -> None:
-    """Fit the start of `colour` in place, to the patches of these batches over all workers."""
-    histograms = [_histogram(one, gather) for one in _sides(batches)]
-    curves = HistogramMatch.between(*(one.cpu().numpy() for one in histograms)).curves
-    colour.curves.copy_(smoothed(torch.from_numpy(curves) / (LEVELS - 1), colour.config.smooth_levels))
-    sources, targets = _sides(batches)
-    slope, offset = monge_kantorovich(
-        _moments(map(colour.statistics, map(colour.matched, sources)), gather),
-        _moments(map(colour.statistics, targets), gather),
-    )
+def fit_start(colour: Colour, texture: Texture, batches: Sequence[Batch], gather: Gather) -> None:
+    """Fit the start of both in place, to the patches of these batches over all workers."""
+    sources = distinct(batch.source for batch in batches)
+    targets = distinct(batch.target for batch in batches)
+    _fit_curves(colour, sources, targets, gather)
+    _fit_statistics(colour, sources, targets, gather)
+    fit_texture(texture, map(colour.start, sources), targets, gather)
+
+
+def distinct(batches_nchw: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Leave out patches that were drawn before, turned or not: chance alone made them count twice."""
+    seen: set[tuple[int, ...]] = set()
+    kept = []
+    for photos_nchw in batches_nchw:
+        levels = (photos_nchw * (LEVELS - 1)).round().long()
+        sums = torch.cat([(levels**power).sum((2, 3)) for power in (1, 2, 3)], dim=1)  # the same if turned
+        fresh = {tuple(row): index for index, row in enumerate(sums.tolist()) if tuple(row) not in seen}
+        seen |= fresh.keys()
+        if len(fresh) == len(photos_nchw):
+            kept.append(photos_nchw)  # the usual, and no copy
+        elif fresh:
+            kept.append(photos_nchw[sorted(fresh.values())])
+    return kept
+
+
+def _fit_curves(colour: Colour, sources: Patches, targets: Patches, gather: Gather) -> None:
+    curves = _matched(_histogram(sources, gather), _histogram(targets, gather))
+    colour.curves.copy_(smoothed(curves, colour.config.smooth_levels))
+
+
+def _fit_statistics(colour: Colour, sources: Patches, targets: Patches, gather: Gather) -> None:
+    config = colour.config
+    before = _moments(map(colour.statistics, map(colour.matched, sources)), gather)
+    after = _moments(map(colour.statistics, targets), gather)
+    slope, offset = monge_kantorovich(before, after)
+    slope = torch.lerp(torch.eye(len(slope)).to(slope), slope, config.adapt)
+    offset = config.adapt * offset
+    slope[0] *= 1 - config.regress
+    offset[0] = torch.lerp(offset[0], after[0][0], config.regress)
     colour.slope.copy_(slope)
     colour.offset.copy_(offset)
+    dull, wanted = (_colourfulness(one, gather) for one in (map(colour.start, sources), targets))
+    colour.saturation.copy_((wanted / dull.clamp(min=1e-6)) ** (config.adapt / 2))
+
+
+def fit_texture(
+    texture: Texture, started: Iterable[torch.Tensor], targets: Iterable[torch.Tensor], gather: Gather
+) -> None:
+    """Fit it in place to started patches of the source and to the target's."""
+    before, after = (_histogram((activity(bands(p)) for p in side), gather) for side in (started, targets))
+    levels = torch.linspace(0, 1, LEVELS).repeat(len(before), 1)
+    curves = _extended(_matched(before, after), before.cumsum(1).cpu())
+    growth = (smoothed(curves, SMOOTH_ACTIVITY) - levels) * RANGE * texture.config.match
+    texture.gains.copy_(growth.exp().clamp(max=texture.config.most))
+
+
+def _matched(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Curves, 0–1, between distributions of levels; all (3, 256)."""
+    curves = HistogramMatch.between(source.cpu().numpy(), target.cpu().numpy()).curves
+    return torch.from_numpy(curves) / (LEVELS - 1)
+
+
+def _extended(curves: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
+    """Where the source has next to nothing, go on with the offset of the last level that it has."""
+    levels, rows = np.arange(LEVELS) / (LEVELS - 1), []
+    for curve, share in zip(curves.numpy(), below.numpy(), strict=True):
+        known = (share >= RARE) & (share <= max(1 - RARE, share[share >= RARE][0]))
+        rows.append(levels + np.interp(levels, levels[known], (curve - levels)[known]))
+    return torch.from_numpy(np.stack(rows)).float()
 
 
 def smoothed(curves: torch.Tensor, levels: float) -> torch.Tensor:
@@ -60,10 +123,6 @@ def _root(matrix: torch.Tensor) -> torch.Tensor:
     return (vectors * values.clamp(min=1e-6).sqrt()) @ vectors.T
 
 
-def _sides(batches: Sequence[Batch]) -> tuple[Iterable[torch.Tensor], Iterable[torch.Tensor]]:
-    return (batch.source for batch in batches), (batch.target for batch in batches)
-
-
 def _histogram(photos: Iterable[torch.Tensor], gather: Gather) -> torch.Tensor:
     """The distribution of levels per channel, (3, 256)."""
     total = torch.zeros(0)
@@ -79,5 +138,15 @@ def _histogram(photos: Iterable[torch.Tensor], gather: Gather) -> torch.Tensor:
 def _moments(statistics: Iterable[torch.Tensor], gather: Gather) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and covariance of the patches' statistics, in double precision on the CPU."""
     rows = torch.cat(list(statistics)).double()
-    everyone = gather(rows.flatten()).view(-1, rows.shape[1]).cpu()
-    return everyone.mean(dim=0), torch.cov(everyone.T)
+    width = rows.shape[1]
+    own = torch.cat([rows.new_tensor([len(rows)]), rows.sum(0), (rows.T @ rows).flatten()])
+    count, total, products = gather(own).cpu().sum(0).split([1, width, width * width])
+    mean = total / count
+    return mean, (products.view(width, width) - count * torch.outer(mean, mean)) / (count - 1)
+
+
+def _colourfulness(photos: Iterable[torch.Tensor], gather: Gather) -> torch.Tensor:
+    """Mean squared distance of pixels from their grey."""
+    spreads = torch.cat([(p - texture_view(p)).square().mean((1, 2, 3)) for p in photos]).double()
+    total, count = gather(torch.stack([spreads.sum(), spreads.new_tensor(len(spreads))])).sum(0)
+    return total / count

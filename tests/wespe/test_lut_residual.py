@@ -21,11 +21,13 @@ from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig
 from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, roughness
 from wespe.networks.patch_critic import PatchCriticConfig
-from wespe.set_match import monge_kantorovich, smoothed
+from wespe.networks.texture import Texture, TextureConfig, activity, bands
+from wespe.set_match import distinct, fit_texture, monge_kantorovich, smoothed
 from wespe.training import train
 
 CONFIG = LutResidualConfig(
-    colour=ColourConfig(adapt=0, smooth_levels=0, side=5, thumbnail_px=16, width=2),
+    colour=ColourConfig(adapt=0, regress=0, smooth_levels=0, side=5, thumbnail_px=16, width=2),
+    texture=TextureConfig(match=0),
     detail=DetailConfig(width=4, blocks=1),
     critic=PatchCriticConfig(width=4, halvings=2),
     content=ContentConfig(layers={"relu1_2": 1.0}, weights="random"),
@@ -86,6 +88,57 @@ def test_photos_get_the_brightness_and_contrast_that_their_set_lacks() -> None:
     wanted = target.mean(dim=(1, 2, 3))
     assert means.std().item() == pytest.approx(wanted.std().item(), rel=0.15)
     assert means.mean().item() == pytest.approx(wanted.mean().item(), abs=0.02)
+
+
+def test_brightness_goes_on_to_the_target_s_mean() -> None:
+    source = torch.rand(8, 3, 16, 16) * 0.2 + torch.linspace(0.1, 0.7, 8)[:, None, None, None]
+    one = learner(config=replace(CONFIG, colour=replace(CONFIG.colour, regress=0.5)))
+    one.method.prepare([Batch(source, source, 8)], lambda values: values[None])
+    with torch.no_grad():
+        means = one.generator(source).mean(dim=(1, 2, 3))
+    assert means.std().item() == pytest.approx(source.mean(dim=(1, 2, 3)).std().item() / 2, rel=0.05)
+    assert means.mean().item() == pytest.approx(source.mean().item(), abs=0.01)
+
+
+def scenes(noise: float, contrast: float, seed: int) -> torch.Tensor:
+    """Grey photos, flat on the left and striped on the right."""
+    rng = torch.Generator().manual_seed(seed)
+    stripes = torch.zeros(8, 1, 32, 64)
+    stripes[..., 32:] = contrast * (torch.arange(32) // 3 % 2 - 0.5)
+    grain = noise * torch.randn(8, 1, 32, 64, generator=rng)
+    return (0.5 + stripes + grain).expand(-1, 3, -1, -1).clamp(0, 1)
+
+
+def test_texture_loses_the_source_s_noise_and_gets_the_target_s_detail() -> None:
+    source, target = scenes(0.03, 0.2, 0), scenes(0.01, 0.3, 1)
+    texture = Texture(TextureConfig(match=1))
+    fit_texture(texture, [source], [target], lambda values: values[None])
+    enhanced = texture(scenes(0.03, 0.2, 2))
+    flat, striped = (photos[..., 8:24].std() for photos in enhanced.split(32, dim=3))
+    assert flat < 0.6 * 0.03
+    assert striped > 1.2 * source[..., 40:56].std()
+
+
+def test_texture_of_a_tile_is_that_of_the_photo_and_nothing_until_fitted() -> None:
+    photo, texture = torch.rand(1, 3, 60, 60, dtype=torch.double), Texture(TextureConfig()).double()
+    torch.testing.assert_close(texture(photo), photo, atol=1e-12, rtol=0)
+    texture.gains.copy_(torch.linspace(0, 2, 256))
+    whole, tile = texture(photo), texture(photo[..., :50, 5:55])
+    torch.testing.assert_close(tile[..., :30, 20:30], whole[..., :30, 25:35], atol=1e-12, rtol=0)
+    assert not torch.allclose(whole, photo, atol=1e-2)
+
+
+def test_activity_counts_doublings_alike() -> None:
+    split = bands(torch.rand(1, 3, 32, 32, dtype=torch.double))
+    steps = [(activity(split * 2 * scale) - activity(split * scale)).mean() for scale in (0.1, 0.5)]
+    assert steps[0] == pytest.approx(steps[1].item(), rel=1e-3)
+
+
+def test_a_patch_that_is_drawn_twice_counts_once() -> None:
+    """Also turned or mirrored. Protects: seeds that come to one start, since they draw from one pool."""
+    patch = torch.randint(0, 256, (3, 3, 16, 16)) / 255
+    again = torch.cat([patch.rot90(1, (2, 3)), patch[:1].flip(3), 1 - patch[:1]])
+    assert [len(one) for one in distinct([patch, again, patch])] == [3, 1]
 
 
 def test_the_straight_map_between_two_clouds_gives_the_wanted_mean_and_covariance() -> None:

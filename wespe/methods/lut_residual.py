@@ -15,6 +15,7 @@ from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig, Features
 from wespe.networks.lut import Colour, ColourConfig, Decision, folding, roughness
 from wespe.networks.patch_critic import PatchCritic, PatchCriticConfig
+from wespe.networks.texture import Texture, TextureConfig
 from wespe.set_match import fit_start
 from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
 
@@ -51,6 +52,7 @@ class LutResidualConfig:
 
     name: Literal["lut_residual"] = "lut_residual"
     colour: ColourConfig = field(default_factory=ColourConfig)
+    texture: TextureConfig = field(default_factory=TextureConfig)
     detail: DetailConfig = field(default_factory=DetailConfig)
     critic: PatchCriticConfig = field(default_factory=PatchCriticConfig)
     content: ContentConfig = field(default_factory=lambda: ContentConfig(layers={"relu3_1": 1.0}))
@@ -83,6 +85,7 @@ class LutResidual(nn.Module):
     def __init__(self, config: LutResidualConfig):
         super().__init__()
         self.colour = Colour(config.colour)
+        self.texture = Texture(config.texture)
         self.detail = Detail(config.detail)
 
     @property
@@ -94,7 +97,7 @@ class LutResidual(nn.Module):
         return self.colour.decide_by_strips(strips_nchw)
 
     def forward(self, photos_nchw: torch.Tensor, decision: Decision | None = None) -> torch.Tensor:
-        return self.detail(self.colour(photos_nchw, decision))
+        return self.detail(self.texture(self.colour(photos_nchw, decision)))
 
 
 class Rehearsal(nn.Module):
@@ -106,10 +109,10 @@ class Rehearsal(nn.Module):
 
     def forward(self, source: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Without the batch, what a Scene holds."""
-        colour = self.enhance.colour
-        both = torch.cat([colour(source), target])
+        colour, texture = self.enhance.colour, self.enhance.texture
+        both = torch.cat([texture(colour(source)), target])
         enhanced, kept = self.enhance.detail(both).split([len(source), len(target)])
-        return colour.start(source), enhanced, kept, roughness(colour.luts), folding(colour.luts)
+        return texture(colour.start(source)), enhanced, kept, roughness(colour.luts), folding(colour.luts)
 
 
 class LutResidualMethod(Method):
@@ -142,7 +145,7 @@ class LutResidualMethod(Method):
         return [*super().compilable, self.features]
 
     def prepare(self, batches: Sequence[Batch], gather: Gather) -> None:
-        fit_start(self.generator.colour, batches, gather)  # type: ignore[arg-type]
+        fit_start(self.generator.colour, self.generator.texture, batches, gather)  # type: ignore[arg-type]
 
     def render(self, networks: Networks, batch: Batch) -> Scene:
         return Scene(batch, *networks["generator"](batch.source, batch.target))

@@ -22,8 +22,10 @@ class ColourConfig:
 
     smooth_levels: deviation of the Gaussian that smooths the start's curves, in 8-bit levels. Few photos have
         bumpy histograms, and what follows their bumps is bad colour and bands in skies. 0 leaves them.
-    adapt: how far a photo's brightness and contrast move from the curves' to what the match of the sets'
-        statistics asks for; 0 gives every photo the same colour at the start.
+    adapt: how far a photo's brightness, contrast and saturation move from the curves' to what the match of
+        the sets' statistics asks for; 0 gives every photo the same colour at the start.
+    regress: how far brightness then goes on to the target's mean. How a photo was exposed cannot be told from
+        it alone, and a guess is best nearer to the mean.
     window_px: side of the windows whose contrast is averaged over a photo. Patches and photos of any size
         then have the same kind of contrast, and a photo gets what its windows would get on average.
     most: how much that may scale contrast, at most, up or down.
@@ -35,6 +37,7 @@ class ColourConfig:
 
     smooth_levels: float = 24
     adapt: float = 0.6
+    regress: float = 0.08
     window_px: int = 32
     most: float = 1.5
     bases: int = 3
@@ -45,8 +48,9 @@ class ColourConfig:
     def __post_init__(self) -> None:
         if self.smooth_levels < 0:
             raise ValueError(f"smooth_levels must be at least 0, not {self.smooth_levels}")
-        if not 0 <= self.adapt <= 1:
-            raise ValueError(f"adapt must be at least 0 and at most 1, not {self.adapt}")
+        for name in ("adapt", "regress"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be at least 0 and at most 1, not {getattr(self, name)}")
         if self.most < 1:
             raise ValueError(f"most must be at least 1, not {self.most}")
         if self.bases < 1:
@@ -70,13 +74,14 @@ class Decision(NamedTuple):
 class Colour(nn.Module):
     """photos_nchw → photos_nchw, float 0–1.
 
-    curves (3, 256), slope (2, 2) and offset (2): the start, fitted to two unpaired sets before the first step
-    and kept with the weights. The identity until then.
+    curves (3, 256), slope (2, 2), offset (2) and saturation (): the start, fitted to two unpaired sets before
+    the first step and kept with the weights. The identity until then.
     """
 
     curves: torch.Tensor
     slope: torch.Tensor
     offset: torch.Tensor
+    saturation: torch.Tensor
 
     def __init__(self, config: ColourConfig):
         super().__init__()
@@ -84,6 +89,7 @@ class Colour(nn.Module):
         self.register_buffer("curves", torch.linspace(0, 1, LEVELS).repeat(3, 1))
         self.register_buffer("slope", torch.eye(STATISTICS))
         self.register_buffer("offset", torch.zeros(STATISTICS))
+        self.register_buffer("saturation", torch.ones(()))
         self.luts = nn.Parameter(torch.zeros(config.bases, 3, *[config.side] * 3))
         self.mixer = Mixer(config)
 
@@ -133,22 +139,26 @@ class Colour(nn.Module):
     def apply_decision(self, matched: torch.Tensor, decision: Decision) -> torch.Tensor:
         """Of a photo or any piece of it, after the curves."""
         with torch.autocast(matched.device.type, enabled=False):
-            started = (matched * decision.gain + decision.shift).clamp(0, 1)
+            started = self._saturated(matched * decision.gain + decision.shift)
             return started + interpolate(decision.lut, started)
 
     def start(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """Without what was learned."""
         matched = self.matched(photos_nchw)
         gain, shift = self._adapted(self.statistics(matched))
-        return (matched * gain + shift).clamp(0, 1)
+        return self._saturated(matched * gain + shift)
 
     def statistics(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """Of brightness and contrast, (n, 2)."""
         return statistics(photos_nchw, self.config.window_px)
 
+    def _saturated(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        luma = texture_view(photos_nchw)
+        return (luma + self.saturation * (photos_nchw - luma)).clamp(0, 1)
+
     def _adapted(self, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The straight line that gives each photo the statistics it should have."""
-        after = torch.lerp(before, before @ self.slope.T + self.offset, self.config.adapt)
+        after = before @ self.slope.T + self.offset
         (mean, deviation), (wanted, contrast) = before.unbind(1), after.unbind(1)
         gain = (contrast - deviation).exp().clamp(1 / self.config.most, self.config.most)
         return gain[:, None, None, None], (wanted - gain * mean)[:, None, None, None]
