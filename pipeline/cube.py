@@ -23,6 +23,7 @@ from pipeline.formats import is_photo
 from wespe.batch import photos_nchw
 from wespe.methods.lut_residual import LutResidual
 from wespe.networks.lut import Decision, interpolate
+from wespe.tiling import reach_px
 
 SIDE = 33
 DIGITS = "%.6f"
@@ -56,9 +57,9 @@ def export_cube(model: Model, path: Path, photos: Sequence[Path] = ()) -> Cube:
         raise PipelineError(f"{path}: is a folder; name a file such as {path / 'model.cube'}")
     decision = _average(generator, map(read_photo, photos)) if photos else _neutral(generator)
     lattice = torch.linspace(0, 1, SIDE)
-    table = _flat_areas(model, decision, lattice)
+    table = _flat_areas(generator, decision, lattice)
     midway = (lattice[1:] + lattice[:-1]) / 2
-    difference = _looked_up(table, midway) - _flat_areas(model, decision, midway)
+    difference = _looked_up(table, midway) - _flat_areas(generator, decision, midway)
     data = _header(model, len(photos)) + _rows(table)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
@@ -89,10 +90,9 @@ def _neutral(generator: LutResidual) -> Decision:
 
 
 @torch.inference_mode()
-def _flat_areas(model: Model, decision: Decision, level: torch.Tensor) -> torch.Tensor:
+def _flat_areas(generator: LutResidual, decision: Decision, level: torch.Tensor) -> torch.Tensor:
     """What becomes of flat areas, (1, 3, side², side) like `_colours`, 0–1."""
-    generator, halo_px = model.generator, model.tiling.halo_px
-    assert isinstance(generator, LutResidual)
+    halo_px = reach_px(generator.detail)
     assert halo_px is not None
     side = 2 * halo_px + 1  # all that the detail of the pixel in the middle sees
     coloured = generator.colour(_colours(level), decision)
