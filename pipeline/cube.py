@@ -114,7 +114,9 @@ def _looked_up(table: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
 
 def _header(model: Model, photos: int) -> bytes:
     """A title is one line in quotes, and knows no way to have one inside."""
-    camera = "".join(c for c in str(model.config.get("camera", "")) if c.isprintable() and c != '"')
+    camera = "".join(
+        c for c in str(model.config.get("camera", "")) if c.isascii() and c.isprintable() and c != '"'
+    )
     return (
         f'TITLE "{camera or "WESPE"}"\n'
         f"# colours of the model {model.sha256}, decided for {photos or 'no'} photos; sRGB in, sRGB out\n"

@@ -45,7 +45,7 @@ def model() -> Model:
     colour.slope.mul_(0.7)
     colour.offset.add_(0.1)
     colour.luts.add_(0.005 * torch.randn_like(colour.luts))
-    return Model(generator, {"camera": 'my "old" phone', "method": {"name": "lut_residual"}}, "5ea1")
+    return Model(generator, {"camera": 'my "old" phöne', "method": {"name": "lut_residual"}}, "5ea1")
 
 
 def parsed(path: Path) -> tuple[dict[str, str], np.ndarray]:
@@ -97,7 +97,7 @@ def test_the_file_is_as_programs_expect_it(model: Model, tmp_path: Path) -> None
     export_cube(model, tmp_path / "phone.cube")
     words, table = parsed(tmp_path / "phone.cube")
     assert words == {
-        "TITLE": '"my old phone"',
+        "TITLE": '"my old phne"',
         "LUT_3D_SIZE": "33",
         "DOMAIN_MIN": "0.0 0.0 0.0",
         "DOMAIN_MAX": "1.0 1.0 1.0",
