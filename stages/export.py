@@ -1,4 +1,4 @@
-"""Write a camera's model as one ONNX file: `python -m stages.export --model MODEL OUT.onnx`."""
+"""Write a model for other programs: `python -m stages.export --model MODEL OUT.onnx`, or OUT.cube."""
 
 import argparse
 from pathlib import Path
@@ -8,8 +8,12 @@ from stages.command import run
 READING = """examples:
   python -m stages.export --model models:/wespe-demo-phone@champion demo-phone.onnx
   python -m stages.export --model models/demo-phone demo-phone.onnx
+  python -m stages.export --model models/demo-phone demo-phone.cube
+  python -m stages.export --model models/demo-phone --photo old-phone/ demo-phone.cube
+  python -m stages.export --model models/demo-phone --photo beach.jpg beach.cube
 
-The file needs neither torch nor this project, only `pip install onnxruntime numpy pillow`:
+An .onnx file is the whole model. It needs neither torch nor this project, only
+`pip install onnxruntime numpy pillow`:
 
   import numpy as np
   from onnxruntime import InferenceSession
@@ -31,23 +35,50 @@ photo's pixels.
 
 Before it is written, onnxruntime runs it on three photos beside torch. The greatest differences are printed,
 in levels of 0 to 255; more than 0.05 is an error, and nothing is written.
+
+A .cube file is what a lut_residual model makes of colours, without its detail, as a 3-D LUT of 33 a side for
+sRGB photos: for DaVinci Resolve, Photoshop, darktable; for Lightroom inside a profile, which Camera Raw makes
+of it; for ffmpeg -i film.mp4 -vf lut3d=demo-phone.cube. With --photo it is what the model decides for that
+photo, or on average for a folder of the camera's photos; without, brightness and contrast are left as the
+camera's curves make them. What the interpolation between the 33 costs is printed, in levels of 0 to 255.
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.export",
-        description="Write a camera's model as one ONNX file, which onnxruntime runs without torch.",
+        description="Write a camera's model as one ONNX file, which onnxruntime runs without torch, or its "
+        "colours as a .cube file.",
         epilog=READING,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", required=True, help="a registered model's URI, or a model folder")
-    parser.add_argument("destination", metavar="OUT.onnx", type=Path, help="the file to write")
+    parser.add_argument("--photo", type=Path, help="a photo or a folder, to decide a .cube file's colours by")
+    parser.add_argument("destination", metavar="OUT.onnx|OUT.cube", type=Path, help="the file to write")
     arguments = parser.parse_args()
-    run("export", lambda: _export(arguments.model, arguments.destination))
+    cube = arguments.destination.suffix.lower() == ".cube"
+    if arguments.photo and not cube:
+        parser.error(f"--photo is for a .cube file, not for {arguments.destination}")
+    if cube:
+        run("export", lambda: _export_cube(arguments.model, arguments.photo, arguments.destination))
+    else:
+        run("export", lambda: _export_onnx(arguments.model, arguments.destination))
 
 
-def _export(model: str, destination: Path) -> None:
+def _export_cube(model: str, photo: Path | None, destination: Path) -> None:
+    from pipeline.checkpoints import load_model
+    from pipeline.cube import export_cube, photos_in
+    from pipeline.registry import fetch_model
+
+    photos = [] if photo is None else photos_in(photo)
+    cube = export_cube(load_model(fetch_model(model)), destination, photos)
+    print(
+        f"export: {destination}, {cube.bytes / 1e6:.2f} MB, {cube.mean:.2f} of 255 levels from the model's "
+        f"colours on average, at most {cube.most:.1f}"
+    )
+
+
+def _export_onnx(model: str, destination: Path) -> None:
     from pipeline.checkpoints import load_model
     from pipeline.onnx_model import export_model
     from pipeline.registry import fetch_model

@@ -1,4 +1,4 @@
-"""The example of --help runs as it is printed, where torch and this project are not installed."""
+"""Both files of `stages.export`; its example runs as printed, without torch and this project."""
 
 import subprocess
 import sys
@@ -53,3 +53,26 @@ def test_no_model_is_one_line_and_no_file(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(SystemExit, match=r"export: models/none holds no generator\.safetensors"):
         export.main()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("photo", [[], ["--photo", "beach.png"]])
+def test_a_name_that_ends_in_cube_gets_the_colours(
+    photo: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = LutResidualConfig()
+    save_model(Path("model"), build_generator(config), config, {"camera": "demo-phone"})
+    Image.fromarray(data.coffee()).save("beach.png")
+    monkeypatch.setattr(sys, "argv", ["export", "--model", "model", *photo, "demo-phone.cube"])
+    export.main()
+    assert "demo-phone.cube, 0.97 MB, 0.00 of 255 levels" in capsys.readouterr().out
+    assert Path("demo-phone.cube").read_text().startswith('TITLE "demo-phone"\n')
+
+
+def test_an_onnx_file_takes_every_photo_as_it_comes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["export", "--model", "m", "--photo", "beach.png", "m.onnx"])
+    with pytest.raises(SystemExit):
+        export.main()
+    assert "--photo is for a .cube file, not for m.onnx" in capsys.readouterr().err
