@@ -20,7 +20,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def result(path: Path, software: str = "GIMP; wespe phone 0123, strength 1") -> Path:
+def result(path: Path, software: str = "GIMP; wespe phone 0123456789ab, strength 1") -> Path:
     exif = Image.Exif()
     exif[Base.Software] = software
     Image.new("RGB", (8, 8)).save(path, exif=exif)

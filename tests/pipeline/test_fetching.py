@@ -273,7 +273,7 @@ def test_photos_without_a_truth_to_learn_from_are_rows_with_a_reason(folder, tru
     assert reasons == {
         "00.jpg": "has no truth of the same name",
         "01.jpg": "its truth 01.png is 40×24 px, not 32×24 px",
-        "02.jpg": "its truth 02.png: not a JPEG, PNG, TIFF, WebP or AVIF photo",
+        "02.jpg": "its truth 02.png: not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo",
     }
     assert len(accepted(fetched.photos)) == 17
     with pytest.raises(SourceError, match=r"3 of 20 photos are broken.*00.jpg: has no truth"):
