@@ -79,13 +79,13 @@ def photos_in(path: Path) -> list[Path]:
 
 @torch.inference_mode()
 def _average(generator: LutResidual, photos_hwc: Iterable[np.ndarray]) -> Decision:
-    decisions = [generator.decide(photos_nchw(torch.tensor(one)[None], "cpu")) for one in photos_hwc]
+    decisions = [generator.decide([photos_nchw(torch.tensor(one)[None], "cpu")]) for one in photos_hwc]
     return Decision(*(torch.cat(parts).mean(0, keepdim=True) for parts in zip(*decisions, strict=True)))
 
 
 @torch.inference_mode()
 def _neutral(generator: LutResidual) -> Decision:
-    decision = generator.decide(_colours(torch.linspace(0, 1, SIDE)))
+    decision = generator.decide([_colours(torch.linspace(0, 1, SIDE))])
     return decision._replace(gain=torch.ones_like(decision.gain), shift=torch.zeros_like(decision.shift))
 
 

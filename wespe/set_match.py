@@ -9,8 +9,9 @@ from torch.nn import functional
 
 from wespe.batch import Batch
 from wespe.histogram_match import HistogramMatch
+from wespe.networks.activity import BLOCK_PX, RANGE, activity, bands, quietest
 from wespe.networks.lut import LEVELS, Colour
-from wespe.networks.texture import RANGE, Texture, activity, bands
+from wespe.networks.texture import Texture
 from wespe.views import BlurConfig, gaussian_kernel, texture_view
 
 Gather = Callable[[torch.Tensor], torch.Tensor]
@@ -28,6 +29,7 @@ def fit_start(colour: Colour, texture: Texture, batches: Sequence[Batch], gather
     _fit_curves(colour, sources, targets, gather)
     _fit_statistics(colour, sources, targets, gather)
     fit_texture(texture, map(colour.start, sources), targets, gather)
+    _fit_excess(colour, texture, sources, gather)
 
 
 def distinct(batches_nchw: Iterable[torch.Tensor]) -> list[torch.Tensor]:
@@ -70,11 +72,27 @@ def fit_texture(
     texture: Texture, started: Iterable[torch.Tensor], targets: Iterable[torch.Tensor], gather: Gather
 ) -> None:
     """Fit it in place to started patches of the source and to the target's."""
-    before, after = (_histogram((activity(bands(p)) for p in side), gather) for side in (started, targets))
+    before, after = (_histogram(map(_activity, side), gather) for side in (started, targets))
     levels = torch.linspace(0, 1, LEVELS).repeat(len(before), 1)
     curves = _extended(_matched(before, after), before.cumsum(1).cpu())
     growth = (smoothed(curves, SMOOTH_ACTIVITY) - levels) * RANGE * texture.config.match
     texture.gains.copy_(growth.exp().clamp(max=texture.config.most))
+    texture.fitted.fill_(1)
+
+
+def _activity(photos_nchw: torch.Tensor) -> torch.Tensor:
+    return activity(bands(texture_view(photos_nchw)))
+
+
+def _fit_excess(colour: Colour, texture: Texture, sources: Patches, gather: Gather) -> None:
+    """How much more active bands are than blocks of the same quiet place."""
+    rows = []
+    for patches in sources:
+        places = _activity(colour.start(patches))
+        quiet = quietest(functional.avg_pool2d(places, min(BLOCK_PX, *places.shape[2:])))
+        rows.append((quiet - colour.decide(patches).floor).flatten(1))
+    everyone = gather(torch.cat(rows).flatten()).view(-1, len(texture.excess))
+    texture.excess.copy_(everyone.median(dim=0).values)
 
 
 def _matched(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

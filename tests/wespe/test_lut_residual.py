@@ -17,17 +17,18 @@ from wespe.histogram_match import HistogramMatch
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods import build_generator, build_method
 from wespe.methods.lut_residual import LossWeights, LutResidualConfig
+from wespe.networks.activity import activity, bands, quietest, unrest
 from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig
 from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, roughness
 from wespe.networks.patch_critic import PatchCriticConfig
-from wespe.networks.texture import Texture, TextureConfig, activity, bands
+from wespe.networks.texture import Texture, TextureConfig
 from wespe.set_match import distinct, fit_texture, monge_kantorovich, smoothed
 from wespe.training import train
 
 CONFIG = LutResidualConfig(
     colour=ColourConfig(adapt=0, regress=0, smooth_levels=0, side=5, thumbnail_px=16, width=2),
-    texture=TextureConfig(match=0),
+    texture=TextureConfig(match=0, quiet=1, chroma_px=0),
     detail=DetailConfig(width=4, blocks=1),
     critic=PatchCriticConfig(width=4, halvings=2),
     content=ContentConfig(layers={"relu1_2": 1.0}, weights="random"),
@@ -109,27 +110,50 @@ def scenes(noise: float, contrast: float, seed: int) -> torch.Tensor:
     return (0.5 + stripes + grain).expand(-1, 3, -1, -1).clamp(0, 1)
 
 
+def floor(photos_nchw: torch.Tensor) -> torch.Tensor:
+    return quietest(unrest(photos_nchw))
+
+
 def test_texture_loses_the_source_s_noise_and_gets_the_target_s_detail() -> None:
     source, target = scenes(0.03, 0.2, 0), scenes(0.01, 0.3, 1)
-    texture = Texture(TextureConfig(match=1))
+    texture = Texture(TextureConfig(match=1, chroma_px=0))
     fit_texture(texture, [source], [target], lambda values: values[None])
-    enhanced = texture(scenes(0.03, 0.2, 2))
+    enhanced = texture(scenes(0.03, 0.2, 2), floor(scenes(0.03, 0.2, 2)))
     flat, striped = (photos[..., 8:24].std() for photos in enhanced.split(32, dim=3))
     assert flat < 0.6 * 0.03
-    assert striped > 1.2 * source[..., 40:56].std()
+    assert striped > 1.15 * source[..., 40:56].std()
 
 
 def test_texture_of_a_tile_is_that_of_the_photo_and_nothing_until_fitted() -> None:
     photo, texture = torch.rand(1, 3, 60, 60, dtype=torch.double), Texture(TextureConfig()).double()
-    torch.testing.assert_close(texture(photo), photo, atol=1e-12, rtol=0)
+    quiet = floor(photo)
+    torch.testing.assert_close(texture(photo, quiet), photo, atol=1e-12, rtol=0)
     texture.gains.copy_(torch.linspace(0, 2, 256))
-    whole, tile = texture(photo), texture(photo[..., :50, 5:55])
+    texture.fitted.fill_(1)
+    whole, tile = texture(photo, quiet), texture(photo[..., :50, 5:55], quiet)
     torch.testing.assert_close(tile[..., :30, 20:30], whole[..., :30, 25:35], atol=1e-12, rtol=0)
     assert not torch.allclose(whole, photo, atol=1e-2)
 
 
+def test_a_photo_noisier_than_its_set_does_not_get_its_noise_sharpened() -> None:
+    """Protects: photos in the dark, among a set of sunny ones whose detail is as active as their noise."""
+    source, target, dark = scenes(0.01, 0.1, 0), scenes(0.01, 0.3, 1), scenes(0.06, 0.2, 2)
+    texture = Texture(TextureConfig(match=1))
+    fit_texture(texture, [source], [target], lambda values: values[None])
+    flat, before = (photos[..., 8:24].std() for photos in (texture(dark, floor(dark)), dark))
+    assert flat < 0.9 * before
+    assert texture(dark, torch.zeros(8, 3, 1, 1))[..., 8:24].std() > 1.1 * before, "without its own floor"
+
+
+def test_unrest_of_a_photo_is_that_of_its_strips() -> None:
+    photo = torch.rand(2, 3, 70, 50, dtype=torch.double)
+    strips = torch.cat([unrest(photo[:, :, :32]), unrest(photo[:, :, 32:])], dim=2)
+    torch.testing.assert_close(strips, unrest(photo), atol=1e-12, rtol=0)
+    assert unrest(photo[..., :5, :3]).shape == (2, 3, 1, 1)
+
+
 def test_activity_counts_doublings_alike() -> None:
-    split = bands(torch.rand(1, 3, 32, 32, dtype=torch.double))
+    split = bands(torch.rand(1, 1, 32, 32, dtype=torch.double))
     steps = [(activity(split * 2 * scale) - activity(split * scale)).mean() for scale in (0.1, 0.5)]
     assert steps[0] == pytest.approx(steps[1].item(), rel=1e-3)
 

@@ -24,6 +24,7 @@ def lut_residual() -> LutResidual:
     generator.colour.curves.sqrt_()
     generator.colour.slope.mul_(0.5)
     generator.texture.gains.copy_(torch.linspace(0, 2, 256))
+    generator.texture.fitted.fill_(1)
     nn.init.normal_(generator.colour.luts, std=0.05)
     return generator
 

@@ -97,7 +97,15 @@ class LutResidual(nn.Module):
         return self.colour.decide_by_strips(strips_nchw)
 
     def forward(self, photos_nchw: torch.Tensor, decision: Decision | None = None) -> torch.Tensor:
-        return self.detail(self.texture(self.colour(photos_nchw, decision)))
+        return self.detail(self.textured(photos_nchw, decision)[0])
+
+    def textured(
+        self, photos_nchw: torch.Tensor, decision: Decision | None = None
+    ) -> tuple[torch.Tensor, Decision]:
+        """Without detail, and what was decided."""
+        matched = self.colour.matched(photos_nchw)
+        decision = decision or self.colour.decide_matched(matched)
+        return self.texture(self.colour.apply_decision(matched, decision), decision.floor), decision
 
 
 class Rehearsal(nn.Module):
@@ -110,9 +118,16 @@ class Rehearsal(nn.Module):
     def forward(self, source: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Without the batch, what a Scene holds."""
         colour, texture = self.enhance.colour, self.enhance.texture
-        both = torch.cat([texture(colour(source)), target])
+        textured, decision = self.enhance.textured(source)
+        both = torch.cat([textured, target])
         enhanced, kept = self.enhance.detail(both).split([len(source), len(target)])
-        return texture(colour.start(source)), enhanced, kept, roughness(colour.luts), folding(colour.luts)
+        return (
+            texture(colour.start(source), decision.floor),
+            enhanced,
+            kept,
+            roughness(colour.luts),
+            folding(colour.luts),
+        )
 
 
 class LutResidualMethod(Method):

@@ -1,5 +1,6 @@
 """Colour, decided once per photo: matched curves, matched statistics, and a few learned 3-D LUTs."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from wespe.networks.activity import BLOCK_PX, RANGE, quietest, unrest
 from wespe.views import texture_view
 
 LEVELS = 256
@@ -61,14 +63,16 @@ class ColourConfig:
 
 
 class Decision(NamedTuple):
-    """What happens to the colours of photos, after the curves; the same at every pixel.
+    """What happens to photos, after the curves; the same at every pixel.
 
     gain, shift: (n, 1, 1, 1). lut: offsets (n, 3, side, side, side) by red, green, blue.
+    floor: unrest of the quietest places, which is noise, by band, after the gain, (n, 3, 1, 1).
     """
 
     gain: torch.Tensor
     shift: torch.Tensor
     lut: torch.Tensor
+    floor: torch.Tensor
 
 
 class Colour(nn.Module):
@@ -95,7 +99,7 @@ class Colour(nn.Module):
 
     def forward(self, photos_nchw: torch.Tensor, decision: Decision | None = None) -> torch.Tensor:
         matched = self.matched(photos_nchw)
-        return self.apply_decision(matched, decision or self._decide(matched))
+        return self.apply_decision(matched, decision or self.decide_matched(matched))
 
     def matched(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """The curves alone."""
@@ -103,7 +107,7 @@ class Colour(nn.Module):
 
     def decide(self, photos_nchw: torch.Tensor) -> Decision:
         """Look at whole photos."""
-        return self._decide(self.matched(photos_nchw))
+        return self.decide_matched(self.matched(photos_nchw))
 
     def decide_by_strips(self, strips_nchw: Iterable[torch.Tensor]) -> Decision:
         """Look at whole photos, cut into strips from top to bottom.
@@ -112,29 +116,37 @@ class Colour(nn.Module):
         """
         with torch.autocast(self.luts.device.type, enabled=False):
             glances = [self._glance(self.matched(strip)) for strip in strips_nchw]
-            narrow, luma, deviations = (torch.cat(parts, 2) for parts in zip(*glances, strict=True))
-            return self._decided(self._thumbnails(narrow), luma, deviations)
+            narrow, *seen = (torch.cat(parts, 2) for parts in zip(*glances, strict=True))
+            return self._decided(self._thumbnails(narrow), *seen)
 
-    def _decide(self, matched: torch.Tensor) -> Decision:
+    def decide_matched(self, matched: torch.Tensor) -> Decision:
+        """Look at whole photos after the curves."""
         with torch.autocast(matched.device.type, enabled=False):
-            return self._decided(self._thumbnails(matched), *windows(matched, self.config.window_px))
+            return self._decided(self._thumbnails(matched), *self._seen(matched))
 
     def _thumbnails(self, matched: torch.Tensor) -> torch.Tensor:
         return functional.adaptive_avg_pool2d(matched, self.config.thumbnail_px)
 
-    def _decided(self, thumbnails: torch.Tensor, luma: torch.Tensor, deviations: torch.Tensor) -> Decision:
+    def _decided(
+        self, thumbnails: torch.Tensor, luma: torch.Tensor, deviations: torch.Tensor, blocks: torch.Tensor
+    ) -> Decision:
         gain, shift = self._adapted(_means(luma, deviations))
+        floor = (quietest(blocks) + gain.log() / RANGE).clamp(min=0)
         mixture = self.mixer((thumbnails * gain + shift).clamp(0, 1))
-        return Decision(gain, shift, torch.einsum("nb,bcrgd->ncrgd", mixture, self.luts))
+        return Decision(gain, shift, torch.einsum("nb,bcrgd->ncrgd", mixture, self.luts), floor)
 
     @property
     def strip_px(self) -> int:
-        return self.config.window_px
+        return math.lcm(self.config.window_px, BLOCK_PX)
 
-    def _glance(self, matched: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """All that a decision needs of a strip: columns of a thumbnail, luma and deviations in windows."""
+    def _glance(self, matched: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """All that a decision needs of a strip: columns of a thumbnail, and what is seen in windows."""
         narrow = functional.adaptive_avg_pool2d(matched, (matched.shape[2], self.config.thumbnail_px))
-        return narrow, *windows(matched, self.config.window_px)
+        return narrow, *self._seen(matched)
+
+    def _seen(self, matched: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Luma and deviations in windows, unrest in blocks."""
+        return *windows(matched, self.config.window_px), unrest(matched)
 
     def apply_decision(self, matched: torch.Tensor, decision: Decision) -> torch.Tensor:
         """Of a photo or any piece of it, after the curves."""

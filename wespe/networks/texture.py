@@ -1,21 +1,16 @@
 """Texture without training: each band of luma gets the local activity that the target set has."""
 
-import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from wespe.networks.activity import EDGES_PX, activity, bands, blurred
 from wespe.networks.lut import LEVELS, apply_curves
-from wespe.views import BlurConfig, gaussian_kernel, texture_view
+from wespe.views import texture_view
 
-# Deviations, in pixels, of the Gaussians between the bands, and of those that measure a band's activity.
-EDGES_PX = (1.0, 2.0, 4.0)
-WINDOWS_PX = (1.5, 2.0, 4.0)
-LEAST, GREATEST = 1e-4, 0.5  # activity, of 0–1: a fortieth of a level, and stripes of black and white
-RANGE = math.log(GREATEST / LEAST)
+FADE = 0.02  # of activity: about a sixth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +19,27 @@ class TextureConfig:
 
     match: from a photo's own activity (0) to what the match of the sets asks for (1), in its logarithm.
     most: how much a band may grow, at most. It may shrink to nothing, as noise does.
+    noise: how far above a photo's own quietest places noise reaches, in activity (0.1 is 2.3 times as much).
+    quiet: how much of a band is left there, at most. Photos noisier than their set would else be sharpened.
+    chroma_px: deviation of the Gaussian over what is not luma, which holds noise and little detail; 0: none.
     """
 
     match: float = 0.8
     most: float = 2.0
+    noise: float = 0.1
+    quiet: float = 0.6
+    chroma_px: float = 1.5
 
     def __post_init__(self) -> None:
         if not 0 <= self.match <= 1:
             raise ValueError(f"match must be at least 0 and at most 1, not {self.match}")
         if self.most < 1:
             raise ValueError(f"most must be at least 1, not {self.most}")
+        for name in ("noise", "quiet"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be at least 0 and at most 1, not {getattr(self, name)}")
+        if not 0 <= self.chroma_px <= 8:
+            raise ValueError(f"chroma_px must be at least 0 and at most 8, not {self.chroma_px}")
 
 
 class Texture(nn.Module):
@@ -41,40 +47,36 @@ class Texture(nn.Module):
 
     Flat areas hold noise, busy ones detail; the two sets differ in both, and monotone matching of how active
     places are (as a histogram match does with levels) takes away the one and gives the other.
-    gains: (3, 256) by band and level of activity; ones until they are fitted, and kept with the weights.
+    gains (3, 256) by band and level of activity, and excess (3), of a band's activity over a block's unrest:
+    fitted, and kept with the weights, as is `fitted`, 0 or 1: until then nothing is changed.
     """
 
     gains: torch.Tensor
+    excess: torch.Tensor
+    fitted: torch.Tensor
 
     def __init__(self, config: TextureConfig):
         super().__init__()
         self.config = config
         self.register_buffer("gains", torch.ones(len(EDGES_PX), LEVELS))
+        self.register_buffer("excess", torch.zeros(len(EDGES_PX)))
+        self.register_buffer("fitted", torch.zeros(()))
 
-    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+    def forward(self, photos_nchw: torch.Tensor, floor: torch.Tensor) -> torch.Tensor:
+        """floor: of each photo, see `Decision`."""
         with torch.autocast(photos_nchw.device.type, enabled=False):
-            split = bands(photos_nchw)
-            gains = apply_curves(activity(split), self.gains)
-            return (photos_nchw + (split * (gains - 1)).sum(1, keepdim=True)).clamp(0, 1)
+            luma = texture_view(photos_nchw)
+            split = bands(luma)
+            active = activity(split)
+            gains = apply_curves(active, self.gains)
+            floor = floor + self.excess[:, None, None]
+            noise = torch.sigmoid((floor + self.config.noise - active) / FADE)
+            gains = gains - self.fitted * noise * functional.relu(gains - self.config.quiet)
+            scaled = luma + (split * (gains - 1)).sum(1, keepdim=True)
+            return (scaled + self._chroma(photos_nchw - luma)).clamp(0, 1)
 
-
-def bands(photos_nchw: torch.Tensor) -> torch.Tensor:
-    """What each Gaussian takes from luma beyond the one before, (n, 3, h, w)."""
-    luma = texture_view(photos_nchw)
-    smoother = [luma, *(blurred(luma, sigma) for sigma in EDGES_PX)]
-    return torch.cat([fine - coarse for fine, coarse in pairwise(smoother)], dim=1)
-
-
-def activity(bands_nchw: torch.Tensor) -> torch.Tensor:
-    """How much a band deviates around each pixel: its logarithm, as 0–1 from LEAST to GREATEST."""
-    squares = bands_nchw.square().split(1, dim=1)
-    spread = [blurred(one, sigma) for one, sigma in zip(squares, WINDOWS_PX, strict=True)]
-    return (torch.cat(spread, dim=1) / LEAST**2 + 1).log() / (2 * RANGE)
-
-
-def blurred(planes_nchw: torch.Tensor, sigma_px: float) -> torch.Tensor:
-    """Blur one channel; borders go on as they are, for photos of any size."""
-    radius = math.ceil(2.5 * sigma_px)
-    taps = gaussian_kernel(BlurConfig(sigma_px=sigma_px, taps=2 * radius + 1)).to(planes_nchw)
-    padded = functional.pad(planes_nchw, (radius,) * 4, mode="replicate")
-    return functional.conv2d(functional.conv2d(padded, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
+    def _chroma(self, differences_nchw: torch.Tensor) -> torch.Tensor:
+        if not self.config.chroma_px:
+            return differences_nchw
+        planes = [blurred(one, self.config.chroma_px) for one in differences_nchw.split(1, dim=1)]
+        return torch.lerp(differences_nchw, torch.cat(planes, dim=1), self.fitted)

@@ -1,0 +1,67 @@
+"""How busy the places of a photo are, by band of luma: noise in the quiet ones, detail in the others."""
+
+import math
+from itertools import pairwise
+
+import torch
+from torch.nn import functional
+
+from wespe.views import BlurConfig, gaussian_kernel, texture_view
+
+# Deviations, in pixels, of the Gaussians between the bands, and of those that measure a band's activity.
+EDGES_PX = (1.0, 2.0, 4.0)
+WINDOWS_PX = (1.5, 2.0, 4.0)
+LEAST, GREATEST = 1e-4, 0.5  # activity, of 0–1: a fortieth of a level, and stripes of black and white
+RANGE = math.log(GREATEST / LEAST)
+BLOCK_PX = 16  # the places whose quietest tenth tells a photo's noise
+QUIET_SHARE = 0.1
+
+
+def bands(luma: torch.Tensor) -> torch.Tensor:
+    """What each Gaussian takes from luma (n, 1, h, w) beyond the one before, (n, 3, h, w)."""
+    smoother = [luma, *(blurred(luma, sigma) for sigma in EDGES_PX)]
+    return torch.cat([fine - coarse for fine, coarse in pairwise(smoother)], dim=1)
+
+
+def activity(bands_nchw: torch.Tensor) -> torch.Tensor:
+    """How much a band deviates around each pixel: its logarithm, as 0–1 from LEAST to GREATEST."""
+    squares = bands_nchw.square().split(1, dim=1)
+    spread = [blurred(one, sigma) for one, sigma in zip(squares, WINDOWS_PX, strict=True)]
+    return _as_activity(torch.cat(spread, dim=1))
+
+
+def _as_activity(squares: torch.Tensor) -> torch.Tensor:
+    return (squares / LEAST**2 + 1).log() / (2 * RANGE)
+
+
+def unrest(photos_nchw: torch.Tensor) -> torch.Tensor:
+    """Activity of each whole block, (n, 3, rows, columns), from pixels, pairs and fours of it alone.
+
+    It stands for the activity of the bands at a fraction of their cost, and a block needs no halo.
+    """
+    luma = texture_view(photos_nchw)
+    short = [max(0, BLOCK_PX - side) for side in luma.shape[-2:]]
+    finer = functional.pad(luma, (0, short[1], 0, short[0]), mode="replicate") if any(short) else luma
+    squares = []
+    for step in (2, 4, 8):
+        coarser = functional.avg_pool2d(finer, 2)
+        spread = (functional.avg_pool2d(finer.square(), 2) - coarser.square()).clamp(min=0)
+        squares.append(functional.avg_pool2d(spread, BLOCK_PX // step))
+        finer = coarser
+    return _as_activity(torch.cat(squares, dim=1))
+
+
+def quietest(unrest_nchw: torch.Tensor) -> torch.Tensor:
+    """What the quietest tenth of blocks do not exceed, (n, 3, 1, 1)."""
+    blocks = unrest_nchw.flatten(2).sort(dim=2).values
+    count = torch.ones_like(blocks[0, 0]).sum()  # as a tensor: an exported graph takes photos of any size
+    place = (QUIET_SHARE * (count - 1)).long().view(1)
+    return blocks.index_select(2, place)[..., None]
+
+
+def blurred(planes_nchw: torch.Tensor, sigma_px: float) -> torch.Tensor:
+    """Blur one channel; borders go on as they are, for photos of any size."""
+    radius = math.ceil(2.5 * sigma_px)
+    taps = gaussian_kernel(BlurConfig(sigma_px=sigma_px, taps=2 * radius + 1)).to(planes_nchw)
+    padded = functional.pad(planes_nchw, (radius,) * 4, mode="replicate")
+    return functional.conv2d(functional.conv2d(padded, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
