@@ -10,7 +10,7 @@ from torch.nn import functional
 from wespe.batch import Batch
 from wespe.histogram_match import HistogramMatch
 from wespe.networks.activity import BLOCK_PX, RANGE, activity, bands, quietest
-from wespe.networks.lut import LEVELS, Colour
+from wespe.networks.lut import LEVELS, Colour, rolled_off
 from wespe.networks.texture import Texture
 from wespe.views import BlurConfig, gaussian_kernel, texture_view
 
@@ -50,7 +50,10 @@ def distinct(batches_nchw: Iterable[torch.Tensor]) -> list[torch.Tensor]:
 
 def _fit_curves(colour: Colour, sources: Patches, targets: Patches, gather: Gather) -> None:
     curves = _matched(_histogram(sources, gather), _histogram(targets, gather))
-    colour.curves.copy_(smoothed(curves, colour.config.smooth_levels))
+    shared, levels = curves.mean(dim=0).expand_as(curves), torch.linspace(0, 1, LEVELS)
+    casts = smoothed(curves - shared + levels, colour.config.cast_levels) - levels
+    both = (smoothed(shared, colour.config.smooth_levels) + casts).cummax(dim=1).values
+    colour.curves.copy_(rolled_off(both, both[:, :1], both[:, -1:]))
 
 
 def _fit_statistics(colour: Colour, sources: Patches, targets: Patches, gather: Gather) -> None:

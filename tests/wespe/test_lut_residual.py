@@ -20,14 +20,14 @@ from wespe.methods.lut_residual import LossWeights, LutResidualConfig
 from wespe.networks.activity import activity, bands, quietest, unrest
 from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig
-from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, roughness
+from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, rolled_off, roughness
 from wespe.networks.patch_critic import PatchCriticConfig
 from wespe.networks.texture import Texture, TextureConfig
-from wespe.set_match import distinct, fit_texture, monge_kantorovich, smoothed
+from wespe.set_match import _fit_curves, distinct, fit_texture, monge_kantorovich, smoothed
 from wespe.training import train
 
 CONFIG = LutResidualConfig(
-    colour=ColourConfig(adapt=0, regress=0, smooth_levels=0, side=5, thumbnail_px=16, width=2),
+    colour=ColourConfig(adapt=0, regress=0, smooth_levels=0, cast_levels=0, side=5, thumbnail_px=16, width=2),
     texture=TextureConfig(match=0, quiet=1, chroma_px=0),
     detail=DetailConfig(width=4, blocks=1),
     critic=PatchCriticConfig(width=4, halvings=2),
@@ -186,6 +186,40 @@ def test_smooth_curves_have_no_bumps_and_never_fall() -> None:
     assert torch.equal(smoothed(curves, 0), curves)
     identity = torch.linspace(0, 1, 256).repeat(3, 1)
     torch.testing.assert_close(smoothed(identity, 24), identity)
+
+
+def test_casts_ignore_that_one_set_shows_more_of_a_colour() -> None:
+    """Both sets are taken by one camera with a cast of blue; one shows a red thing that the other lacks."""
+    rng = torch.Generator().manual_seed(0)
+    source = torch.rand(1, 3, 256, 256, generator=rng).square()
+    target = source + torch.tensor([0, 0, 0.1]).view(1, 3, 1, 1) * (1 - source)
+    target[:, 0, :, :64] = 0.5 + 0.05 * torch.rand(256, 64, generator=rng)
+    bumps = {}
+    for cast_levels in (0, 128):
+        one = Colour(ColourConfig(smooth_levels=0, cast_levels=cast_levels))
+        _fit_curves(one, [source], [target], lambda part: part[None])
+        assert one.curves.diff(dim=1).min() >= 0
+        cast = one.curves[2] - one.curves.mean(0)
+        assert cast[40:200].mean() == pytest.approx(0.04, abs=0.03)
+        bumps[cast_levels] = (one.curves[0] - one.curves[1]).diff().abs().max()
+    assert bumps[128] < 0.6 * bumps[0]
+
+
+@pytest.mark.parametrize(("gain", "shift"), [(1.4, -0.2), (1.4, 0.1), (0.7, 0.4), (1.5, 0.5), (2.0, -1.2)])
+def test_tones_roll_off_instead_of_clipping(gain: float, shift: float) -> None:
+    ramp = torch.linspace(0, 1, 1001).view(1, 1, 1, -1)
+    straight = gain * ramp + shift
+    lit = rolled_off(straight, straight[..., :1], straight[..., -1:])
+    assert lit.min() >= -1e-6
+    assert lit.max() <= 1 + 1e-6
+    assert lit.diff().min() > 0, "every tone stays one of its own"
+    between = (straight > 0.11) & (straight < 0.89)
+    torch.testing.assert_close(lit[between], straight[between])
+
+
+def test_tones_that_fit_stay_straight() -> None:
+    ramp = torch.linspace(0.1, 0.9, 1001)
+    torch.testing.assert_close(rolled_off(ramp, ramp[:1], ramp[-1:]), ramp)
 
 
 def test_luts_are_interpolated_as_by_hand() -> None:

@@ -16,6 +16,7 @@ from wespe.views import texture_view
 LEVELS = 256
 STATISTICS = 2  # mean of luma, and of the logarithm of its deviation in a window
 LEAST_DEVIATION = 4 / 255  # a flat photo has no contrast to stretch
+SHOULDER = 0.1  # of 0–1: where tones that would be clipped begin to roll off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,8 @@ class ColourConfig:
 
     smooth_levels: deviation of the Gaussian that smooths the start's curves, in 8-bit levels. Few photos have
         bumpy histograms, and what follows their bumps is bad colour and bands in skies. 0 leaves them.
+    cast_levels: the same for how the three curves differ from their mean: a camera's cast changes slowly with
+        brightness, and what else differs is mostly that other things were photographed.
     adapt: how far a photo's brightness, contrast and saturation move from the curves' to what the match of
         the sets' statistics asks for; 0 gives every photo the same colour at the start.
     regress: how far brightness then goes on to the target's mean. How a photo was exposed cannot be told from
@@ -38,6 +41,7 @@ class ColourConfig:
     """
 
     smooth_levels: float = 24
+    cast_levels: float = 128
     adapt: float = 0.6
     regress: float = 0.08
     window_px: int = 32
@@ -48,8 +52,9 @@ class ColourConfig:
     width: int = 8
 
     def __post_init__(self) -> None:
-        if self.smooth_levels < 0:
-            raise ValueError(f"smooth_levels must be at least 0, not {self.smooth_levels}")
+        for name in ("smooth_levels", "cast_levels"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
         for name in ("adapt", "regress"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be at least 0 and at most 1, not {getattr(self, name)}")
@@ -151,22 +156,23 @@ class Colour(nn.Module):
     def apply_decision(self, matched: torch.Tensor, decision: Decision) -> torch.Tensor:
         """Of a photo or any piece of it, after the curves."""
         with torch.autocast(matched.device.type, enabled=False):
-            started = self._saturated(matched * decision.gain + decision.shift)
+            started = self._toned(matched, decision.gain, decision.shift)
             return started + interpolate(decision.lut, started)
 
     def start(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """Without what was learned."""
         matched = self.matched(photos_nchw)
         gain, shift = self._adapted(self.statistics(matched))
-        return self._saturated(matched * gain + shift)
+        return self._toned(matched, gain, shift)
 
     def statistics(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """Of brightness and contrast, (n, 2)."""
         return statistics(photos_nchw, self.config.window_px)
 
-    def _saturated(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        luma = texture_view(photos_nchw)
-        return (luma + self.saturation * (photos_nchw - luma)).clamp(0, 1)
+    def _toned(self, matched: torch.Tensor, gain: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+        tones = rolled_off(matched * gain + shift, shift, gain + shift)
+        luma = texture_view(tones)
+        return (luma + self.saturation * (tones - luma)).clamp(0, 1)
 
     def _adapted(self, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The straight line that gives each photo the statistics it should have."""
@@ -209,6 +215,22 @@ def windows(photos_nchw: torch.Tensor, window_px: int) -> tuple[torch.Tensor, to
 
 def _means(luma: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
     return torch.stack([luma.mean((1, 2, 3)), (deviations + LEAST_DEVIATION).log().mean((1, 2, 3))], dim=1)
+
+
+def rolled_off(tones: torch.Tensor, black: torch.Tensor, white: torch.Tensor) -> torch.Tensor:
+    """Bend tones that reach from black to white into 0–1, as film does, where clipping would lose them.
+
+    What already lies within, and all tones in the middle, stay as they are.
+    """
+    return 1 - _shouldered(1 - _shouldered(tones, white), 1 - black)
+
+
+def _shouldered(tones: torch.Tensor, white: torch.Tensor) -> torch.Tensor:
+    """White becomes 1, if it is more; the slope is 1 where the bend begins, and never 0."""
+    excess = functional.relu(white - 1)
+    bend = excess / (SHOULDER * (SHOULDER + excess))
+    above = functional.relu(tones - (1 - SHOULDER))
+    return tones - above + above / (1 + bend * above)
 
 
 def apply_curves(photos_nchw: torch.Tensor, curves: torch.Tensor) -> torch.Tensor:
