@@ -9,15 +9,17 @@ from torch.nn import functional
 
 from wespe.batch import Batch
 from wespe.histogram_match import HistogramMatch
-from wespe.networks.activity import BLOCK_PX, RANGE, activity, bands, quietest
-from wespe.networks.lut import LEVELS, Colour, rolled_off
+from wespe.networks.activity import RANGE, activity, bands, block_means, quietest
+from wespe.networks.lut import Colour
 from wespe.networks.texture import Texture
+from wespe.networks.tone import LEVELS, rolled_off
 from wespe.views import BlurConfig, gaussian_kernel, texture_view
 
 Gather = Callable[[torch.Tensor], torch.Tensor]
 Patches = Sequence[torch.Tensor]
 
 SMOOTH_ACTIVITY = 6  # levels, of a twentieth of a doubling each
+STEEPEST = 4.0  # slope of a curve, at most; its inverse at least
 RARE = 0.02  # a share of all places; matching so few at either end would follow chance
 
 
@@ -54,6 +56,14 @@ def _fit_curves(colour: Colour, sources: Patches, targets: Patches, gather: Gath
     casts = smoothed(curves - shared + levels, colour.config.cast_levels) - levels
     both = (smoothed(shared, colour.config.smooth_levels) + casts).cummax(dim=1).values
     colour.curves.copy_(rolled_off(both, both[:, :1], both[:, -1:]))
+    colour.slopes.copy_(_slopes(texture_view(colour.curves[None, :, None])[0, 0, 0]))
+
+
+def _slopes(curve: torch.Tensor) -> torch.Tensor:
+    """How steep a curve (256) is, by the level that it gives."""
+    given = curve.cpu().numpy()
+    slopes = (np.gradient(given) * (LEVELS - 1)).clip(1 / STEEPEST, STEEPEST)
+    return torch.from_numpy(np.interp(np.linspace(0, 1, LEVELS), given, slopes)).float()
 
 
 def _fit_statistics(colour: Colour, sources: Patches, targets: Patches, gather: Gather) -> None:
@@ -91,9 +101,10 @@ def _fit_excess(colour: Colour, texture: Texture, sources: Patches, gather: Gath
     """How much more active bands are than blocks of the same quiet place."""
     rows = []
     for patches in sources:
-        places = _activity(colour.start(patches))
-        quiet = quietest(functional.avg_pool2d(places, min(BLOCK_PX, *places.shape[2:])))
-        rows.append((quiet - colour.decide(patches).floor).flatten(1))
+        matched = colour.matched(patches)
+        noise = colour.noise(matched, colour.decide_matched(matched))
+        quiet = quietest(block_means(_activity(colour.start(patches)) - noise.louder.log() / RANGE))
+        rows.append((quiet - noise.floor).flatten(1))
     everyone = gather(torch.cat(rows).flatten()).view(-1, len(texture.excess))
     texture.excess.copy_(everyone.median(dim=0).values)
 

@@ -17,18 +17,19 @@ from wespe.histogram_match import HistogramMatch
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods import build_generator, build_method
 from wespe.methods.lut_residual import LossWeights, LutResidualConfig
-from wespe.networks.activity import activity, bands, quietest, unrest
+from wespe.networks.activity import Noise, activity, bands, quietest, unrest
 from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig
-from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, rolled_off, roughness
+from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, roughness
 from wespe.networks.patch_critic import PatchCriticConfig
 from wespe.networks.texture import Texture, TextureConfig
+from wespe.networks.tone import rolled_off
 from wespe.set_match import _fit_curves, distinct, fit_texture, monge_kantorovich, smoothed
 from wespe.training import train
 
 CONFIG = LutResidualConfig(
     colour=ColourConfig(adapt=0, regress=0, smooth_levels=0, cast_levels=0, side=5, thumbnail_px=16, width=2),
-    texture=TextureConfig(match=0, quiet=1, chroma_px=0),
+    texture=TextureConfig(match=0, quiet=100, chroma_px=0),
     detail=DetailConfig(width=4, blocks=1),
     critic=PatchCriticConfig(width=4, halvings=2),
     content=ContentConfig(layers={"relu1_2": 1.0}, weights="random"),
@@ -110,15 +111,15 @@ def scenes(noise: float, contrast: float, seed: int) -> torch.Tensor:
     return (0.5 + stripes + grain).expand(-1, 3, -1, -1).clamp(0, 1)
 
 
-def floor(photos_nchw: torch.Tensor) -> torch.Tensor:
-    return quietest(unrest(photos_nchw))
+def noise(photos_nchw: torch.Tensor) -> Noise:
+    return Noise(quietest(unrest(photos_nchw)), torch.ones(1, 1, 1, 1))
 
 
 def test_texture_loses_the_source_s_noise_and_gets_the_target_s_detail() -> None:
     source, target = scenes(0.03, 0.2, 0), scenes(0.01, 0.3, 1)
     texture = Texture(TextureConfig(match=1, chroma_px=0))
     fit_texture(texture, [source], [target], lambda values: values[None])
-    enhanced = texture(scenes(0.03, 0.2, 2), floor(scenes(0.03, 0.2, 2)))
+    enhanced = texture(scenes(0.03, 0.2, 2), noise(scenes(0.03, 0.2, 2)))
     flat, striped = (photos[..., 8:24].std() for photos in enhanced.split(32, dim=3))
     assert flat < 0.6 * 0.03
     assert striped > 1.15 * source[..., 40:56].std()
@@ -126,7 +127,7 @@ def test_texture_loses_the_source_s_noise_and_gets_the_target_s_detail() -> None
 
 def test_texture_of_a_tile_is_that_of_the_photo_and_nothing_until_fitted() -> None:
     photo, texture = torch.rand(1, 3, 60, 60, dtype=torch.double), Texture(TextureConfig()).double()
-    quiet = floor(photo)
+    quiet = noise(photo)
     torch.testing.assert_close(texture(photo, quiet), photo, atol=1e-12, rtol=0)
     texture.gains.copy_(torch.linspace(0, 2, 256))
     texture.fitted.fill_(1)
@@ -140,9 +141,27 @@ def test_a_photo_noisier_than_its_set_does_not_get_its_noise_sharpened() -> None
     source, target, dark = scenes(0.01, 0.1, 0), scenes(0.01, 0.3, 1), scenes(0.06, 0.2, 2)
     texture = Texture(TextureConfig(match=1))
     fit_texture(texture, [source], [target], lambda values: values[None])
-    flat, before = (photos[..., 8:24].std() for photos in (texture(dark, floor(dark)), dark))
-    assert flat < 0.9 * before
-    assert texture(dark, torch.zeros(8, 3, 1, 1))[..., 8:24].std() > 1.1 * before, "without its own floor"
+    flat, before = (photos[..., 8:24].std() for photos in (texture(dark, noise(dark)), dark))
+    assert flat < 0.95 * before
+    silent = Noise(torch.zeros(8, 3, 1, 1), torch.ones(1, 1, 1, 1))
+    assert texture(dark, silent)[..., 8:24].std() > 1.1 * before, "without its own floor"
+
+
+def test_noise_is_no_louder_where_the_curves_are_steep() -> None:
+    """Protects: shadows, which curves lift several times as much as the rest, noise and all."""
+    rng = torch.Generator().manual_seed(0)
+    dark, bright = (level + 0.01 * torch.randn(4, 3, 32, 32, generator=rng) for level in (0.06, 0.6))
+    colour, texture = Colour(ColourConfig(adapt=0, regress=0, smooth_levels=8)), Texture(TextureConfig())
+    ramp = torch.rand(64, 3, 32, 32, generator=rng)
+    _fit_curves(colour, [ramp.square()], [ramp], lambda part: part[None])
+    texture.fitted.fill_(1)
+    photo = torch.cat([dark, bright], dim=3)
+    matched = colour.matched(photo)
+    noise = colour.noise(matched, colour.decide_matched(matched))
+    lifted = matched[..., 8:24].std((2, 3)).mean()
+    assert noise.louder[..., 8:24].mean() > 1.5 * noise.louder[..., 40:56].mean()
+    enhanced = texture(colour.start(photo), noise)[..., 8:24].std((2, 3)).mean()
+    assert enhanced < 1.1 * photo[..., 8:24].std((2, 3)).mean() < lifted
 
 
 def test_unrest_of_a_photo_is_that_of_its_strips() -> None:

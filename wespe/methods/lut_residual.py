@@ -11,6 +11,7 @@ from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
 from wespe.losses import content_loss, identity_loss, total_variation_loss
 from wespe.method import Gather, Losses, Method, Networks, Turn
+from wespe.networks.activity import Noise
 from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig, Features
 from wespe.networks.lut import Colour, ColourConfig, Decision, folding, roughness
@@ -101,11 +102,12 @@ class LutResidual(nn.Module):
 
     def textured(
         self, photos_nchw: torch.Tensor, decision: Decision | None = None
-    ) -> tuple[torch.Tensor, Decision]:
-        """Without detail, and what was decided."""
+    ) -> tuple[torch.Tensor, Noise]:
+        """Without detail, and the noise that texture was told of."""
         matched = self.colour.matched(photos_nchw)
         decision = decision or self.colour.decide_matched(matched)
-        return self.texture(self.colour.apply_decision(matched, decision), decision.floor), decision
+        noise = self.colour.noise(matched, decision)
+        return self.texture(self.colour.apply_decision(matched, decision), noise), noise
 
 
 class Rehearsal(nn.Module):
@@ -118,11 +120,11 @@ class Rehearsal(nn.Module):
     def forward(self, source: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Without the batch, what a Scene holds."""
         colour, texture = self.enhance.colour, self.enhance.texture
-        textured, decision = self.enhance.textured(source)
+        textured, noise = self.enhance.textured(source)
         both = torch.cat([textured, target])
         enhanced, kept = self.enhance.detail(both).split([len(source), len(target)])
         return (
-            texture(colour.start(source), decision.floor),
+            texture(colour.start(source), noise),
             enhanced,
             kept,
             roughness(colour.luts),

@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional
@@ -15,6 +16,14 @@ LEAST, GREATEST = 1e-4, 0.5  # activity, of 0–1: a fortieth of a level, and st
 RANGE = math.log(GREATEST / LEAST)
 BLOCK_PX = 16  # the places whose quietest tenth tells a photo's noise
 QUIET_SHARE = 0.1
+
+
+class Noise(NamedTuple):
+    """floor: unrest of a photo's quietest places before its colour changed, by band, (n, 3, 1, 1).
+    louder: how many times it is that now, at each pixel, (n, 1, h, w)."""
+
+    floor: torch.Tensor
+    louder: torch.Tensor
 
 
 def bands(luma: torch.Tensor) -> torch.Tensor:
@@ -39,9 +48,7 @@ def unrest(photos_nchw: torch.Tensor) -> torch.Tensor:
 
     It stands for the activity of the bands at a fraction of their cost, and a block needs no halo.
     """
-    luma = texture_view(photos_nchw)
-    short = [max(0, BLOCK_PX - side) for side in luma.shape[-2:]]
-    finer = functional.pad(luma, (0, short[1], 0, short[0]), mode="replicate") if any(short) else luma
+    finer = _at_least_a_block(texture_view(photos_nchw))
     squares = []
     for step in (2, 4, 8):
         coarser = functional.avg_pool2d(finer, 2)
@@ -49,6 +56,18 @@ def unrest(photos_nchw: torch.Tensor) -> torch.Tensor:
         squares.append(functional.avg_pool2d(spread, BLOCK_PX // step))
         finer = coarser
     return _as_activity(torch.cat(squares, dim=1))
+
+
+def block_means(planes_nchw: torch.Tensor) -> torch.Tensor:
+    """Of each whole block; a small photo is one."""
+    return functional.avg_pool2d(_at_least_a_block(planes_nchw), BLOCK_PX)
+
+
+def _at_least_a_block(planes_nchw: torch.Tensor) -> torch.Tensor:
+    short = [max(0, BLOCK_PX - side) for side in planes_nchw.shape[-2:]]
+    if not any(short):
+        return planes_nchw
+    return functional.pad(planes_nchw, (0, short[1], 0, short[0]), mode="replicate")
 
 
 def quietest(unrest_nchw: torch.Tensor) -> torch.Tensor:

@@ -10,13 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from wespe.networks.activity import BLOCK_PX, RANGE, quietest, unrest
+from wespe.networks.activity import BLOCK_PX, RANGE, Noise, block_means, quietest, unrest
+from wespe.networks.tone import LEVELS, apply_curves, rolled_off
 from wespe.views import texture_view
 
-LEVELS = 256
 STATISTICS = 2  # mean of luma, and of the logarithm of its deviation in a window
 LEAST_DEVIATION = 4 / 255  # a flat photo has no contrast to stretch
-SHOULDER = 0.1  # of 0–1: where tones that would be clipped begin to roll off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +70,7 @@ class Decision(NamedTuple):
     """What happens to photos, after the curves; the same at every pixel.
 
     gain, shift: (n, 1, 1, 1). lut: offsets (n, 3, side, side, side) by red, green, blue.
-    floor: unrest of the quietest places, which is noise, by band, after the gain, (n, 3, 1, 1).
+    floor: see `Noise`.
     """
 
     gain: torch.Tensor
@@ -84,18 +83,21 @@ class Colour(nn.Module):
     """photos_nchw → photos_nchw, float 0–1.
 
     curves (3, 256), slope (2, 2), offset (2) and saturation (): the start, fitted to two unpaired sets before
-    the first step and kept with the weights. The identity until then.
+    the first step and kept with the weights. The identity until then. slopes (256) goes with the curves: how
+    steep they are, by the luma that they give.
     """
 
     curves: torch.Tensor
     slope: torch.Tensor
     offset: torch.Tensor
     saturation: torch.Tensor
+    slopes: torch.Tensor
 
     def __init__(self, config: ColourConfig):
         super().__init__()
         self.config = config
         self.register_buffer("curves", torch.linspace(0, 1, LEVELS).repeat(3, 1))
+        self.register_buffer("slopes", torch.ones(LEVELS))
         self.register_buffer("slope", torch.eye(STATISTICS))
         self.register_buffer("offset", torch.zeros(STATISTICS))
         self.register_buffer("saturation", torch.ones(()))
@@ -136,9 +138,8 @@ class Colour(nn.Module):
         self, thumbnails: torch.Tensor, luma: torch.Tensor, deviations: torch.Tensor, blocks: torch.Tensor
     ) -> Decision:
         gain, shift = self._adapted(_means(luma, deviations))
-        floor = (quietest(blocks) + gain.log() / RANGE).clamp(min=0)
         mixture = self.mixer((thumbnails * gain + shift).clamp(0, 1))
-        return Decision(gain, shift, torch.einsum("nb,bcrgd->ncrgd", mixture, self.luts), floor)
+        return Decision(gain, shift, torch.einsum("nb,bcrgd->ncrgd", mixture, self.luts), quietest(blocks))
 
     @property
     def strip_px(self) -> int:
@@ -150,8 +151,17 @@ class Colour(nn.Module):
         return narrow, *self._seen(matched)
 
     def _seen(self, matched: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Luma and deviations in windows, unrest in blocks."""
-        return *windows(matched, self.config.window_px), unrest(matched)
+        """Luma and deviations in windows, unrest in blocks before the curves."""
+        slope = self.slopes_at(block_means(texture_view(matched)))
+        return *windows(matched, self.config.window_px), unrest(matched) - slope.log() / RANGE
+
+    def noise(self, matched: torch.Tensor, decision: Decision) -> Noise:
+        """Louder where the curves are steep, which they are in the shadows of most cameras."""
+        return Noise(decision.floor, decision.gain * self.slopes_at(texture_view(matched)))
+
+    def slopes_at(self, luma: torch.Tensor) -> torch.Tensor:
+        """How steep the curves are where they gave this luma, (n, 1, h, w)."""
+        return apply_curves(luma, self.slopes[None])
 
     def apply_decision(self, matched: torch.Tensor, decision: Decision) -> torch.Tensor:
         """Of a photo or any piece of it, after the curves."""
@@ -215,31 +225,6 @@ def windows(photos_nchw: torch.Tensor, window_px: int) -> tuple[torch.Tensor, to
 
 def _means(luma: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
     return torch.stack([luma.mean((1, 2, 3)), (deviations + LEAST_DEVIATION).log().mean((1, 2, 3))], dim=1)
-
-
-def rolled_off(tones: torch.Tensor, black: torch.Tensor, white: torch.Tensor) -> torch.Tensor:
-    """Bend tones that reach from black to white into 0–1, as film does, where clipping would lose them.
-
-    What already lies within, and all tones in the middle, stay as they are.
-    """
-    return 1 - _shouldered(1 - _shouldered(tones, white), 1 - black)
-
-
-def _shouldered(tones: torch.Tensor, white: torch.Tensor) -> torch.Tensor:
-    """White becomes 1, if it is more; the slope is 1 where the bend begins, and never 0."""
-    excess = functional.relu(white - 1)
-    bend = excess / (SHOULDER * (SHOULDER + excess))
-    above = functional.relu(tones - (1 - SHOULDER))
-    return tones - above + above / (1 + bend * above)
-
-
-def apply_curves(photos_nchw: torch.Tensor, curves: torch.Tensor) -> torch.Tensor:
-    """Send each channel, 0–1, through its curve (3, levels), straight between levels."""
-    last = curves.shape[1] - 1
-    places = photos_nchw.clamp(0, 1) * last
-    below = places.nan_to_num().floor().long().clamp(max=last - 1)  # a NaN has no place, and stays one
-    channel = torch.arange(3, device=curves.device).view(1, 3, 1, 1)
-    return torch.lerp(curves[channel, below], curves[channel, below + 1], places - below)
 
 
 def interpolate(luts: torch.Tensor, photos_nchw: torch.Tensor) -> torch.Tensor:

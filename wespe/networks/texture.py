@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from wespe.networks.activity import EDGES_PX, activity, bands, blurred
-from wespe.networks.lut import LEVELS, apply_curves
+from wespe.networks.activity import EDGES_PX, RANGE, Noise, activity, bands, blurred
+from wespe.networks.tone import LEVELS, apply_curves
 from wespe.views import texture_view
 
 FADE = 0.02  # of activity: about a sixth
@@ -20,14 +20,15 @@ class TextureConfig:
     match: from a photo's own activity (0) to what the match of the sets asks for (1), in its logarithm.
     most: how much a band may grow, at most. It may shrink to nothing, as noise does.
     noise: how far above a photo's own quietest places noise reaches, in activity (0.1 is 2.3 times as much).
-    quiet: how much of a band is left there, at most. Photos noisier than their set would else be sharpened.
+    quiet: how loud it may be in the end, at most, in times of what the camera's photo had. Colour makes noise
+        louder, and photos noisier than their set would even be sharpened.
     chroma_px: deviation of the Gaussian over what is not luma, which holds noise and little detail; 0: none.
     """
 
     match: float = 0.8
     most: float = 2.0
     noise: float = 0.1
-    quiet: float = 0.6
+    quiet: float = 0.9
     chroma_px: float = 1.5
 
     def __post_init__(self) -> None:
@@ -35,9 +36,10 @@ class TextureConfig:
             raise ValueError(f"match must be at least 0 and at most 1, not {self.match}")
         if self.most < 1:
             raise ValueError(f"most must be at least 1, not {self.most}")
-        for name in ("noise", "quiet"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be at least 0 and at most 1, not {getattr(self, name)}")
+        if not 0 <= self.noise <= 1:
+            raise ValueError(f"noise must be at least 0 and at most 1, not {self.noise}")
+        if self.quiet < 0:
+            raise ValueError(f"quiet must be at least 0, not {self.quiet}")
         if not 0 <= self.chroma_px <= 8:
             raise ValueError(f"chroma_px must be at least 0 and at most 8, not {self.chroma_px}")
 
@@ -62,16 +64,15 @@ class Texture(nn.Module):
         self.register_buffer("excess", torch.zeros(len(EDGES_PX)))
         self.register_buffer("fitted", torch.zeros(()))
 
-    def forward(self, photos_nchw: torch.Tensor, floor: torch.Tensor) -> torch.Tensor:
-        """floor: of each photo, see `Decision`."""
+    def forward(self, photos_nchw: torch.Tensor, noise: Noise) -> torch.Tensor:
         with torch.autocast(photos_nchw.device.type, enabled=False):
             luma = texture_view(photos_nchw)
             split = bands(luma)
             active = activity(split)
             gains = apply_curves(active, self.gains)
-            floor = floor + self.excess[:, None, None]
-            noise = torch.sigmoid((floor + self.config.noise - active) / FADE)
-            gains = gains - self.fitted * noise * functional.relu(gains - self.config.quiet)
+            reach = noise.floor + noise.louder.log() / RANGE + self.excess[:, None, None] + self.config.noise
+            noisy = torch.sigmoid((reach - active) / FADE)
+            gains = gains - self.fitted * noisy * functional.relu(gains - self.config.quiet / noise.louder)
             scaled = luma + (split * (gains - 1)).sum(1, keepdim=True)
             return (scaled + self._chroma(photos_nchw - luma)).clamp(0, 1)
 
