@@ -1,7 +1,7 @@
 """Presets against each other, over several seeds, on folders of photos: for research, without any engine.
 
 Every preset is trained on the same patches, in this process, and scored on pairs that training never sees,
-beside the untouched photo and the histogram match.
+beside the untouched photo and the histogram match. Which seed to take is told by the two sets alone.
 """
 
 import json
@@ -25,6 +25,7 @@ from pipeline.layout import FEATURES
 from pipeline.logs import Progress
 from pipeline.params import Preset
 from pipeline.seeds import seed_of
+from pipeline.set_judge import Distances, SetJudge
 from wespe import training
 from wespe.batch import Batch, photos_nchw
 from wespe.guard import Diverged, Guard
@@ -74,10 +75,16 @@ class Data:
 
 @dataclass
 class Row:
-    """One line of the table: all seeds of one preset; `failed` has the reason of each that gave no model."""
+    """One line of the table: all seeds of one preset; `failed` has the reason of each that gave no model.
+
+    chosen: the place of the seed whose enhanced patches are nearest to the target's; no pair was asked.
+    """
 
     name: str
     scores: list[Scores] = field(default_factory=list)
+    distances: list[Distances] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    chosen: int | None = None
     minutes: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -114,15 +121,20 @@ def compare(presets: Mapping[str, Preset], settings: Settings, data: Data, out: 
     paired = [name for name, preset in presets.items() if METHODS[preset.method.name].method.paired]
     if paired and data.pairs is None:
         raise PipelineError(f"preset {paired[0]} needs --pairs: two folders of photos with the same names")
+    judge = SetJudge(data.source, data.target)
+    yardsticks: dict[str, Enhance] = {
+        "untouched": lambda photo_hwc: photo_hwc,
+        "histogram match": data.yardstick.enhance,
+    }
     rows = [
-        Row("untouched", [score(lambda photo_hwc: photo_hwc, data.tests)]),
-        Row("histogram match", [score(data.yardstick.enhance, data.tests)]),
+        Row(name, [score(enhance, data.tests)], [judge.judge(enhance)])
+        for name, enhance in yardsticks.items()
     ]
     out.mkdir(parents=True, exist_ok=True)
     for name, preset in presets.items():
         rows.append(row := Row(name))
         for seed in settings.seeds:
-            _train_and_score(row, preset, seed, settings, data, out)
+            _train_and_score(row, preset, seed, settings, data, judge, out)
             _write(out, settings, rows)
     return rows
 
@@ -145,21 +157,27 @@ def score(enhance: Enhance, tests: Sequence[tuple[np.ndarray, np.ndarray]]) -> S
 
 def table(rows: Sequence[Row]) -> str:
     """Markdown, one line a preset: mean over seeds ± standard deviation."""
-    lines = ["| | PSNR per image | PSNR pooled per 50 | MS-SSIM (DPED's) | seeds | minutes each |"]
-    lines += ["|---|---|---|---|---|---|"]
+    columns = ["PSNR per image", "PSNR pooled per 50", "MS-SSIM (DPED's)", "colour distance"]
+    columns += ["texture distance", "seeds", "nearest seed", "minutes each"]
+    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     for row in rows:
         cells = [
             _spread([getattr(scores, name) for scores in row.scores], digits)
             for name, digits in (("psnr", 2), ("psnr_pooled", 2), ("ms_ssim_dped", 3))
         ]
+        cells += [_spread([getattr(one, name) for one in row.distances], 2) for name in ("colour", "texture")]
         failed = f", {len(row.failed)} failed" if row.failed else ""
-        seeds = f"{len(row.scores)}{failed}" if row.minutes or row.failed else ""
-        minutes = _spread(row.minutes, 1) if row.minutes else ""
-        lines.append(f"| {row.name} | {' | '.join(cells)} | {seeds} | {minutes} |")
+        cells.append(f"{len(row.scores)}{failed}" if row.minutes or row.failed else "")
+        best = row.chosen
+        cells.append("" if best is None else f"{row.seeds[best]}: {row.scores[best].psnr:.2f} dB")
+        cells.append(_spread(row.minutes, 1) if row.minutes else "")
+        lines.append(f"| {row.name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _train_and_score(row: Row, preset: Preset, seed: int, settings: Settings, data: Data, out: Path) -> None:
+def _train_and_score(
+    row: Row, preset: Preset, seed: int, settings: Settings, data: Data, judge: SetJudge, out: Path
+) -> None:
     began = time.monotonic()
     try:
         model = _train(f"{row.name}, seed {seed}", preset, seed, settings, data, out)
@@ -167,8 +185,11 @@ def _train_and_score(row: Row, preset: Preset, seed: int, settings: Settings, da
         row.failed.append(str(error))
         print(f"{row.name}, seed {seed}: {error}", flush=True)
         return
-    row.scores.append(score(model.enhance, data.tests))
     row.minutes.append((time.monotonic() - began) / 60)
+    row.scores.append(score(model.enhance, data.tests))
+    row.distances.append(judge.judge(model.enhance))
+    row.seeds.append(seed)
+    row.chosen = judge.nearest(row.distances)
     save_model(out / "models" / f"{row.name}-{seed}", model.generator, preset.method, {"seed": seed})
 
 
@@ -277,6 +298,9 @@ def _write(out: Path, settings: Settings, rows: Sequence[Row]) -> None:
             {
                 "name": row.name,
                 "scores": [vars(s) for s in row.scores],
+                "distances": [vars(d) for d in row.distances],
+                "seeds": row.seeds,
+                "nearest_seed": None if row.chosen is None else row.seeds[row.chosen],
                 "minutes": row.minutes,
                 "failed": row.failed,
             }

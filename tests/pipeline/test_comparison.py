@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from pipeline.checkpoints import load_model
-from pipeline.comparison import Settings, compare, read_data, score, table
+from pipeline.comparison import Enhance, Settings, compare, read_data, score, table
 from pipeline.data.patches import Patches
 from pipeline.errors import PipelineError
 from pipeline.params import Preset
+from pipeline.set_judge import SetJudge
 from wespe.guard import GuardConfig
 from wespe.learner import LearnerConfig
 from wespe.methods.srcnn import SrcnnConfig
@@ -71,7 +73,27 @@ def test_presets_are_trained_scored_and_kept(folders: dict[str, Path], tmp_path:
     model = load_model(tmp_path / "out/models/srcnn-2")
     assert score(model.enhance, read(folders).tests) == scores["srcnn"][1]
     assert (tmp_path / "out/table.md").read_text() == table(rows) + "\n"
-    assert json.loads((tmp_path / "out/scores.json").read_bytes())["rows"][2]["name"] == "srcnn"
+    row = json.loads((tmp_path / "out/scores.json").read_bytes())["rows"][2]
+    assert row["name"] == "srcnn"
+    assert row["nearest_seed"] in (1, 2)
+    assert row["distances"][0]["colour"] < rows[0].distances[0].colour / 2, "it saw what light was lost"
+
+
+def test_the_nearest_seed_is_told_without_pairs(folders: dict[str, Path]) -> None:
+    """Too dark, too bright, as it should be, and as it should be but blurred."""
+    known = read(folders)
+    judge = SetJudge(known.source, known.target)
+    right: Enhance = lambda patch_hwc: np.minimum(patch_hwc * 2.0, 255).astype(np.uint8)  # noqa: E731
+    tries: list[Enhance] = [
+        lambda patch_hwc: patch_hwc,
+        lambda patch_hwc: np.minimum(patch_hwc * 3.0, 255).astype(np.uint8),
+        right,
+        lambda patch_hwc: gaussian_filter(right(patch_hwc), (2, 2, 0)),
+    ]
+    found = [judge.judge(enhance) for enhance in tries]
+    assert judge.nearest(found) == 2
+    assert found[2].colour < 0.1 * found[0].colour
+    assert found[3].texture > 2 * found[2].texture
 
 
 def test_a_preset_that_diverges_is_told_and_the_others_go_on(
@@ -87,7 +109,7 @@ def test_a_preset_that_diverges_is_told_and_the_others_go_on(
     *_, wild, calm = compare(presets, settings, read(folders), tmp_path / "out")
     assert (len(wild.scores), len(calm.scores)) == (0, 1)
     assert "dB from their originals at step" in wild.failed[0]
-    assert "| wild | – | – | – | 0, 1 failed |" in table([wild])
+    assert "| wild | – | – | – | – | – | 0, 1 failed |" in table([wild])
 
 
 def test_scores_are_the_known_ones(folders: dict[str, Path]) -> None:
