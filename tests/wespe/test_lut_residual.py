@@ -23,9 +23,10 @@ from wespe.networks.features import ContentConfig
 from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, roughness
 from wespe.networks.patch_critic import PatchCriticConfig
 from wespe.networks.texture import Texture, TextureConfig
-from wespe.networks.tone import rolled_off
+from wespe.networks.tone import rolled_off, saturated
 from wespe.set_match import _fit_curves, distinct, fit_texture, monge_kantorovich, smoothed
 from wespe.training import train
+from wespe.views import texture_view
 
 CONFIG = LutResidualConfig(
     colour=ColourConfig(adapt=0, regress=0, smooth_levels=0, cast_levels=0, side=5, thumbnail_px=16, width=2),
@@ -239,6 +240,22 @@ def test_tones_roll_off_instead_of_clipping(gain: float, shift: float) -> None:
 def test_tones_that_fit_stay_straight() -> None:
     ramp = torch.linspace(0.1, 0.9, 1001)
     torch.testing.assert_close(rolled_off(ramp, ramp[:1], ramp[-1:]), ramp)
+
+
+def test_colours_grow_vivid_without_being_clipped() -> None:
+    colours = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    grey, faint = torch.full_like(colours, 0.5), 0.5 + 0.05 * (colours - 0.5)
+    vivid = saturated(colours, torch.tensor(2.0))
+    assert vivid.min() >= -1e-6
+    assert vivid.max() <= 1 + 1e-6
+    torch.testing.assert_close(texture_view(vivid), texture_view(colours))
+    assert (vivid - texture_view(vivid)).abs().mean() > 1.2 * (colours - texture_view(colours)).abs().mean()
+    twice = texture_view(faint) + 2 * (faint - texture_view(faint))
+    torch.testing.assert_close(saturated(faint, torch.tensor(2.0)), twice, atol=2e-3, rtol=0)
+    torch.testing.assert_close(saturated(grey, torch.tensor(2.0)), grey)
+    for factor in (1.0, 0.5):
+        expected = texture_view(colours) + factor * (colours - texture_view(colours))
+        torch.testing.assert_close(saturated(colours, torch.tensor(factor)), expected)
 
 
 def test_luts_are_interpolated_as_by_hand() -> None:

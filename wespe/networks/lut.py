@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from wespe.networks.activity import BLOCK_PX, RANGE, Noise, block_means, quietest, unrest
-from wespe.networks.tone import LEVELS, apply_curves, rolled_off
+from wespe.networks.tone import LEVELS, apply_curves, rolled_off, saturated
 from wespe.views import texture_view
 
 STATISTICS = 2  # mean of luma, and of the logarithm of its deviation in a window
@@ -181,8 +181,7 @@ class Colour(nn.Module):
 
     def _toned(self, matched: torch.Tensor, gain: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
         tones = rolled_off(matched * gain + shift, shift, gain + shift)
-        luma = texture_view(tones)
-        return (luma + self.saturation * (tones - luma)).clamp(0, 1)
+        return saturated(tones, self.saturation).clamp(0, 1)
 
     def _adapted(self, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The straight line that gives each photo the statistics it should have."""

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from wespe.networks.activity import EDGES_PX, RANGE, Noise, activity, bands, blurred
-from wespe.networks.tone import LEVELS, apply_curves
+from wespe.networks.tone import LEVELS, apply_curves, within
 from wespe.views import texture_view
 
 FADE = 0.02  # of activity: about a sixth
@@ -73,8 +73,10 @@ class Texture(nn.Module):
             reach = noise.floor + noise.louder.log() / RANGE + self.excess[:, None, None] + self.config.noise
             noisy = torch.sigmoid((reach - active) / FADE)
             gains = gains - self.fitted * noisy * functional.relu(gains - self.config.quiet / noise.louder)
-            scaled = luma + (split * (gains - 1)).sum(1, keepdim=True)
-            return (scaled + self._chroma(photos_nchw - luma)).clamp(0, 1)
+            calm = (luma + self._chroma(photos_nchw - luma)).clamp(0, 1)
+            change = (split * (gains - 1)).sum(1, keepdim=True)
+            room = torch.where(change > 0, 1 - calm.amax(1, keepdim=True), calm.amin(1, keepdim=True))
+            return calm + within(change, room)
 
     def _chroma(self, differences_nchw: torch.Tensor) -> torch.Tensor:
         if not self.config.chroma_px:
