@@ -14,7 +14,7 @@ from pipeline.layout import CONFIG, MLFLOW_DATABASE, WEIGHTS
 from pipeline.registry import explain_camera, fetch_model, log_study, register_camera, roll_back
 
 NAME = "wespe-phone"
-GATES = Gates()
+GATES = Gates(max_tile_difference=1)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ SOUND = {
     "tile_difference": 0.0,
     "megapixels_per_s": 1.0,
 }
+GATES = Gates(max_tile_difference=1)  # every check is looked at
 BETTER = {"a": 21.0, "b": 22.0, "c": 23.0}
 
 
@@ -39,18 +40,18 @@ def outcomes(verdict: Verdict) -> dict[str, str]:
 
 
 def against(ours: list[Score], theirs: list[Score] | None, same_target: bool = True) -> Verdict:
-    return judge(ours, Gates(), Rival(version=3, scores=theirs, same_target=same_target))
+    return judge(ours, GATES, Rival(version=3, scores=theirs, same_target=same_target))
 
 
 def test_a_sound_model_that_beats_every_yardstick_is_promoted_and_the_reason_counts_photos():
-    verdict = judge(scores(BETTER), Gates())
+    verdict = judge(scores(BETTER), GATES)
     assert verdict.promote
     assert "beats untouched: +3.00 dB [+2.00, +4.00], 3 photos" in verdict.reason
     assert "beats champion: there is none" in verdict.reason
 
 
 def test_a_gain_whose_interval_reaches_below_zero_is_no_gain():
-    verdict = judge(scores({"a": 30.0, "b": 18.0, "c": 18.5}), Gates(beat=("untouched",)))
+    verdict = judge(scores({"a": 30.0, "b": 18.0, "c": 18.5}), Gates(beat=("untouched",), max_tile_difference=1))
     assert outcomes(verdict) == {"beats untouched": "failed"}
     assert "wanted PSNR gain above 0 dB" in verdict.reason
 
@@ -58,8 +59,8 @@ def test_a_gain_whose_interval_reaches_below_zero_is_no_gain():
 def test_only_the_named_yardsticks_must_be_beaten():
     ours = [s for s in scores(BETTER) if s.variant != "histogram_match"]
     ours += [s for s in scores(BETTER, yardsticks=40.0) if s.variant == "histogram_match"]
-    assert outcomes(judge(ours, Gates())) == {"beats histogram_match": "failed"}
-    assert judge(ours, Gates(beat=("untouched",))).promote
+    assert outcomes(judge(ours, GATES)) == {"beats histogram_match": "failed"}
+    assert judge(ours, Gates(beat=("untouched",), max_tile_difference=1)).promote
 
 
 def test_the_champion_is_compared_photo_by_photo_on_common_photos():
@@ -80,23 +81,23 @@ def test_a_champion_that_cannot_be_compared_stays(theirs):
 
 
 def test_one_photo_has_no_interval_and_promotes_nobody():
-    verdict = judge(scores({"a": 40.0}), Gates())
+    verdict = judge(scores({"a": 40.0}), GATES)
     assert outcomes(verdict)["beats untouched"] == "not measured"
     assert "an interval needs 2" in verdict.reason
 
 
 def test_photos_identical_to_their_truth_do_not_make_the_gain_infinite():
-    assert outcomes(judge(scores({"a": math.inf, "b": 18.0, "c": 18.0}), Gates())).keys() == {
+    assert outcomes(judge(scores({"a": math.inf, "b": 18.0, "c": 18.0}), GATES)).keys() == {
         "beats untouched",
         "beats histogram_match",
     }
 
 
 def test_without_truth_the_smaller_colour_distance_wins_and_says_that_it_has_no_interval():
-    verdict = judge(scores({}), Gates())
+    verdict = judge(scores({}), GATES)
     assert verdict.promote
     assert "3.00 levels, one figure for 3 photos: no interval" in verdict.reason
-    assert not judge(scores({}, distance=5.5), Gates()).promote
+    assert not judge(scores({}, distance=5.5), GATES).promote
 
 
 def test_without_truth_a_champion_of_other_photos_or_another_target_stays():
@@ -121,7 +122,7 @@ def test_without_truth_a_champion_of_other_photos_or_another_target_stays():
     ],
 )
 def test_a_gain_does_not_buy_a_failed_self_check(metric, value, gate):
-    verdict = judge(scores(BETTER, **{metric: value}), Gates())
+    verdict = judge(scores(BETTER, **{metric: value}), GATES)
     assert outcomes(verdict) == {gate: "failed"}
     assert not verdict.promote
     assert f"{gate} failed" in verdict.reason
@@ -129,7 +130,7 @@ def test_a_gain_does_not_buy_a_failed_self_check(metric, value, gate):
 
 @pytest.mark.parametrize("metric", SOUND)
 def test_a_self_check_without_scores_does_not_pass_in_silence(metric):
-    verdict = judge(scores(BETTER, **{metric: None}), Gates())
+    verdict = judge(scores(BETTER, **{metric: None}), GATES)
     assert list(outcomes(verdict).values()) == ["not measured"]
     assert not verdict.promote
     assert "run the evaluation again" in verdict.reason
@@ -139,7 +140,7 @@ def test_one_collapsed_photo_among_many_is_seen():
     ours = scores({f"{n}": 21.0 + n / 10 for n in range(20)})
     [first, *_] = [s for s in ours if s.metric == "contrast_ratio"]
     flat = Score(photo_id=first.photo_id, name="", variant="enhanced", metric="contrast_ratio", value=0.0)
-    assert outcomes(judge([s for s in ours if s is not first] + [flat], Gates())) == {
+    assert outcomes(judge([s for s in ours if s is not first] + [flat], GATES)) == {
         "contrast ratio": "failed"
     }
 
@@ -167,7 +168,7 @@ def test_thresholds_out_of_range_are_named(gates, message):
 
 def test_without_truths_nobody_has_to_beat_what_is_fitted_to_the_same_figure():
     ours = scores({}, distance=4.0)
-    verdict = judge([replace(s, value=3.0) if s.variant == "histogram_match" else s for s in ours], Gates())
+    verdict = judge([replace(s, value=3.0) if s.variant == "histogram_match" else s for s in ours], GATES)
     assert outcomes(verdict) == {"beats histogram_match": "off"}
     assert verdict.promote
     assert "not looked at: beats histogram_match" in verdict.reason
