@@ -51,7 +51,9 @@ def test_a_sound_model_that_beats_every_yardstick_is_promoted_and_the_reason_cou
 
 
 def test_a_gain_whose_interval_reaches_below_zero_is_no_gain():
-    verdict = judge(scores({"a": 30.0, "b": 18.0, "c": 18.5}), Gates(beat=("untouched",), max_tile_difference=1))
+    verdict = judge(
+        scores({"a": 30.0, "b": 18.0, "c": 18.5}), Gates(beat=("untouched",), max_tile_difference=1)
+    )
     assert outcomes(verdict) == {"beats untouched": "failed"}
     assert "wanted PSNR gain above 0 dB" in verdict.reason
 
