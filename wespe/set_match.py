@@ -19,7 +19,8 @@ Gather = Callable[[torch.Tensor], torch.Tensor]
 Patches = Sequence[torch.Tensor]
 
 SMOOTH_ACTIVITY = 6  # levels, of a twentieth of a doubling each
-STEEPEST = 4.0  # slope of a curve, at most; its inverse at least
+STEEPEST = 4.0  # slope of a curve that noise is told of, at most; its inverse at least
+MOST_VIVID = 3.0  # times; greyer photos than that have no colours to show
 RARE = 0.02  # a share of all places; matching so few at either end would follow chance
 
 
@@ -78,7 +79,8 @@ def _fit_statistics(colour: Colour, sources: Patches, targets: Patches, gather: 
     colour.slope.copy_(slope)
     colour.offset.copy_(offset)
     dull, wanted = (_colourfulness(one, gather) for one in (map(colour.start, sources), targets))
-    colour.saturation.copy_((wanted / dull.clamp(min=1e-6)) ** (config.adapt / 2))
+    vivid = (wanted / dull.clamp(min=1e-6)) ** (config.adapt / 2)
+    colour.saturation.copy_(vivid.clamp(1 / MOST_VIVID, MOST_VIVID))
 
 
 def fit_texture(
@@ -174,7 +176,7 @@ def _moments(statistics: Iterable[torch.Tensor], gather: Gather) -> tuple[torch.
     own = torch.cat([rows.new_tensor([len(rows)]), rows.sum(0), (rows.T @ rows).flatten()])
     count, total, products = gather(own).cpu().sum(0).split([1, width, width * width])
     mean = total / count
-    return mean, (products.view(width, width) - count * torch.outer(mean, mean)) / (count - 1)
+    return mean, (products.view(width, width) - count * torch.outer(mean, mean)) / (count - 1).clamp(min=1)
 
 
 def _colourfulness(photos: Iterable[torch.Tensor], gather: Gather) -> torch.Tensor:

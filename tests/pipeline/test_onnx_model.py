@@ -44,6 +44,10 @@ def make() -> Make:
             colour.curves.copy_(colour.curves.sqrt())
             colour.slope.mul_(0.7)
             colour.offset.add_(0.1)
+            colour.slopes.copy_(torch.linspace(0.25, 4, 256))
+            colour.saturation.fill_(1.5)
+            generator.texture.gains.copy_(torch.linspace(0, 2, 256))
+            generator.texture.fitted.fill_(1)
         return Model(generator, {"camera": "phone", "method": GENERATORS[kind]}, "5ea1")
 
     return build

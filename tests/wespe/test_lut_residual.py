@@ -64,6 +64,28 @@ def run(one: Learner, stream, steps: int) -> Learner:
     return one
 
 
+def test_step_zero_is_the_start_in_bfloat16_too() -> None:
+    """Else training is drawn to colours that rounding made."""
+    one = learner(config=LutResidualConfig(content=CONFIG.content, start_patches=16))
+    one.prepare(batches())
+    source, target = (photos_nchw(torch.from_numpy(side), "cpu") for side in patches(5))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        started, enhanced, *_ = one.method.networks["generator"](source, target)
+    torch.testing.assert_close(enhanced.float(), started.float(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("photo", [0.0, 1.0, 0.5])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 17), (40, 33)])
+def test_photos_with_nothing_to_tell_stay_photos(photo: float, shape: tuple[int, int]) -> None:
+    one = learner(config=LutResidualConfig(content=CONFIG.content, start_patches=16))
+    one.prepare(batches())
+    with torch.no_grad():
+        enhanced = one.generator(torch.full((1, 3, *shape), photo))
+    assert enhanced.shape == (1, 3, *shape)
+    assert enhanced.min() >= -1e-5
+    assert enhanced.max() <= 1 + 1e-5
+
+
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
 def test_step_zero_is_the_yardstick(ema_decay: float) -> None:
     """Also what users get of it: the moving average."""

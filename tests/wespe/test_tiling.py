@@ -23,6 +23,8 @@ def lut_residual() -> LutResidual:
     generator = LutResidual(LutResidualConfig())
     generator.colour.curves.sqrt_()
     generator.colour.slope.mul_(0.5)
+    generator.colour.slopes.copy_(torch.linspace(0.25, 4, 256))
+    generator.colour.saturation.fill_(1.5)
     generator.texture.gains.copy_(torch.linspace(0, 2, 256))
     generator.texture.fitted.fill_(1)
     nn.init.normal_(generator.colour.luts, std=0.05)

@@ -20,7 +20,7 @@ QUIET_SHARE = 0.1
 
 class Noise(NamedTuple):
     """floor: unrest of a photo's quietest places before its colour changed, by band, (n, 3, 1, 1).
-    louder: how many times it is that now, at each pixel, (n, 1, h, w)."""
+    louder: how many times it is that after curves and gain, at each pixel, (n, 1, h, w)."""
 
     floor: torch.Tensor
     louder: torch.Tensor

@@ -171,9 +171,10 @@ class Colour(nn.Module):
 
     def start(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """Without what was learned."""
-        matched = self.matched(photos_nchw)
-        gain, shift = self._adapted(self.statistics(matched))
-        return self._toned(matched, gain, shift)
+        with torch.autocast(photos_nchw.device.type, enabled=False):
+            matched = self.matched(photos_nchw)
+            gain, shift = self._adapted(self.statistics(matched))
+            return self._toned(matched, gain, shift)
 
     def statistics(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """Of brightness and contrast, (n, 2)."""

@@ -13,7 +13,7 @@ SHOULDER = 0.1  # of 0–1: what lies nearer to black or white bends
 def rolled_off(tones: torch.Tensor, black: torch.Tensor, white: torch.Tensor) -> torch.Tensor:
     """Bend tones that reach from black to white into 0–1, as film does, where clipping would lose them.
 
-    What already lies within, and all tones in the middle, stay as they are.
+    A range that already fits stays as it is, and so do tones further than the shoulder from the ends.
     """
     return 1 - _shouldered(1 - _shouldered(tones, white), 1 - black)
 
