@@ -1,7 +1,7 @@
 """Presets against each other, over several seeds, on folders of photos: for research, without any engine.
 
 Every preset is trained on the same patches, in this process, and scored on pairs that training never sees,
-beside the untouched photo and the histogram match. Which seed is nearest to the target is told by the two sets.
+beside the untouched photo and the histogram match. The seed nearest to the target is told without pairs.
 """
 
 import json

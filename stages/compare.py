@@ -15,9 +15,9 @@ Every preset of params.yaml that is named is trained once for each seed on the s
 without Ray, on the GPU if there is one. Paired presets learn from --pairs; the others from --source and
 --target, which need not show the same places. All are scored on --tests, which must be no part of the others,
 beside the untouched photo and the histogram match. The nearest seed is told without pairs: its enhanced
-patches of --source are nearest to those of --target, as sets, in colour and in texture. That finds a seed that
-failed; among seeds that differ by a tenth of a dB it was no better than chance. OUT gets table.md, scores.json
-and all models.
+patches of --source are nearest to those of --target, as sets, in colour and in texture. That finds a seed
+that failed; among seeds that differ by a tenth of a dB it was no better than chance. OUT gets table.md,
+scores.json and all models.
 """
 
 
