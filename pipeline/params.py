@@ -11,12 +11,12 @@ from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_ty
 import yaml
 from pydantic import Discriminator, TypeAdapter, ValidationError
 
-from pipeline.data.patches import Patches
 from pipeline.enhancement.routing import Route
 from pipeline.errors import ParamsError
-from pipeline.fetching import PhotoSet
-from pipeline.gates import Gates
-from pipeline.judges import JudgeFiles
+from pipeline.evaluation.learned_scores import JudgeFiles
+from pipeline.patches.patches import Patches
+from pipeline.registry.gates import Gates
+from pipeline.sources.fetching import PhotoSet
 from pipeline.training.settings import Training
 from wespe.guard import GuardConfig
 from wespe.learner import LearnerConfig
@@ -169,7 +169,7 @@ def _check_camera(where: str, camera: Camera, preset: Preset) -> None:
             f"{where}.patches.size_px is {size_px}, too small for method.blur.taps {method.blur.taps}"
         )
     paired = METHODS[method.name].method.paired
-    if paired and camera.photos.truth is None and camera.photos.virtual_camera is None:
+    if paired and camera.photos.truth is None and camera.photos.simulated_camera is None:
         raise ParamsError(
             f"{where}.photos: preset {camera.preset} learns from pairs ({method.name}); give the photos "
             "their truth, a source of the same names, or take another preset"

@@ -36,7 +36,7 @@ def main() -> None:
 
 def _bench() -> None:
     loaded = params.load()
-    from pipeline.benchmarks.suite import Sizes, measure_all
+    from pipeline.research.benchmarks.suite import Sizes, measure_all
 
     size_px = loaded.camera("demo-phone").patches.size_px
     print(measure_all(loaded.presets, size_px, Sizes()))

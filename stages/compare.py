@@ -46,8 +46,8 @@ def main() -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     presets = params.load().named_presets(arguments.presets)
-    from pipeline.comparison import Settings, compare, read_data, table
-    from pipeline.data.patches import Patches
+    from pipeline.patches.patches import Patches
+    from pipeline.research.comparison import Settings, compare, read_data, table
 
     settings = Settings(
         steps=arguments.steps,

@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _cornia(arguments: argparse.Namespace) -> None:
-    from pipeline.cornia import Recipe, rank_agreement, save_cornia, train_cornia  # slow to import
+    from pipeline.research.codebook import Recipe, rank_agreement, save_cornia, train_cornia  # slow to import
 
     try:
         recipe = Recipe(words=arguments.words, crops=arguments.crops, seed=arguments.seed)

@@ -64,8 +64,8 @@ def main() -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    from pipeline.one_photo import verify_tiles
-    from pipeline.registry import fetch_model
+    from pipeline.enhancement.one_photo import verify_tiles
+    from pipeline.registry.registry import fetch_model
 
     print(verify_tiles(fetch_model(arguments.model), arguments.verify))
 
@@ -89,10 +89,10 @@ def _enhance(arguments: argparse.Namespace) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> "Plan":
+    from pipeline.enhancement.one_photo import Settings
     from pipeline.enhancement.plan import make_plan
     from pipeline.enhancement.routing import AUTO, Router
-    from pipeline.one_photo import Settings
-    from pipeline.registry import fetch_model
+    from pipeline.registry.registry import fetch_model
 
     try:
         settings = Settings(

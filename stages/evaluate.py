@@ -3,7 +3,7 @@
 import argparse
 
 from pipeline import params
-from pipeline.evaluation import evaluate_camera
+from pipeline.evaluation.evaluation import evaluate_camera
 from pipeline.layout import CameraPaths
 from stages.command import run
 

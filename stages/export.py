@@ -66,9 +66,9 @@ def main() -> None:
 
 
 def _export_cube(model: str, photo: Path | None, destination: Path) -> None:
-    from pipeline.checkpoints import load_model
-    from pipeline.cube import export_cube, photos_in
-    from pipeline.registry import fetch_model
+    from pipeline.models.cube import export_cube, photos_in
+    from pipeline.models.model_folder import load_model
+    from pipeline.registry.registry import fetch_model
 
     photos = [] if photo is None else photos_in(photo)
     cube = export_cube(load_model(fetch_model(model)), destination, photos)
@@ -79,9 +79,9 @@ def _export_cube(model: str, photo: Path | None, destination: Path) -> None:
 
 
 def _export_onnx(model: str, destination: Path) -> None:
-    from pipeline.checkpoints import load_model
-    from pipeline.onnx_model import export_model
-    from pipeline.registry import fetch_model
+    from pipeline.models.model_folder import load_model
+    from pipeline.models.onnx_model import export_model
+    from pipeline.registry.registry import fetch_model
 
     exported = export_model(load_model(fetch_model(model)), destination)
     for found in exported.differences:

@@ -23,7 +23,7 @@ def main() -> None:
 
 def _features(name: str) -> None:
     from pipeline import layout, params  # brings torch: seconds that --help need not cost
-    from pipeline.features import fetch_features, write_method
+    from pipeline.training.content_weights import fetch_features, write_method
 
     loaded = params.load()
     method = loaded.presets[loaded.camera(name).preset].method

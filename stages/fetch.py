@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.fetching import fetch_photos
+from pipeline.sources.fetching import fetch_photos
 from stages.command import run
 
 

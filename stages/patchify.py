@@ -22,7 +22,7 @@ def main() -> None:
 def _patchify(address: str) -> None:
     patches = params.load().photo_set(address).patches
     from pipeline import cluster
-    from pipeline.data.patchify import patchify
+    from pipeline.patches.patchify import patchify
 
     with cluster.session():
         patchify(address, patches)

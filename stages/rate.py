@@ -66,8 +66,11 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
 
 
 def _crawl(arguments: argparse.Namespace) -> None:
-    from pipeline.rating.crawling import Search, crawl  # brings torch: seconds that --help need not cost
-    from pipeline.rating.flickr import Flickr, Pace, api_key
+    from pipeline.research.rating.crawling import (  # brings torch: seconds that --help need not cost
+        Search,
+        crawl,
+    )
+    from pipeline.research.rating.flickr import Flickr, Pace, api_key
 
     try:
         search = Search(
@@ -80,7 +83,7 @@ def _crawl(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from pipeline.rating.training import Rating, train_rater
+    from pipeline.research.rating.training import Rating, train_rater
 
     try:
         rating = Rating(weights=arguments.weights, min_views=arguments.min_views)
@@ -90,8 +93,8 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _score(arguments: argparse.Namespace) -> None:
-    from pipeline.rating.scoring import score_folders
-    from pipeline.rating.training import load_rater
+    from pipeline.models.rater_folder import load_rater
+    from pipeline.research.rating.scoring import score_folders
 
     scores = score_folders(load_rater(arguments.rater), [arguments.originals, *arguments.others])
     if arguments.json:

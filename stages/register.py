@@ -3,8 +3,8 @@
 import argparse
 
 from pipeline import params
-from pipeline.registry import explain_camera, register_camera, roll_back
-from pipeline.verdict import Verdict
+from pipeline.registry.registry import explain_camera, register_camera, roll_back
+from pipeline.registry.verdict import Verdict
 from stages.command import run
 
 

@@ -23,11 +23,11 @@ def main() -> None:
 def _report(camera: str) -> None:
     params.load().camera(camera)
     from pipeline import layout
-    from pipeline.pages.camera_page import write_camera_page
-    from pipeline.pages.index_page import write_index_page
-    from pipeline.pages.rendering import size
-    from pipeline.pages.tables import write_tables
-    from pipeline.registry import log_report
+    from pipeline.registry.registry import log_report
+    from pipeline.report.camera_page import write_camera_page
+    from pipeline.report.index_page import write_index_page
+    from pipeline.report.rendering import size
+    from pipeline.report.tables import write_tables
 
     paths = layout.CameraPaths(camera=camera)
     written = size(write_camera_page(camera))

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _make(arguments: argparse.Namespace) -> None:
-    from pipeline.study.page import make_study
+    from pipeline.research.study.page import make_study
 
     first, second = arguments.photos
     labels = tuple(arguments.labels or (first.resolve().name, second.resolve().name))
@@ -54,9 +54,9 @@ def _make(arguments: argparse.Namespace) -> None:
 
 
 def _collect(arguments: argparse.Namespace) -> None:
-    from pipeline.study.answers import read_answers
-    from pipeline.study.key import read_key
-    from pipeline.study.preferences import count_preferences, table, write_preferences
+    from pipeline.research.study.answers import read_answers
+    from pipeline.research.study.key import read_key
+    from pipeline.research.study.preferences import count_preferences, table, write_preferences
 
     study = read_key(STUDIES, arguments.name)
     preferences = count_preferences(study, read_answers(arguments.collect, study))
@@ -64,7 +64,7 @@ def _collect(arguments: argparse.Namespace) -> None:
     print(f"{study.name}, participants: {preferences.participants}, with 95 % intervals")
     print(table(preferences))
     if arguments.camera:
-        from pipeline.registry import log_study
+        from pipeline.registry.registry import log_study
 
         log_study(arguments.camera, preferences.metrics())
 

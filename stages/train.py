@@ -23,9 +23,9 @@ def _train(name: str) -> None:
     camera = loaded.camera(name)
     preset = loaded.presets[camera.preset]
     from pipeline import cluster
-    from pipeline.data.shards import read_index
+    from pipeline.patches.shards import read_index
     from pipeline.training.driver import train_camera
-    from pipeline.training.worker import Run
+    from pipeline.training.rank import Run
 
     source = read_index(layout.photo_set(f"cameras.{name}").patches)
     target = read_index(layout.photo_set(f"targets.{camera.target}").patches)

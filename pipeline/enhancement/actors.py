@@ -12,14 +12,14 @@ from typing import Any
 
 import ray
 
-from pipeline.checkpoints import Model, load_model
 from pipeline.cluster import session, wanted_workers
 from pipeline.enhancement.enhancer import PHOTOS_AT_ONCE, Enhancer
 from pipeline.enhancement.ledger import Entry
+from pipeline.enhancement.one_photo import Settings
 from pipeline.enhancement.plan import Plan, Task
+from pipeline.enhancement.stores import Store
 from pipeline.layout import CONFIG, WEIGHTS
-from pipeline.one_photo import Settings
-from pipeline.stores import Store
+from pipeline.models.model_folder import Model, load_model
 
 CPUS_PER_ACTOR = 2
 # One photo per Ray task, so that a kill repeats only what was in flight; a huge job has fewer.

@@ -12,12 +12,12 @@ from typing import BinaryIO
 
 import torch
 
-from pipeline.checkpoints import Model
 from pipeline.enhancement.ledger import Entry
+from pipeline.enhancement.one_photo import Settings, enhance_photo
 from pipeline.enhancement.plan import Task
+from pipeline.enhancement.stores import Store, sha256_of
 from pipeline.errors import PipelineError
-from pipeline.one_photo import Settings, enhance_photo
-from pipeline.stores import Store, sha256_of
+from pipeline.models.model_folder import Model
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 PHOTOS_AT_ONCE = 2  # of one worker

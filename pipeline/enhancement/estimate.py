@@ -7,12 +7,12 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from pipeline.checkpoints import Model, load_model
-from pipeline.data.enhanced import encode_enhanced
-from pipeline.data.originals import Original, decode_original
 from pipeline.enhancement.plan import Plan, Task
 from pipeline.errors import PipelineError
-from pipeline.formats import FORMATS
+from pipeline.models.model_folder import Model, load_model
+from pipeline.photos.enhanced import encode_enhanced
+from pipeline.photos.formats import FORMATS
+from pipeline.photos.originals import Original, decode_original
 
 SAMPLES = 3
 PIECE_PX = 1_000  # a side

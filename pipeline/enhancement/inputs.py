@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.enhancement.stores import FolderStore, S3Store, Store, Stored, open_store
 from pipeline.errors import EnhancementError
-from pipeline.formats import FORMATS, is_photo
-from pipeline.stores import FolderStore, S3Store, Store, Stored, open_store
+from pipeline.photos.formats import FORMATS, is_photo
 
 LISTS = (".txt", ".csv", ".parquet")
 COLUMN = "photo"  # of a list in CSV or Parquet

@@ -8,13 +8,13 @@ from multiprocessing.pool import ThreadPool
 
 import torch
 
-from pipeline.checkpoints import load_model
 from pipeline.enhancement.enhancer import NO_SPACE, PHOTOS_AT_ONCE, Enhancer
 from pipeline.enhancement.ledger import PART_BYTES, Entry
 from pipeline.enhancement.plan import Plan
+from pipeline.enhancement.stores import FolderStore
 from pipeline.errors import EnhancementError
 from pipeline.logs import Progress
-from pipeline.stores import FolderStore
+from pipeline.models.model_folder import load_model
 
 MIN_FAILED = 10  # so few never stop a job, whatever their share
 

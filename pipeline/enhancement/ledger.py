@@ -9,8 +9,8 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.enhancement.stores import Store
 from pipeline.errors import EnhancementError
-from pipeline.stores import Store
 
 FOLDER = "ledger"
 ROWS_PER_PART, PART_BYTES = 1_000, 512 * 2**10  # a part is a quarter of that, rarely more

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pipeline.checkpoints import Model, load_model
-from pipeline.data.headers import HEAD_BYTES, Header, read_header
-from pipeline.data.heif import is_heif
-from pipeline.destinations import is_ours, maker
+from pipeline.enhancement.destinations import is_ours, maker
 from pipeline.enhancement.inputs import Found, find_photos
 from pipeline.enhancement.ledger import Entry, Ledger
+from pipeline.enhancement.one_photo import Settings
 from pipeline.enhancement.routing import Router
+from pipeline.enhancement.stores import FolderStore, Store, open_store, sha256_of
 from pipeline.errors import EnhancementError, PipelineError
 from pipeline.logs import Progress
-from pipeline.one_photo import Settings
-from pipeline.stores import FolderStore, Store, open_store, sha256_of
+from pipeline.models.model_folder import Model, load_model
+from pipeline.photos.headers import HEAD_BYTES, Header, read_header
+from pipeline.photos.heif import is_heif
 
 AT_ONCE = 16
 MANY = 500  # photos, whose headers take seconds to read

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from pipeline.data.headers import Header
+from pipeline.photos.headers import Header
 
 AUTO = "auto"
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from pipeline.errors import SourceError
-from pipeline.formats import is_photo
+from pipeline.photos.formats import is_photo
 from pipeline.sources.source import Found
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")

@@ -10,7 +10,7 @@ from pipeline.errors import SourceError
 from pipeline.sources.source import Found
 
 # No photo is on both sides. Of all ways to halve the ten, this one brings the histograms of colour and
-# brightness closest together: what separates the sides is the virtual camera, and not what they show.
+# brightness closest together: what separates the sides is the simulated camera, and not what they show.
 HALVES = {
     "camera": (
         "skimage/data/astronaut.png",
@@ -31,7 +31,7 @@ HALVES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """One half of the demo's ten photographs: `camera` is for a virtual camera, `target` stays as it is."""
+    """One half of the demo's ten photographs: `camera` is for a simulated camera, `target` stays as it is."""
 
     kind: Literal["demo"]
     half: Literal["camera", "target"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import SourceError
-from pipeline.formats import FORMATS, is_photo
+from pipeline.photos.formats import FORMATS, is_photo
 from pipeline.sources.source import Found
 
 

@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from pipeline.errors import SourceError
-from pipeline.formats import FORMATS, is_photo
+from pipeline.photos.formats import FORMATS, is_photo
 from pipeline.sources.archives import ARCHIVES, is_archive, unpack
 from pipeline.sources.downloads import CHUNK_BYTES, Meter, PartFile, download_all
 from pipeline.sources.source import Found

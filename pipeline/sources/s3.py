@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pipeline.errors import SourceError
-from pipeline.formats import FORMATS, is_photo
-from pipeline.s3 import AT_ONCE, START_OVER, code_of, explained, listed, open_client
+from pipeline.photos.formats import FORMATS, is_photo
+from pipeline.s3_client import AT_ONCE, START_OVER, code_of, explained, listed, open_client
 from pipeline.sources.downloads import CHUNK_BYTES, Meter, PartFile, download_all
 from pipeline.sources.source import Found
 from pipeline.urls import public_url

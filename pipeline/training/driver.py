@@ -21,14 +21,14 @@ from ray.util.queue import Empty, Queue
 
 import wespe
 from pipeline import cluster
-from pipeline.data import stream
-from pipeline.data.shards import Index
 from pipeline.errors import TrainingError
 from pipeline.files import write_atomically
 from pipeline.layout import CameraPaths, photo_set
 from pipeline.logs import Progress
-from pipeline.training.context import RayContext
-from pipeline.training.worker import HISTORY, MODEL, Run, train
+from pipeline.patches import stream
+from pipeline.patches.shards import Index
+from pipeline.training.rank import HISTORY, MODEL, Run, train
+from pipeline.training.ray_context import RayContext
 from wespe.training import describe
 
 MAX_FAILURES = 3

@@ -13,10 +13,10 @@ import psutil
 import pytest
 import yaml
 
-from pipeline.data.patchify import patchify
-from pipeline.fetching import fetch_photos
 from pipeline.layout import CameraPaths
 from pipeline.params import load
+from pipeline.patches.patchify import patchify
+from pipeline.sources.fetching import fetch_photos
 
 SIZE = 32
 PARAMS = {

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from skimage import data
 
-from pipeline.checkpoints import save_model
-from pipeline.data.images import write_photo
-from pipeline.data.manifest import Photo, write_manifest
-from pipeline.evaluation import write_report
+from pipeline.evaluation.evaluation import write_report
+from pipeline.evaluation.scores import COLOUR_DISTANCE, VARIANTS, Score
 from pipeline.layout import MLFLOW_DATABASE, CameraPaths, photo_set
-from pipeline.scores import COLOUR_DISTANCE, VARIANTS, Score
+from pipeline.models.model_folder import save_model
+from pipeline.patches.manifest import Photo, write_manifest
+from pipeline.photos.images import write_photo
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.generator import GeneratorConfig

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from pipeline.errors import ParamsError
-from pipeline.gates import Gates
 from pipeline.params import load
+from pipeline.registry.gates import Gates
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def change(content: dict, path: str, value: object) -> None:
             "cameras.demo-phone.photos.source.hlaf: unknown key, did you mean 'half'?; allowed: kind, half",
         ),
         (
-            "cameras/demo-phone/photos/virtual_camera/gama",
+            "cameras/demo-phone/photos/simulated_camera/gama",
             1,
-            "cameras.demo-phone.photos.virtual_camera.gama: unknown key, did you mean 'gamma'?",
+            "cameras.demo-phone.photos.simulated_camera.gama: unknown key, did you mean 'gamma'?",
         ),
         (
             "cameras/demo-phone/photos/source/kind",
@@ -151,8 +151,8 @@ def test_a_paired_preset_wants_photos_with_truth(content: dict, tmp_path: Path) 
     file = tmp_path / "params.yaml"
     content["cameras"]["demo-phone"]["preset"] = "srcnn"
     file.write_text(yaml.safe_dump(content))
-    assert load(file)  # the virtual camera brings the truth
-    del content["cameras"]["demo-phone"]["photos"]["virtual_camera"]
+    assert load(file)  # the simulated camera brings the truth
+    del content["cameras"]["demo-phone"]["photos"]["simulated_camera"]
     file.write_text(yaml.safe_dump(content))
     with pytest.raises(ParamsError, match=r"preset srcnn learns from pairs \(srcnn\); give the photos their"):
         load(file)

@@ -22,7 +22,7 @@ assert not psutil.Process().children()
 
 # What `pip install wespe` does not bring; the command works without it.
 EXTRAS = {"ray", "mlflow", "dvc", "boto3", "pydantic", "yaml", "scipy", "skimage", "sklearn", "torchvision"}
-COMMAND = "stages/wespe"
+COMMAND = "stages/laptop"
 
 
 def test_importing_every_module_only_defines_things(repository: Path, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_the_command_imports_what_the_library_alone_brings(repository: Path, tmp
 def test_the_command_starts_at_once(repository: Path, tmp_path: Path) -> None:
     """Help and completion wait for nothing: neither torch nor numpy nor Pillow."""
     ended = subprocess.run(
-        [sys.executable, "-c", "import sys, stages.wespe; stages.wespe.make_parser(); print(*sys.modules)"],
+        [sys.executable, "-c", "import sys, stages.laptop; stages.laptop.make_parser(); print(*sys.modules)"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(repository)},
         capture_output=True,

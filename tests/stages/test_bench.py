@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.benchmarks.clock import steady_speed
-from pipeline.benchmarks.layouts import measure_layouts
-from pipeline.benchmarks.plain import PlainLearner
-from pipeline.benchmarks.step import measure_step, method
-from pipeline.benchmarks.stream import read
-from pipeline.benchmarks.tables import Ratio, layout_table, machine, ratio_table
-from pipeline.data.patches import Patches
-from pipeline.data.shards import Index, encode, write_shards
 from pipeline.params import Preset
+from pipeline.patches.patches import Patches
+from pipeline.patches.shards import Index, encode, write_shards
+from pipeline.research.benchmarks.clock import steady_speed
+from pipeline.research.benchmarks.layouts import measure_layouts
+from pipeline.research.benchmarks.plain import PlainLearner
+from pipeline.research.benchmarks.step import measure_step, method
+from pipeline.research.benchmarks.stream import read
+from pipeline.research.benchmarks.tables import Ratio, layout_table, machine, ratio_table
 from pipeline.training.settings import Training
 from wespe.batch import Batch
 from wespe.learner import Learner, LearnerConfig

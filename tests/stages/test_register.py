@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.gates import Gates
-from pipeline.scores import Score
-from pipeline.verdict import judge
+from pipeline.evaluation.scores import Score
+from pipeline.registry.gates import Gates
+from pipeline.registry.verdict import judge
 from stages import register
 
 

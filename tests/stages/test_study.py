@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.study.key import read_key
-from pipeline.study.order import in_order, on_left
+from pipeline.research.study.key import read_key
+from pipeline.research.study.order import in_order, on_left
 
 STUDIES = Path("reports/studies")
 

@@ -1,8 +1,8 @@
 """CORNIA: how distorted a photo is, by the strongest answers of its patches to a codebook of patches.
 
 The method is of Ye, Kumar, Kang & Doermann 2012, "Unsupervised feature learning framework for no-reference
-image quality assessment". Their codebook and regression are not to be had; `pipeline/cornia.py` trains the
-project's own, so its figures compare photos with each other, and not with figures printed in papers.
+image quality assessment". Their codebook and regression are not published; `pipeline/research/codebook.py`
+trains the project's own, so its scores compare photos with each other, not with scores printed in papers.
 """
 
 from dataclasses import dataclass

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.checkpoints import save_model
 from pipeline.enhancement.job import Engine, Summary, carry_out, in_process
+from pipeline.enhancement.one_photo import Settings
 from pipeline.enhancement.plan import Plan, make_plan
 from pipeline.enhancement.routing import Router
 from pipeline.files import is_leftover
-from pipeline.one_photo import Settings
+from pipeline.models.model_folder import save_model
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.generator import Generator, GeneratorConfig
 

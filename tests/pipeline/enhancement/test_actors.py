@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.checkpoints import load_model
-from pipeline.data.images import read_photo
 from pipeline.enhancement.actors import on_ray
 from pipeline.enhancement.job import Summary
+from pipeline.models.model_folder import load_model
+from pipeline.photos.images import read_photo
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -29,7 +29,7 @@ from pipeline.enhancement.actors import on_ray
 from pipeline.enhancement.job import carry_out
 from pipeline.enhancement.plan import make_plan
 from pipeline.enhancement.routing import Router
-from pipeline.one_photo import Settings
+from pipeline.enhancement.one_photo import Settings
 model, source, out = sys.argv[1:]
 carry_out(make_plan([source], out, Router(fixed=model), Path, Settings()), on_ray)
 """

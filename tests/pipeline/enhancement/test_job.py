@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.checkpoints import load_model
-from pipeline.data.images import decode_photo, read_photo
 from pipeline.enhancement.estimate import estimate
 from pipeline.enhancement.job import Summary, carry_out, in_process
 from pipeline.enhancement.ledger import PART_BYTES
+from pipeline.enhancement.one_photo import Settings
 from pipeline.errors import CheckpointError, EnhancementError
-from pipeline.one_photo import Settings
+from pipeline.models.model_folder import load_model
+from pipeline.photos.images import decode_photo, read_photo
 
 
 def test_names_folders_and_formats_stay(model, enhance, times, demo_photos: Path, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.enhancement import ledger
 from pipeline.enhancement.ledger import Entry, Ledger
+from pipeline.enhancement.stores import FolderStore
 from pipeline.errors import EnhancementError
-from pipeline.stores import FolderStore
 
 
 def entry(photo: str, model_sha256: str = "m1", finished_at_s: float = 1.0) -> Entry:

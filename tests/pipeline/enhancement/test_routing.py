@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from pipeline import params
-from pipeline.data.headers import HEAD_BYTES, Header, read_header
+from pipeline.enhancement.one_photo import Settings
 from pipeline.enhancement.plan import make_plan
 from pipeline.enhancement.routing import Route, Router
 from pipeline.errors import ParamsError
-from pipeline.one_photo import Settings
+from pipeline.photos.headers import HEAD_BYTES, Header, read_header
 
 ROUTES = [
     Route(make="apple", model="iphone 3g*", use="old-iphone"),

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.data.images import read_photo
+from pipeline.photos.images import read_photo
 from pipeline.sources.demo import Demo
 
 

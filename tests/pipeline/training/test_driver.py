@@ -39,7 +39,7 @@ def half_a_batch_on_each_rank(config: dict[str, str]) -> None:
     """Runs inside a Ray Train worker."""
     from safetensors.torch import save_file
 
-    from pipeline.training.context import RayContext
+    from pipeline.training.ray_context import RayContext
 
     context = RayContext(batch_size=TOTAL, size_px=SIZE)
     one = learner(context.wrap, context.gather)

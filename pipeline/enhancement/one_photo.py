@@ -1,0 +1,101 @@
+"""One photo through a model, file to file: nothing that it carried is lost."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
+from typing import BinaryIO
+
+import numpy as np
+
+from pipeline.errors import PhotoError
+from pipeline.models.model_folder import Model, load_model
+from pipeline.photos.enhanced import encode_enhanced
+from pipeline.photos.formats import FORMATS, written_as
+from pipeline.photos.originals import decode_original, reduced
+from wespe.tiling import MIN_TILE_PX
+
+MAX_VERIFIED_PX = 1_200  # a side: whole, the paper's network needs 2 GB for it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a user may choose; the defaults keep the photo's size and format.
+
+    strength: 0–1, from the photo as it was to all that the model does.
+    max_megapixels: a larger photo is reduced to so many; 0: none is.
+    format: a suffix without its dot; '': the photo's.
+    quality: 1–100, of JPEG, WebP and AVIF; 0: the photo's, or 95 where it is not known.
+    """
+
+    strength: float = 1.0
+    max_megapixels: float = 0.0
+    format: str = ""
+    quality: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise ValueError(f"strength must be from 0 to 1, not {self.strength}")
+        if not 0 <= self.max_megapixels < float("inf"):
+            raise ValueError(f"max_megapixels must be more than 0, not {self.max_megapixels}")
+        if self.format and f".{self.format}" not in FORMATS:
+            known = ", ".join(suffix[1:] for suffix in FORMATS)
+            raise ValueError(f"format must be one of {known}, not {self.format}")
+        if not 0 <= self.quality <= 100:
+            raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
+
+    def key(self) -> str:
+        """Tell these settings from all others, in a ledger."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def renamed(self, photo: str) -> str:
+        """The name of the result."""
+        path = PurePath(photo)
+        suffix = f".{self.format}" if self.format else written_as(path.suffix)
+        return photo if suffix == path.suffix else path.with_suffix(suffix).as_posix()
+
+
+def enhance_photo(model: Model, file: BinaryIO, suffix: str, settings: Settings) -> bytes | bytearray:
+    """Enhance a photo's file into one of the format of `suffix`.
+
+    With strength 0 and nothing else to do the file itself comes back. Raises PhotoError with a short reason.
+    """
+    if suffix.lower() not in FORMATS:
+        raise PhotoError(f"{suffix} is not read, develop RAW to TIFF; known are {', '.join(FORMATS)}")
+    # From here on nobody holds the encoded photo, and later not the decoded one: they may be large.
+    original, kind = decode_original(file.read()), FORMATS[suffix.lower()]
+    height, width, _ = original.photo_hwc.shape
+    if settings.max_megapixels and height * width > settings.max_megapixels * 1e6:
+        original = reduced(original, settings.max_megapixels)
+    elif settings.strength == 0 and kind == original.kind and not settings.quality:
+        file.seek(0)
+        return file.read()
+    enhanced = model.enhance(original.photo_hwc, strength=settings.strength, colours=original.colours)
+    note = f"wespe {model.config.get('camera', 'model')} {model.sha256[:12]}, strength {settings.strength:g}"
+    original = original.emptied()
+    return encode_enhanced(original, enhanced, kind, note, settings.quality or None)
+
+
+def verify_tiles(model_folder: Path, photo: Path) -> str:
+    """Enhance a photo whole and in tiles, and say how far they differ. A large one is cut to its middle."""
+    model = load_model(model_folder)
+    try:
+        original = decode_original(photo.read_bytes())
+    except OSError as error:
+        raise PhotoError(f"{photo}: {error.strerror}; name a photo") from None
+    cut, colours = _middle(original.photo_hwc, MAX_VERIFIED_PX), original.colours
+    height, width, _ = cut.shape
+    tile_px = max(MIN_TILE_PX, max(height, width) // 3)
+    tiled = model.enhance(cut, colours=colours, tile_px=tile_px)
+    whole = model.enhance(cut, colours=colours, budget_bytes=height * width * model.tiling.bytes_per_pixel)
+    apart = np.abs(tiled.astype(np.int32) - whole)
+    return (
+        f"{photo}: {width}×{height} px in tiles of {tile_px} px with a halo of {model.tiling.halo_px} px: "
+        f"at most {apart.max()} of {np.iinfo(cut.dtype).max} levels from the whole, "
+        f"in {(apart > 0).mean():.4%} of the values"
+    )
+
+
+def _middle(photo_hwc: np.ndarray, max_px: int) -> np.ndarray:
+    height, width, _ = photo_hwc.shape
+    top, left = max(0, height - max_px) // 2, max(0, width - max_px) // 2
+    return photo_hwc[top : top + max_px, left : left + max_px]

@@ -1,0 +1,189 @@
+"""A model folder: safetensors weights and the config.json that rebuilds the network without params.yaml."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from pipeline.errors import CheckpointError, PhotoError
+from pipeline.files import write_atomically
+from pipeline.layout import CONFIG, WEIGHTS
+from pipeline.models.memory import give_back, keep_freed
+from pipeline.photos.colour_profile import Colours
+from wespe.methods import METHODS, MethodConfig, build_generator
+from wespe.precision import InBfloat16, bfloat16_will_do
+from wespe.tiling import Tiling, TooLarge
+
+FORMAT = 1
+GPU_BYTES = 2 * 2**30
+# Of 2 GiB, what decoding and encoding need beside is left free. More than MOST_BYTES is not faster.
+CPU_BYTES, MOST_BYTES, LEAST_BYTES = 1_600 * 2**20, 768 * 2**20, 128 * 2**20
+
+
+LARGE_BYTES = 128 * 2**20  # of a photo, beside which memory is scarce
+
+
+@dataclass(frozen=True)
+class Model:
+    """A generator ready to enhance, what config.json says of it, and the sha256 of its weights."""
+
+    generator: nn.Module
+    config: Mapping[str, Any]
+    sha256: str
+    _turn: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    @cached_property
+    def tiling(self) -> Tiling:
+        return Tiling(self.generator)
+
+    @cached_property
+    def quick_tiling(self) -> Tiling:
+        """For photos of 8 bits: in bfloat16, if that is fast here and shows in none of their levels."""
+        return Tiling(InBfloat16(self.generator)) if bfloat16_will_do(self.generator) else self.tiling
+
+    @torch.inference_mode()
+    def enhance(
+        self,
+        photo_hwc: np.ndarray,
+        *,
+        strength: float = 1.0,
+        colours: Colours | None = None,
+        budget_bytes: int = 0,
+        tile_px: int = 0,
+    ) -> np.ndarray:
+        """Enhance one photo_hwc, uint8 or uint16; the result has the same shape and type.
+
+        strength: 0–1; 0 gives the photo back.
+        colours: the photo's, if they are not sRGB. What sRGB does not have of them is kept as it was.
+        budget_bytes: for the network; a photo that needs more is enhanced in tiles. 0: what fits, see below.
+        tile_px: the side of the tiles, whatever the budget.
+        Raises PhotoError when it needs more and the generator cannot work in tiles.
+        """
+        height, width, _ = photo_hwc.shape
+        enhanced = np.empty_like(photo_hwc)
+        canvas = Canvas(photo_hwc, enhanced, strength, colours, next(self.generator.parameters()).device)
+        budget_bytes = budget_bytes or self.budget_bytes(photo_hwc)
+        give_back()  # what decoding has left
+        try:
+            with (
+                self._turn if canvas.device.type != "cpu" else nullcontext()
+            ):  # one has all of a GPU's memory
+                tiling = self.quick_tiling if photo_hwc.dtype == np.uint8 else self.tiling
+                if tile_px:
+                    tiling.enhance_tiles(canvas.read, canvas.write, height, width, tile_px)
+                else:
+                    tiling.enhance(canvas.read, canvas.write, height, width, budget_bytes)
+        except TooLarge as error:
+            raise PhotoError(
+                f"{height * width / 1e6:.1f} megapixels; its model looks at the whole of a photo and has "
+                f"memory for {error.pixels / 1e6:.1f}: use --max-megapixels, or another preset (wespe-stable)"
+            ) from None
+        finally:
+            give_back()
+        return enhanced
+
+    def budget_bytes(self, photo_hwc: np.ndarray) -> int:
+        """What the network may take: on a CPU, beside the photo before and after."""
+        if next(self.generator.parameters()).device.type != "cpu":
+            return GPU_BYTES
+        return max(LEAST_BYTES, min(MOST_BYTES, CPU_BYTES - 2 * photo_hwc.nbytes))
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A photo, read as the network wants it, and the one that it becomes, written area by area."""
+
+    photo_hwc: np.ndarray
+    enhanced_hwc: np.ndarray
+    strength: float
+    colours: Colours | None
+    device: torch.device
+
+    def read(self, rows: slice, columns: slice) -> torch.Tensor:
+        """Channels last, as the photo lies there, and as convolutions are fastest."""
+        if self.photo_hwc.nbytes > LARGE_BYTES:
+            give_back()  # or the gaps between features of hundreds of tiles add up to gigabytes
+        native = self._native(rows, columns)
+        srgb = self.colours.srgb(native) if self.colours else native
+        return srgb.contiguous(memory_format=torch.channels_last)
+
+    def write(self, rows: slice, columns: slice, enhanced: torch.Tensor) -> None:
+        enhanced = enhanced.clamp(0, 1)
+        if self.colours:
+            enhanced = self.colours.native(enhanced).add_(
+                self.colours.beyond_srgb(self._native(rows, columns))
+            )
+            enhanced.clamp_(0, 1)
+        if self.strength != 1:
+            enhanced.mul_(self.strength).add_(self._native(rows, columns), alpha=1 - self.strength)
+        levels = enhanced.mul_(self._levels).round_()[0].permute(1, 2, 0)
+        self.enhanced_hwc[rows, columns] = levels.cpu().numpy()
+
+    def _native(self, rows: slice, columns: slice) -> torch.Tensor:
+        area = np.ascontiguousarray(self.photo_hwc[rows, columns])
+        values = torch.tensor(area if area.dtype == np.uint8 else area.astype(np.int32)).to(self.device)
+        # In this order: the stride of a photo added last would hide from torch that channels come last.
+        return values[None].permute(0, 3, 1, 2).float().div_(self._levels)
+
+    @property
+    def _levels(self) -> int:
+        return np.iinfo(self.photo_hwc.dtype).max
+
+
+def save_model(folder: Path, generator: nn.Module, method: MethodConfig, facts: Mapping[str, Any]) -> None:
+    """Write weights, then config.json: `facts` (camera, data, training …) beside the method's settings."""
+    weights = save({name: value.cpu().contiguous() for name, value in generator.state_dict().items()})
+    config = {
+        "format": FORMAT,
+        "method": dataclasses.asdict(method),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        **facts,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / WEIGHTS, weights)
+    write_atomically(folder / CONFIG, json.dumps(config, indent=2).encode() + b"\n")
+
+
+def load_model(folder: Path, device: str = "cpu") -> Model:
+    """Rebuild the generator from config.json and check its weights. Raises CheckpointError."""
+    try:
+        config = json.loads((folder / CONFIG).read_bytes())
+        data = (folder / WEIGHTS).read_bytes()
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"no model in {folder} ({error}); train one with `dvc repro`") from None
+    sha256 = hashlib.sha256(data).hexdigest()
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{folder / CONFIG}: is no configuration of a model; fetch it again")
+    if sha256 != config.get("weights_sha256"):
+        raise CheckpointError(f"{folder / WEIGHTS}: its sha256 is not the one in {CONFIG}; fetch it again")
+    try:
+        generator = build_generator(method_config(config["method"]))
+        generator.load_state_dict(load_file(folder / WEIGHTS))
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{folder}: config and weights do not fit this version: {reason}") from None
+    keep_freed()
+    return Model(generator.eval().requires_grad_(False).to(device), config, sha256)
+
+
+def method_config(settings: Mapping[str, Any]) -> MethodConfig:
+    """The dataclass that `dataclasses.asdict` made `settings` from."""
+    return _rebuild(METHODS[settings["name"]].config, settings)
+
+
+def _rebuild(kind: type, settings: Mapping[str, Any]) -> Any:
+    nested = {f.name: f.type for f in dataclasses.fields(kind) if dataclasses.is_dataclass(f.type)}
+    values = {k: _rebuild(nested[k], v) if k in nested else v for k, v in settings.items()}  # type: ignore[arg-type]
+    return kind(**values)

@@ -1,0 +1,111 @@
+"""The MLflow run of one trained camera: settings, losses, scores, pictures, and the model itself."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+
+import wespe
+from pipeline.errors import RegistryError
+from pipeline.layout import CONFIG, MLFLOW_ARTIFACTS, MLFLOW_DATABASE, WEIGHTS, CameraPaths
+from pipeline.models.model_folder import Model
+
+EXPERIMENT = "wespe"
+SERVED_MODEL = Path(__file__).with_name("served_model.py")
+CODE = [Path(wespe.__file__).parent, Path(__file__).parent]
+REQUIREMENTS = ("numpy", "pillow", "safetensors", "torch")
+BATCH = 1000  # MLflow takes no more metrics in one call
+
+
+@dataclass(frozen=True)
+class Logged:
+    run_id: str
+    model_id: str
+    model_uri: str
+
+
+def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> Logged:
+    """Log everything known of a trained camera as one finished run, and its model with it."""
+    with mlflow.start_run(experiment_id=_experiment(client), run_name=paths.camera) as run:
+        data = _flat({"data": model.config.get("data", {})})
+        mlflow.set_tags({"camera": paths.camera, "git": _git_revision(), **data})
+        mlflow.log_params(_flat(model.config))
+        log_metrics(client, run.info.run_id, _losses(paths))
+        mlflow.log_artifact(str(paths.losses))
+        log_scores(client, run.info.run_id, paths)
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(SERVED_MODEL),
+            code_paths=[str(folder) for folder in CODE],
+            artifacts={"weights": str(paths.model / WEIGHTS), "config": str(paths.model / CONFIG)},
+            # A local build's suffix, such as +cu128, is not in the package index.
+            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
+        )
+    return Logged(run.info.run_id, logged.model_id, logged.model_uri)
+
+
+def log_scores(client: MlflowClient, run_id: str, paths: CameraPaths) -> None:
+    """Log scores and pictures; those of an earlier evaluation of the same model give way to them."""
+    log_metrics(client, run_id, _scores(paths))
+    for file in (paths.scores, paths.intervals):
+        client.log_artifact(run_id, str(file))
+    client.log_artifacts(run_id, str(paths.pictures), paths.pictures.name)
+
+
+def log_metrics(client: MlflowClient, run_id: str, values: Iterable[tuple[str, float, int]]) -> None:
+    """Log (name, value, step)s to a run, also to one that has finished."""
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, value, now, step) for name, value, step in values]
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(run_id, metrics[start : start + BATCH])
+
+
+def _experiment(client: MlflowClient) -> str:
+    """Return the experiment's id; the embedded default keeps its artifacts in this checkout."""
+    embedded = not mlflow.get_tracking_uri().startswith("http")
+    here = MLFLOW_ARTIFACTS.resolve().as_uri() if embedded else None
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        return client.create_experiment(EXPERIMENT, artifact_location=here)
+    # MLflow stores absolute paths: in a moved or copied checkout it would write to the old place.
+    if here and found.artifact_location.startswith("file:") and found.artifact_location != here:
+        raise RegistryError(
+            f"the MLflow database keeps its models in {found.artifact_location}, not in this checkout; "
+            f"work there, or move {MLFLOW_DATABASE} and {MLFLOW_ARTIFACTS} away and run `dvc repro --force`"
+        )
+    return found.experiment_id
+
+
+def _losses(paths: CameraPaths) -> Iterator[tuple[str, float, int]]:
+    for record in json.loads(paths.losses.read_bytes()):
+        step = record.pop("step")
+        yield from ((f"train/{key}", value, step) for key, value in record.items() if key != "rolled_back")
+
+
+def _scores(paths: CameraPaths) -> Iterator[tuple[str, float, int]]:
+    """Yield `test.enhanced/psnr` and its interval's ends, `…psnr.low` and `….high`."""
+    for variant, metrics in json.loads(paths.intervals.read_bytes()).items():
+        for metric, interval in metrics.items():
+            for key, value in interval.items():
+                yield f"test/{variant}/{metric}" + ("" if key == "mean" else f".{key}"), value, 0
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name nested settings by their path: {"a": {"b": 1}} → {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _git_revision() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "no git revision"

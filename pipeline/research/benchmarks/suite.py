@@ -1,0 +1,128 @@
+"""All measurements in a row, in a temporary folder that holds the photos, patches and models meanwhile."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from pipeline import cluster
+from pipeline.layout import photo_set
+from pipeline.params import Preset
+from pipeline.patches.patches import Patches
+from pipeline.patches.shards import Index, read_index
+from pipeline.research.benchmarks.enhance import measure_enhance, measure_one_photo
+from pipeline.research.benchmarks.layouts import measure_layouts
+from pipeline.research.benchmarks.patchify import CAMERA, measure_patchify
+from pipeline.research.benchmarks.photos import write_photos
+from pipeline.research.benchmarks.step import compiler, measure_step
+from pipeline.research.benchmarks.stream import measure_stream
+from pipeline.research.benchmarks.tables import Layout, Ratio, layout_table, machine, ratio_table
+
+# A generator of every kind that tiles in one pass.
+ONE_PHOTO = ("wespe-stable", "srcnn", "lut-residual")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much to measure with: enough to outlast noise, and six minutes on two cores in all."""
+
+    photos: int = 160
+    photo_px: tuple[int, int] = (2048, 1536)
+    patches: Patches = field(default_factory=lambda: Patches(size_px=100, per_photo=32))
+    stream_rows: int = 30_000
+    layout_rows: int = 2_000
+    demo_steps: int = 15
+    wespe_steps: int = 3
+    wespe_batch: int = 8
+    small_photos: int = 16
+    small_photo_px: tuple[int, int] = (1024, 768)
+    large_photo_px: tuple[int, int] = (3000, 2000)
+    repeats: int = 3
+
+
+@dataclass(frozen=True)
+class Results:
+    ray_start_s: float
+    ratios: list[Ratio]
+    layouts: list[Layout]
+    needs: str
+
+    def __str__(self) -> str:
+        return f"""{ratio_table(self.ratios)}
+
+{self.needs}
+Ray started in {self.ray_start_s:.1f} s, once for all.
+
+{layout_table(self.layouts)}
+
+{machine()}"""
+
+
+def measure_all(presets: Mapping[str, Preset], demo_size_px: int, sizes: Sizes) -> Results:
+    """Measure on this machine: with RAY_ADDRESS set, Ray would not find the temporary folder."""
+    demo, wespe = presets["demo"], presets["wespe"]
+    torch.set_num_threads(os.cpu_count() or 1)  # as training and the batch job do on a CPU
+    with tempfile.TemporaryDirectory(prefix="wespe-bench-") as folder, chdir(folder):
+        with _shown("write photos"):
+            photos = write_photos(Path("photos"), sizes.photos, *sizes.photo_px)
+            write_photos(Path("small"), sizes.small_photos, *sizes.small_photo_px)
+            [large] = write_photos(Path("large"), 1, *sizes.large_photo_px)
+        began = time.perf_counter()
+        with cluster.session():
+            ray_start_s = time.perf_counter() - began
+            ratios = _measure_with_ray(photos, demo, sizes)
+        # Ray's idle processes would take their share of the cores.
+        with _shown("one photo"):
+            ratios += measure_one_photo(large, {name: presets[name] for name in ONE_PHOTO}, sizes.repeats)
+        with _shown("step"):
+            steps = _measure_steps(demo, demo_size_px, wespe, sizes)
+        with _shown("layouts"):
+            layouts = measure_layouts(_index(), sizes.layout_rows, sizes.repeats)
+    return Results(ray_start_s, ratios + steps, layouts, _needs(wespe, steps[2], ratios[1]))
+
+
+def _measure_with_ray(photos: list[Path], demo: Preset, sizes: Sizes) -> list[Ratio]:
+    with _shown("patchify"):
+        patchify = measure_patchify(photos, *sizes.photo_px, sizes.patches, sizes.repeats)
+    with _shown("stream"):
+        stream = measure_stream(_index(), sizes.stream_rows, sizes.repeats)
+    with _shown("enhance"):
+        enhance = measure_enhance(Path("small"), demo, sizes.repeats)
+    return [patchify, stream, enhance]
+
+
+def _measure_steps(demo: Preset, demo_size_px: int, wespe: Preset, sizes: Sizes) -> list[Ratio]:
+    """Two lines each: of the demo's preset, of wespe, and of wespe compiled, where that can be."""
+    compiled = replace(wespe, learner=replace(wespe.learner, compile=True))
+    variants = [("wespe", wespe), *([("wespe, compiled", compiled)] if compiler() else [])]
+    steps = measure_step("demo", demo, demo_size_px, demo.training.batch_size, sizes.demo_steps)
+    for name, preset in variants:
+        steps += measure_step(name, preset, sizes.patches.size_px, sizes.wespe_batch, sizes.wespe_steps)
+    return steps
+
+
+def _needs(preset: Preset, step: Ratio, stream: Ratio) -> str:
+    """Say what a whole training takes, and whether the data keep up with it: it has two streams."""
+    images = preset.training.steps * preset.training.batch_size
+    return (
+        f"Preset wespe, {images:,} images, takes {images / step.speed / 3600:.1f} hours at the speed of its "
+        f"step, and asks for {2 * step.speed / stream.speed:.2%} of the patches that the stream gives."
+    )
+
+
+def _index() -> Index:
+    return read_index(photo_set(CAMERA).patches)
+
+
+@contextmanager
+def _shown(part: str) -> Iterator[None]:
+    """Say on stderr what takes the time."""
+    began = time.monotonic()
+    yield
+    print(f"bench: {part} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)

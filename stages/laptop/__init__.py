@@ -1,0 +1,38 @@
+"""The command for one's own machine: `wespe enhance beach.jpg`, `wespe models`, `wespe compare A B`."""
+
+import argparse
+
+from stages.command import run
+from stages.laptop import compare, completion, enhance, models
+
+ABOUT = """examples:
+  wespe models add Downloads/my-phone.zip    once: a model for your camera
+  wespe enhance beach.jpg                    → beach-enhanced.jpg
+  wespe enhance holiday/                     → holiday-enhanced/
+  wespe compare holiday holiday-enhanced     → a page with a slider, to look at
+
+`wespe COMMAND --help` says more. Tab completion: wespe completion --help
+"""
+
+
+def main() -> None:
+    parser = make_parser()
+    arguments = parser.parse_args()
+    if arguments.command is None:
+        parser.print_help()
+        return
+    run(f"wespe {arguments.command}", lambda: arguments.work(arguments))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each puts its work into `arguments.work`."""
+    parser = argparse.ArgumentParser(
+        prog="wespe",
+        description="Enhance photos with a model for your camera.",
+        epilog=ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for part in (enhance, models, compare, completion):
+        part.add(commands)
+    return parser

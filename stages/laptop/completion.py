@@ -1,0 +1,39 @@
+"""`wespe completion`: a script by which a shell completes commands, options and the names of models."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from stages.laptop.parsers import add_command
+
+SETUP = """once, for your shell:
+  bash   wespe completion bash > ~/.local/share/bash-completion/completions/wespe
+  zsh    wespe completion zsh > ~/.zfunc/_wespe      with `fpath+=~/.zfunc` before `compinit` in ~/.zshrc
+  tcsh   wespe completion tcsh > ~/.wespe.tcsh       with `source ~/.wespe.tcsh` in ~/.tcshrc
+"""
+NAMES = "wespe models --names 2>/dev/null"
+PREAMBLE = {
+    "bash": f'_wespe_models() {{ compgen -W "$({NAMES})" -- "$1"; compgen -d -- "$1"; }}',
+    "zsh": f'_wespe_models() {{ local -a n; n=(${{(f)"$({NAMES})"}}); compadd -a n; _files -/; }}',
+}
+
+
+def add(commands: Any) -> None:
+    help = "print what completes this command in a shell"
+    parser = add_command(commands, "completion", help, _completion, SETUP)
+    parser.add_argument("shell", choices=["bash", "zsh", "tcsh"])
+
+
+def _completion(arguments: argparse.Namespace) -> None:
+    import shtab
+
+    from stages.laptop import make_parser
+
+    parser = make_parser()
+    for command in parser._subparsers._group_actions[0].choices.values():  # type: ignore[union-attr]
+        for action in command._actions:
+            if action.type is Path:
+                action.complete = shtab.FILE
+            elif action.dest == "model":
+                action.complete = dict.fromkeys(PREAMBLE, "_wespe_models")
+    print(shtab.complete(parser, arguments.shell, preamble=PREAMBLE))  # type: ignore[arg-type]

@@ -1,0 +1,60 @@
+"""`wespe models`: which there are, and one more."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.laptop.parsers import add_command
+
+if TYPE_CHECKING:
+    from pipeline.models.known_models import KnownModel
+
+ABOUT = """A model is a folder with config.json and generator.safetensors, or a zip or tar archive of it.
+Known are those in ./models, and those that you add: they are copied to $WESPE_MODELS, or to the place that
+the platform has for data. To forget one, remove its folder.
+"""
+COLUMNS = ("NAME", "CAMERA → TARGET", "METHOD", "TRAINED", "SIZE", "FOLDER")
+
+
+def add(commands: Any) -> None:
+    parser = add_command(
+        commands, "models", "list the models that this machine knows, or add one", _models, ABOUT
+    )
+    parser.add_argument("--names", action="store_true", help="their names alone, for completion")
+    parser.add_argument("action", nargs="?", choices=["add"], help="add one, instead of listing them")
+    parser.add_argument("model", metavar="FOLDER_OR_ARCHIVE", type=Path, nargs="?", help="what to add")
+
+
+def _models(arguments: argparse.Namespace) -> None:
+    from pipeline.errors import CheckpointError
+    from pipeline.models.known_models import HOW_TO_ADD, add_model, known_models
+
+    if arguments.action:
+        if arguments.model is None:
+            raise CheckpointError("add what? name a model folder or an archive of one")
+        added = add_model(arguments.model)
+        print(f"{added.name} → {added.folder}; use it: wespe enhance PHOTO --model {added.name}")
+        return
+    models = known_models()
+    if arguments.names:
+        # A shell expands what it completes: a name like $(…) would be run.
+        plain = [model.name for model in models if shlex.quote(model.name) == model.name]
+        print("".join(f"{name}\n" for name in plain), end="")
+    elif models:
+        print(_table([COLUMNS, *map(_row, models)]))
+    else:
+        print(f"no model yet; {HOW_TO_ADD}")
+
+
+def _row(model: "KnownModel") -> tuple[str, ...]:
+    trained = f"{model.steps:,} steps" if model.steps else "–"
+    size = f"{model.bytes / 1e6:.1f} MB" if model.bytes >= 1e6 else f"{model.bytes / 1e3:.0f} kB"
+    camera = " → ".join(filter(None, (model.camera, model.target)))
+    return model.name, camera or "–", model.method or "–", trained, size, str(model.folder)
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

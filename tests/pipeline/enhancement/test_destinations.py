@@ -1,0 +1,89 @@
+"""Where results go, and what they never go over."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.ExifTags import Base
+
+from pipeline.enhancement.destinations import is_result, plan
+from pipeline.errors import EnhancementError
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in: beach.jpg, pier.heic, holiday/."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("beach.jpg", "pier.heic", "sky.NEF", "notes.txt"):
+        Path(name).write_bytes(b"x")
+    Path("holiday").mkdir()
+    return tmp_path
+
+
+def result(path: Path, software: str = "GIMP; wespe phone 0123456789ab, strength 1") -> Path:
+    exif = Image.Exif()
+    exif[Base.Software] = software
+    Image.new("RGB", (8, 8)).save(path, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sources", "out", "format", "destinations"),
+    [
+        (["beach.jpg"], None, "", ["beach-enhanced.jpg"]),
+        (["beach.jpg"], None, "png", ["beach-enhanced.png"]),
+        (["pier.heic"], None, "", ["pier-enhanced.jpg"]),
+        (["beach.jpg", "pier.heic"], "out", "", ["out/beach.jpg", "out/pier.jpg"]),
+        (["beach.jpg"], "soft.png", "", ["soft.png"]),
+        (["beach.jpg"], "out", "", ["out/beach.jpg"]),
+        (["holiday"], None, "", ["holiday-enhanced"]),
+        (["holiday/"], "out", "", ["out"]),
+        (["holiday", "beach.jpg"], "out", "", ["out/holiday", "out/beach.jpg"]),
+        (["beach.jpg", "beach.jpg"], None, "", ["beach-enhanced.jpg"]),
+    ],
+)
+def test_results_lie_beside_their_originals_or_where_told(here, sources, out, format, destinations):
+    work = plan([Path(source) for source in sources], Path(out) if out else None, format)
+    assert [one.destination.as_posix() for one in work] == destinations
+
+
+def test_the_folder_that_one_is_in_has_a_result_beside_it(here, monkeypatch):
+    monkeypatch.chdir("holiday")
+    assert plan([Path(".")])[0].destination == here / "holiday-enhanced"
+
+
+@pytest.mark.parametrize(
+    ("sources", "out", "reason"),
+    [
+        (["beach.jpg"], "beach.jpg", "would replace an original"),
+        (["beach.jpg"], ".", "would replace an original"),
+        (["beach.jpg", "holiday/beach.jpg"], "out", "would both become out/beach.jpg"),
+        (["beach.jpg"], "other.jpg", "not marked as wespe's"),
+        (["beach.jpg"], "notes.txt", r"notes\.txt: is a file, and no photo by its name"),
+        (["sky.NEF"], None, "RAW is not read; develop it to TIFF or JPEG first"),
+        (["notes.txt"], None, "no photo by its name; known are .jpg"),
+        (["none.jpg"], None, "no such photo or folder"),
+    ],
+)
+def test_nothing_is_lost_or_guessed(here, sources, out, reason):
+    """Protects: originals, two results of one name, and files that wespe did not make."""
+    Path("holiday/beach.jpg").write_bytes(b"x")
+    result(Path("other.jpg"), "Some Editor")
+    with pytest.raises(EnhancementError, match=reason):
+        plan([Path(source) for source in sources], Path(out) if out else None)
+
+
+def test_a_format_and_a_name_agree(here):
+    """Protects: who asks for PNG and would get a JPEG."""
+    with pytest.raises(EnhancementError, match=r"soft\.jpg: is no name for png"):
+        plan([Path("beach.jpg")], Path("soft.jpg"), "png")
+    assert plan([Path("beach.jpg")], Path("soft.jpg"), "jpeg")[0].destination == Path("soft.jpg")
+
+
+def test_its_own_results_are_replaced_and_not_enhanced(here):
+    """Protects: `wespe enhance *.jpg`, twice; a photo that only has such a name is one."""
+    mine = result(Path("beach-enhanced.jpg"))
+    assert [one.source.name for one in plan([Path("beach.jpg"), mine])] == ["beach.jpg"]
+    theirs = result(Path("sunset-enhanced.jpg"), "Some Editor")
+    assert not is_result(theirs)
+    assert plan([theirs])[0].destination.name == "sunset-enhanced-enhanced.jpg"

@@ -1,0 +1,157 @@
+"""A model gets a name from a folder or an archive, and nothing else comes with it."""
+
+import json
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.errors import CheckpointError
+from pipeline.layout import CONFIG, WEIGHTS
+from pipeline.models.known_models import add_model, find_model, known_models, user_folder
+from pipeline.models.model_folder import save_model
+from wespe.methods import build_generator
+from wespe.methods.wespe import WespeConfig
+from wespe.networks.generator import GeneratorConfig
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model folder, on a machine that knows none."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WESPE_MODELS", str(tmp_path / "own"))
+    torch.manual_seed(0)
+    method = WespeConfig(generator=GeneratorConfig(width=4, blocks=1))
+    facts = {"camera": "phone", "target": "dslr", "step": 9}
+    save_model(tmp_path / "downloads/phone", build_generator(method), method, facts)
+    return tmp_path / "downloads/phone"
+
+
+def packed(model: Path, kind: str, names: dict[str, str], method: int = zipfile.ZIP_STORED) -> Path:
+    """An archive that holds files of the model under these names: name → file."""
+    path = model.parents[1] / f"packed{kind}"
+    if kind == ".zip":
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, file in names.items():
+                archive.write(model / file, name)
+    else:
+        with tarfile.open(path, "w:gz") as archive_tar:
+            for name, file in names.items():
+                archive_tar.add(model / file, name)
+    return path
+
+
+@pytest.mark.parametrize("kind", [".zip", ".tar.gz"])
+def test_an_archive_is_added_and_found(kind: str, model: Path) -> None:
+    names = {f"somewhere/deep/{file}": file for file in (CONFIG, WEIGHTS)}
+    added = add_model(packed(model, kind, names))
+    assert (added.name, added.camera, added.target, added.method, added.steps) == (
+        "packed", "phone", "dslr", "wespe", 9,
+    )  # fmt: skip
+    assert added.folder == user_folder() / "packed"
+    assert find_model() == find_model("packed") == added.folder
+    assert sorted(path.name for path in added.folder.iterdir()) == [CONFIG, WEIGHTS]
+
+
+@pytest.mark.parametrize("kind", [".zip", ".tar.gz"])
+def test_names_in_an_archive_become_no_paths(kind: str, model: Path, tmp_path: Path) -> None:
+    """Protects: the rest of the disk. Only the two files' content leaves the archive."""
+    names = {f"../../../{CONFIG}": CONFIG, f"/{WEIGHTS}": WEIGHTS, "../evil": CONFIG}
+    add_model(packed(model, kind, names))
+    assert [path.name for path in tmp_path.rglob("*") if path.name == "evil"] == []
+    assert {path.parent for path in (tmp_path / "own").rglob("*.*")} == {user_folder() / "packed"}
+    assert not list(tmp_path.glob(f"*/{CONFIG}"))
+
+
+def test_links_in_an_archive_are_not_followed(model: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "links.tar", "w") as archive:
+        archive.add(model / WEIGHTS, WEIGHTS)
+        link = tarfile.TarInfo(CONFIG)
+        link.type, link.linkname = tarfile.SYMTYPE, str(model / CONFIG)
+        archive.addfile(link)
+    with pytest.raises(CheckpointError, match=r"links\.tar holds no config\.json"):
+        add_model(tmp_path / "links.tar")
+
+
+def test_what_is_no_model_is_refused_and_leaves_nothing(model: Path, tmp_path: Path) -> None:
+    """Protects: a name that is known can be loaded; every reason is one line."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.zip").write_text("no archive")
+    two = {f"a/{CONFIG}": CONFIG, f"b/{CONFIG}": CONFIG, WEIGHTS: WEIGHTS}
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    (changed / CONFIG).write_bytes((model / CONFIG).read_bytes())
+    (changed / WEIGHTS).write_bytes((model / WEIGHTS).read_bytes()[:-4] + b"evil")
+    (tmp_path / "text.tar.gz").write_text("no archive")
+    whole = packed(model, ".zip", {CONFIG: CONFIG, WEIGHTS: WEIGHTS}, zipfile.ZIP_DEFLATED).read_bytes()
+    (tmp_path / "damaged.zip").write_bytes(whole[:60] + b"\xff" * 40 + whole[100:])
+    config = json.loads((model / CONFIG).read_bytes())
+    null = json.dumps(config | {"method": config["method"] | {"generator": None}})
+    configs = {"list": "[]", "deep": "[" * 100_000, "null": null}
+    for name, text in configs.items():
+        shutil.copytree(model, tmp_path / name)
+        (tmp_path / name / CONFIG).write_text(text)
+    wrong = {
+        **dict.fromkeys((tmp_path / name for name in configs), "is no model"),
+        tmp_path / "text.tar.gz": "is no archive, or damaged",
+        tmp_path / "damaged.zip": "is no archive, or damaged",
+        tmp_path / "empty": "is no model",
+        tmp_path / "text.zip": "is no archive, or damaged",
+        tmp_path / "none.zip": "is no model",
+        packed(model, ".zip", two): "holds 2 config.json",
+        changed: "its sha256 is not the one",
+    }
+    for source, reason in wrong.items():
+        with pytest.raises(CheckpointError, match=reason) as caught:
+            add_model(source)
+        assert "\n" not in str(caught.value)
+    assert known_models() == []
+    assert not user_folder().exists() or list(user_folder().iterdir()) == []
+
+
+def test_a_bomb_is_refused(model: Path, tmp_path: Path) -> None:
+    """Protects: memory. A config.json of 2 MB is none, whatever its header claims."""
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(CONFIG, bytes(2 * 2**20))
+        archive.writestr(WEIGHTS, b"")
+    with pytest.raises(CheckpointError, match=r"bomb\.zip is refused: its config\.json is larger than 1 MB"):
+        add_model(tmp_path / "bomb.zip")
+
+
+def test_which_model_is_meant(model: Path, tmp_path: Path) -> None:
+    """Protects: nothing is guessed. The only known model needs no name, one of several does."""
+    with pytest.raises(CheckpointError, match="no model on this machine yet; add one"):
+        find_model()
+    assert find_model(str(model)) == model
+    add_model(model)
+    assert find_model() == user_folder() / "phone"
+    with pytest.raises(CheckpointError, match="is there already"):
+        add_model(model)
+    checkout = tmp_path / "models/phone"
+    checkout.parent.mkdir()
+    model.rename(checkout)
+    assert find_model("phone") == Path("models/phone")
+    checkout.rename(checkout.with_name("tablet"))
+    with pytest.raises(CheckpointError, match=r"which model\? name one with --model: phone, tablet"):
+        find_model()
+    with pytest.raises(CheckpointError, match="--model dash: no model folder, and known are phone, tablet"):
+        find_model("dash")
+
+
+def test_a_listing_shows_only_what_a_terminal_may(model: Path, tmp_path: Path) -> None:
+    """Protects: a config.json from elsewhere cannot steer the terminal, nor break the list."""
+    for name, text in (
+        ("a", '{"camera": "\\u001b[2Jx", "method": 1, "step": "9"}'),
+        ("b", "[]"),
+        ("c", "rubbish"),
+    ):
+        folder = tmp_path / "models" / name
+        folder.mkdir(parents=True)
+        (folder / CONFIG).write_text(text)
+        (folder / WEIGHTS).write_bytes(b"x")
+    assert [(model.name, model.camera, model.steps) for model in known_models()] == [
+        ("a", "[2Jx", 0), ("b", "", 0), ("c", "", 0),
+    ]  # fmt: skip

@@ -1,0 +1,104 @@
+"""A model's one door: any depth, colours, strength and budget, and the same pixels."""
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+from pipeline.errors import PhotoError
+from pipeline.models.model_folder import Canvas, Model
+from pipeline.photos.colour_profile import Colours
+from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.precision import InBfloat16, bfloat16_will_do
+
+
+def model(norm: str = "none", output: str = "tanh") -> Model:
+    torch.manual_seed(0)
+    return Model(Generator(GeneratorConfig(width=4, blocks=1, norm=norm, output=output)).eval(), {}, "")
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    return data.chelsea()[:150, :200]
+
+
+@pytest.mark.parametrize("norm", ["none", "instance"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("colours", [None, "Display P3"])
+def test_a_small_budget_changes_no_pixel(norm, dtype, colours, photo, profiles):
+    photo = photo.astype(dtype) * (257 if dtype == np.uint16 else 1)
+    known = Colours.of(profiles[colours]) if colours else None
+    whole = model(norm).enhance(photo, colours=known)
+    tiled = model(norm).enhance(photo, colours=known, budget_bytes=1_000_000)
+    assert whole.dtype == dtype
+    difference = np.abs(tiled.astype(int) - whole)
+    assert difference.max() <= (1 if dtype == np.uint8 else 2)
+    assert (difference > 0).mean() < (1e-3 if dtype == np.uint8 else 0.2)
+
+
+@pytest.mark.parametrize("colours", ["sRGB", "Display P3", "Adobe RGB"])
+def test_strength_0_gives_the_pixels_back_and_half_lies_between(colours, photo, profiles):
+    """Protects: also colours that sRGB does not have, like the noise here."""
+    noise = np.random.default_rng(0).integers(0, 65536, (80, 90, 3), np.uint16)
+    known = Colours.of(profiles[colours])
+    for untouched in (photo, noise):
+        at = {s: model().enhance(untouched, strength=s, colours=known).astype(int) for s in (0, 0.5, 1)}
+        assert (at[0] == untouched).all()
+        assert np.abs(at[1] - untouched).mean() > 5
+        assert np.abs(at[0.5] - (at[1] + untouched) / 2).max() <= 1
+
+
+@pytest.mark.parametrize("colours", ["Display P3", "Adobe RGB"])
+def test_a_model_that_changes_nothing_changes_nothing_in_any_colours(colours, profiles):
+    """Protects: saturated colours, which a plain conversion to sRGB and back would clip."""
+    noise = np.random.default_rng(0).integers(0, 65536, (80, 90, 3), np.uint16)
+    enhanced = model(output="residual").enhance(noise, colours=Colours.of(profiles[colours]))
+    assert np.abs(enhanced.astype(int) - noise).max() <= 1
+
+
+def test_16_bits_are_not_rounded_to_8_on_the_way():
+    ramp = np.broadcast_to(np.arange(20000, 22048, dtype=np.uint16)[None, :, None], (8, 2048, 3))
+    enhanced = model(output="residual").enhance(ramp)
+    assert len(np.unique(enhanced)) == 2048
+
+
+def test_what_cannot_be_tiled_is_refused_with_a_remedy(photo):
+    class Mean(torch.nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x - x.mean((2, 3), keepdim=True)
+
+    with pytest.raises(PhotoError, match=r"0\.0 megapixels.*--max-megapixels.*wespe-stable"):
+        Model(Mean(3, 3, 1), {}, "").enhance(photo, budget_bytes=1_000_000)
+
+
+@pytest.mark.parametrize("colours", [None, "Display P3"])
+def test_a_network_sees_channels_last(colours, photo, profiles):
+    """Protects: a third of the time. torch looks at the strides, also at that of the single photo."""
+    known = Colours.of(profiles[colours]) if colours else None
+    tile = Canvas(photo, photo.copy(), 1, known, torch.device("cpu")).read(slice(3, 40), slice(5, 50))
+    assert tile.stride() == (37 * 45 * 3, 1, 45 * 3, 3)
+
+
+def test_bfloat16_moves_no_value_by_more_than_a_level_or_is_not_used(photo):
+    """Protects: pixels. Whether or not this processor has it, 8 bits stay within a level of float32."""
+    for norm, output in (("none", "residual"), ("instance", "tanh")):
+        torch.manual_seed(0)
+        generator = Generator(GeneratorConfig(width=8, blocks=1, norm=norm, output=output)).eval()
+        torch.nn.init.normal_(generator.tail[-1].weight, std=0.3)
+        quick = Model(generator, {}, "")
+        exact = Model(generator, {}, "")
+        exact.__dict__["quick_tiling"] = exact.tiling
+        assert np.abs(quick.enhance(photo).astype(int) - exact.enhance(photo)).max() <= 1
+        assert not isinstance(quick.tiling.generator, InBfloat16), "16 bits stay in float32"
+
+
+def test_bfloat16_is_refused_where_it_would_show():
+    """Protects: the probe can say no, to a generator that squeezes a large number into a small difference."""
+
+    class Cancels(torch.nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).float() - 1000 * x
+
+    generator = Cancels(3, 3, 1, bias=False).requires_grad_(False)
+    generator.weight.copy_(1001 * torch.eye(3)[..., None, None])
+    assert not bfloat16_will_do(generator)

@@ -1,0 +1,90 @@
+"""Exports come from strangers: what the page cannot have written is refused, in one line with the file."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.research.study.answers import LARGEST_BYTES, read_answers
+
+ZEROS = "0" * 16
+
+
+def test_honest_exports_are_read(study, export) -> None:
+    read = read_answers([export(1), export(2)], study)
+    assert [answers.participant[-1] for answers in read] == ["1", "2"]
+    assert {len(answers.choices) for answers in read} == {4}
+
+
+def swap_sides(content: dict) -> None:
+    for choice in content["choices"]:
+        choice["left"] = choice["chosen"]  # the second label everywhere on the left
+
+
+CHANGES: dict[str, tuple[Callable[[dict], object], str]] = {
+    "another study": (lambda c: c.update(study=ZEROS), "of another study than walk"),
+    "unknown pair": (lambda c: c["choices"][0].update(pair=ZEROS), f"no pair {ZEROS} in walk"),
+    "unknown photo": (lambda c: c["choices"][0].update(chosen=ZEROS), f"no photo {ZEROS} in pair"),
+    "photo of another pair": (
+        lambda c: c["choices"][0].update(chosen=c["choices"][1]["chosen"]),
+        "no photo .* in pair",
+    ),
+    "unfinished": (lambda c: c["choices"].pop(), "3 answers for 4 pairs"),
+    "too many answers": (lambda c: c["choices"].append(c["choices"][0]), "5 answers for 4 pairs"),
+    "a pair twice": (lambda c: c["choices"].__setitem__(1, c["choices"][0]), "the file was changed"),
+    "another order": (lambda c: c["choices"].reverse(), "the file was changed"),
+    "other sides": (swap_sides, "the file was changed"),
+    "another participant": (lambda c: c.update(participant="f" * 32), "the file was changed"),
+    "a number for an id": (lambda c: c.update(study=1), "no export of a study"),
+    "a hostile id": (lambda c: c.update(participant="../../etc/passwd\n"), "no export of a study"),
+    "an unknown key": (lambda c: c.update({"x\n\x1b[31m" * 99: 1}), "no export of a study"),
+    "a missing key": (lambda c: c.pop("choices"), "no export of a study"),
+    "a wrong type": (lambda c: c.update(choices={"pair": 1}), "no export of a study"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_the_page_cannot_have_written_is_refused(study, export, name) -> None:
+    change, message = CHANGES[name]
+    file = export(1)
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+    with pytest.raises(PipelineError, match=message) as caught:
+        read_answers([file], study)
+    assert str(caught.value).startswith(str(file))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < len(str(file)) + 200
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xff\xfe", b"[" * 100_000, b'{"study": NaN}', b"1" * 10_000, b"null", b"\x00" * 99],
+    ids=["empty", "no text", "deep", "NaN", "long number", "null", "zeros"],
+)
+def test_what_is_no_json_of_ours_is_refused(study, tmp_path, data) -> None:
+    (tmp_path / "x.json").write_bytes(data)
+    with pytest.raises(PipelineError, match=r"x\.json is no export of a study"):
+        read_answers([tmp_path / "x.json"], study)
+
+
+def test_a_huge_file_is_refused_before_it_is_parsed(study, tmp_path) -> None:
+    with (tmp_path / "x.json").open("wb") as file:
+        file.truncate(LARGEST_BYTES * 1000)
+    with pytest.raises(PipelineError, match="more than 1000000 bytes"):
+        read_answers([tmp_path / "x.json"], study)
+
+
+def test_a_missing_file_or_a_folder_is_told(study, tmp_path) -> None:
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(PipelineError, match="no such file"):
+            read_answers([path], study)
+
+
+def test_one_participant_is_not_counted_twice(study, export, tmp_path) -> None:
+    first = export(1)
+    copy = tmp_path / "copy.json"
+    copy.write_bytes(first.read_bytes())
+    with pytest.raises(PipelineError, match=r"copy\.json: this participant is in .*choices-1\.json already"):
+        read_answers([first, copy], study)

@@ -1,0 +1,154 @@
+"""Presets side by side: what is trained on what, what is scored, what is written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from skimage import data
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.set_distances import SetJudge
+from pipeline.models.model_folder import load_model
+from pipeline.params import Preset
+from pipeline.patches.patches import Patches
+from pipeline.research.comparison import Enhance, Settings, compare, read_data, score, table
+from wespe.guard import GuardConfig
+from wespe.learner import LearnerConfig
+from wespe.methods.srcnn import SrcnnConfig
+from wespe.methods.wespe import WespeConfig
+from wespe.networks.critic import CriticConfig
+from wespe.networks.features import ContentConfig
+from wespe.networks.generator import GeneratorConfig
+
+SIZE = 32
+PATCHES = Patches(size_px=SIZE, per_photo=20)
+UNPAIRED = WespeConfig(
+    generator=GeneratorConfig(width=4, blocks=0, norm="none", output="residual"),
+    critic=CriticConfig(width=0.1),
+    content=ContentConfig(layers={"relu1_1": 1.0}, weights="random"),
+)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    """A camera that sees half the light, and the truth: a cup to learn from, a cat to be judged by."""
+    pieces = {
+        "train": [data.coffee()[y : y + 64, :64] for y in (0, 100, 200)],
+        "test": [data.chelsea()[y : y + 64, 100:164] for y in (0, 100, 200)],
+    }
+    for split, photos in pieces.items():
+        for number, photo in enumerate(photos):
+            for camera, pixels in (("phone", photo // 2), ("dslr", photo)):
+                folder = tmp_path / split / camera
+                folder.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return {
+        f"{split}-{camera}": tmp_path / split / camera for split in pieces for camera in ("phone", "dslr")
+    }
+
+
+def read(folders: dict[str, Path], paired: bool = True):
+    train, truth = folders["train-phone"], folders["train-dslr"]
+    tests = (folders["test-phone"], folders["test-dslr"])
+    return read_data(PATCHES, [train], [truth], (train, truth) if paired else None, tests)
+
+
+def test_presets_are_trained_scored_and_kept(folders: dict[str, Path], tmp_path: Path) -> None:
+    presets = {
+        "srcnn": Preset(method=SrcnnConfig(), learner=LearnerConfig(learning_rate=1e-3)),
+        "unpaired": Preset(method=UNPAIRED),
+    }
+    settings = Settings(steps=40, batch_size=4, patches=PATCHES, seeds=[1, 2], log_every=20)
+    rows = compare(presets, settings, read(folders), tmp_path / "out")
+    scores = {row.name: row.scores for row in rows}
+    assert list(scores) == ["untouched", "histogram match", "srcnn", "unpaired"]
+    assert [len(s) for s in scores.values()] == [1, 1, 2, 2]
+    assert (
+        min(s.psnr for s in scores["srcnn"]) > scores["untouched"][0].psnr + 3
+    )  # it saw what light was lost
+    assert scores["srcnn"][0] != scores["srcnn"][1]
+    model = load_model(tmp_path / "out/models/srcnn-2")
+    assert score(model.enhance, read(folders).tests) == scores["srcnn"][1]
+    assert (tmp_path / "out/table.md").read_text() == table(rows) + "\n"
+    row = json.loads((tmp_path / "out/scores.json").read_bytes())["rows"][2]
+    assert row["name"] == "srcnn"
+    assert row["nearest_seed"] in (1, 2)
+    assert row["distances"][0]["colour"] < rows[0].distances[0].colour / 2, "it saw what light was lost"
+
+
+def test_the_nearest_seed_is_told_without_pairs(folders: dict[str, Path]) -> None:
+    """Too dark, too bright, as it should be, and as it should be but blurred."""
+    known = read(folders)
+    judge = SetJudge(known.source, known.target)
+    right: Enhance = lambda patch_hwc: np.minimum(patch_hwc * 2.0, 255).astype(np.uint8)  # noqa: E731
+    tries: list[Enhance] = [
+        lambda patch_hwc: patch_hwc,
+        lambda patch_hwc: np.minimum(patch_hwc * 3.0, 255).astype(np.uint8),
+        right,
+        lambda patch_hwc: gaussian_filter(right(patch_hwc), (2, 2, 0)),
+    ]
+    found = [judge.judge(enhance) for enhance in tries]
+    assert judge.nearest(found) == 2
+    assert found[2].colour < 0.1 * found[0].colour
+    assert found[3].texture > 2 * found[2].texture
+
+
+def test_a_preset_that_diverges_is_told_and_the_others_go_on(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    presets = {
+        "wild": Preset(
+            method=SrcnnConfig(), learner=LearnerConfig(learning_rate=1e3), guard=GuardConfig(min_psnr_db=10)
+        ),
+        "calm": Preset(method=SrcnnConfig()),
+    }
+    settings = Settings(steps=10, batch_size=2, patches=PATCHES, seeds=[1], log_every=5)
+    *_, wild, calm = compare(presets, settings, read(folders), tmp_path / "out")
+    assert (len(wild.scores), len(calm.scores)) == (0, 1)
+    assert "dB from their originals at step" in wild.failed[0]
+    assert "| wild | – | – | – | – | – | 0, 1 failed |" in table([wild])
+
+
+def test_scores_are_the_known_ones(folders: dict[str, Path]) -> None:
+    tests = read(folders).tests
+    errors = [np.square(photo.astype(float) - truth).mean() for photo, truth in tests]
+    untouched = score(lambda photo_hwc: photo_hwc, tests)
+    assert untouched.psnr == pytest.approx(np.mean([10 * np.log10(255**2 / e) for e in errors]), abs=1e-3)
+    assert untouched.psnr_pooled == pytest.approx(10 * np.log10(255**2 / np.mean(errors)))
+
+
+def test_pairs_are_told_by_name_and_must_fit(folders: dict[str, Path]) -> None:
+    Image.new("RGB", (40, 40)).save(folders["train-phone"] / "1.png")
+    with pytest.raises(PipelineError, match=r"1.*differ in size"):
+        read(folders)
+    for path in folders["train-phone"].iterdir():
+        path.rename(path.with_name(f"x{path.name}"))
+    with pytest.raises(PipelineError, match="share no name"):
+        read(folders)
+
+
+def test_a_paired_preset_without_pairs_says_what_is_missing(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Before any other preset has cost an hour."""
+    settings = Settings(steps=1, batch_size=1, patches=PATCHES, seeds=[1])
+    presets = {"unpaired": Preset(method=UNPAIRED), "srcnn": Preset(method=SrcnnConfig())}
+    with pytest.raises(PipelineError, match="preset srcnn needs --pairs"):
+        compare(presets, settings, read(folders, paired=False), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_photo_is_lost_for_its_name(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folders["train-phone"])
+    assert len(read(folders | {"train-phone": Path()}).source) == 60
+    Image.open("1.png").save("1.jpg")
+    with pytest.raises(PipelineError, match=r"1\.png and .*1\.jpg are named alike"):
+        read(folders)
+
+
+def test_test_photos_of_several_sizes_are_refused(folders: dict[str, Path]) -> None:
+    for camera in ("test-phone", "test-dslr"):
+        Image.new("RGB", (40, 40), "red").save(folders[camera] / "1.png")
+    with pytest.raises(PipelineError, match="several sizes"):
+        read(folders)

@@ -1,0 +1,213 @@
+"""The command as a photographer types it, on a machine that has the library alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from PIL.ExifTags import Base
+
+from pipeline.models.model_folder import save_model
+from wespe.methods import build_generator
+from wespe.methods.wespe import WespeConfig
+from wespe.networks.generator import GeneratorConfig
+
+EXTRAS = ["ray", "mlflow", "dvc", "boto3", "pydantic", "yaml", "requests"]
+EXTRAS += ["scipy", "skimage", "sklearn", "torchvision"]
+WITH_TORCH = "(torch was loaded)"
+COMMAND = f"""
+import sys
+sys.modules.update(dict.fromkeys({EXTRAS}))     # importing one of them is an error now
+sys.argv[0] = "wespe"
+from stages.laptop import main
+try:
+    main()
+finally:
+    if "torch" in sys.modules:
+        print("{WITH_TORCH}", file=sys.stderr)
+"""
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder `my-phone` that changes a photo visibly."""
+    folder = tmp_path_factory.mktemp("downloads") / "my-phone"
+    torch.manual_seed(0)
+    method = WespeConfig(generator=GeneratorConfig(width=4, blocks=1))
+    save_model(folder, build_generator(method), method, {"camera": "phone", "target": "dslr", "step": 1000})
+    return folder
+
+
+@pytest.fixture
+def wespe(tmp_path: Path, repository: Path) -> Run:
+    """Return `wespe(*arguments)`: the command in an empty folder, none of the optional packages there."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", COMMAND, *map(str, arguments)],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(repository), "WESPE_MODELS": str(tmp_path / "own-models")},
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+@pytest.fixture
+def holiday(demo_photos: Path) -> Path:
+    """A folder with two real photos, small, one of them below it."""
+    folder = demo_photos.with_name("holiday")
+    (folder / "cats").mkdir(parents=True)
+    for name, place in (("rocket.jpg", folder / "rocket.jpg"), ("chelsea.png", folder / "cats/chelsea.png")):
+        with Image.open(demo_photos / name) as photo:
+            photo.resize((160, 120)).save(place)
+    shutil.rmtree(demo_photos)
+    return folder
+
+
+def told(ended: subprocess.CompletedProcess[str]) -> str:
+    """The one line of an error."""
+    assert ended.returncode == 1, ended.stderr
+    line = ended.stderr.splitlines()[-1]
+    assert line.startswith("wespe ")
+    assert "Traceback" not in ended.stderr
+    return line
+
+
+def test_a_photo_is_enhanced_by_the_library_alone(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: `pip install` without extras is enough, from a downloaded archive to an enhanced photo."""
+    archive = holiday.with_name("downloaded.zip")
+    with zipfile.ZipFile(archive, "w") as packed:
+        for file in model.iterdir():
+            packed.write(file, f"my-phone/{file.name}")
+    added = wespe("models", "add", archive)
+    assert added.returncode == 0, added.stderr
+    photo = holiday / "rocket.jpg"
+    before = photo.read_bytes()
+    ended = wespe("enhance", photo)
+    assert ended.returncode == 0, ended.stderr
+    assert photo.read_bytes() == before
+    assert ended.stdout.strip() == str(holiday / "rocket-enhanced.jpg")
+    with Image.open(photo) as original, Image.open(holiday / "rocket-enhanced.jpg") as enhanced:
+        assert enhanced.size == original.size
+        assert enhanced.getexif()[Base.Software].startswith("wespe phone")
+        assert np.abs(np.asarray(enhanced).astype(int) - np.asarray(original)).mean() > 1
+
+
+def test_a_second_run_is_no_surprise(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: results are made anew with new settings, are not enhanced, and replace nothing else."""
+    photo, result = holiday / "rocket.jpg", holiday / "rocket-enhanced.jpg"
+    assert wespe("enhance", photo, "--model", model).returncode == 0
+    whole = result.read_bytes()
+    again = wespe("enhance", *sorted(holiday.glob("*.jpg")), "--model", model, "--strength", "0.5")
+    assert again.returncode == 0, again.stderr
+    assert result.read_bytes() != whole
+    assert sorted(path.name for path in holiday.glob("*.jpg")) == [result.name, photo.name]
+    shutil.copy(photo, result)
+    assert "not marked as wespe's" in told(wespe("enhance", photo, "--model", model))
+    assert result.read_bytes() == photo.read_bytes()
+
+
+def test_a_folder_is_enhanced_beside_itself(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: names and sub-folders stay, a broken photo does not stop the others, RAW is spoken of."""
+    (holiday / "broken.jpg").write_bytes(b"no photo")
+    (holiday / "rocket.dng").write_bytes(b"II*\0")
+    ended = wespe("enhance", holiday, "--model", model)
+    results = holiday.with_name("holiday-enhanced")
+    assert {str(path.relative_to(results)) for path in results.rglob("*.[jp][pn]g")} == {
+        "rocket.jpg",
+        "cats/chelsea.png",
+    }
+    assert ended.returncode == 1
+    assert "broken.jpg: not a JPEG" in ended.stderr
+    assert "1 RAW file" in ended.stderr
+    (holiday / "broken.jpg").unlink()
+    again = wespe("enhance", holiday, "--model", model)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith("0 photos → ")
+    assert "2 were there already" in again.stdout
+
+
+def test_a_folder_of_somebody_else_stays_as_it_is(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: photos of the same names, by another program."""
+    theirs = shutil.copytree(holiday, holiday.with_name("holiday-enhanced"))
+    ended = wespe("enhance", holiday, "--model", model)
+    assert "is there already, and not wespe's" in told(ended)
+    assert (theirs / "rocket.jpg").read_bytes() == (holiday / "rocket.jpg").read_bytes()
+
+
+def test_what_cannot_be_done_is_one_line_and_fast(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: a mistake is told before torch is loaded, which takes seconds."""
+    (holiday / "rocket.nef").write_bytes(b"II*\0")
+    wrong = {
+        ("enhance", "none.jpg"): "none.jpg: no such photo or folder",
+        ("enhance", str(holiday / "rocket.nef")): "RAW is not read; develop it",
+        ("enhance", str(holiday / "rocket.jpg")): "no model on this machine yet; add one with",
+        ("enhance", str(holiday / "rocket.jpg"), "--model", "x"): "--model x: no model folder",
+        ("compare", str(holiday), "none"): "none: no such photo or folder",
+        ("models", "add"): "add what?",
+    }
+    for arguments, message in wrong.items():
+        ended = wespe(*arguments)
+        assert message in told(ended)
+        assert WITH_TORCH not in ended.stderr
+
+
+def test_models_are_listed_without_torch(wespe: Run, model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "models/phone")
+    listed = wespe("models")
+    assert listed.stdout.splitlines()[1].split()[:5] == ["phone", "phone", "→", "dslr", "wespe"]
+    assert "1,000 steps" in listed.stdout
+    assert listed.stderr == ""
+    assert wespe("models", "--names").stdout == "phone\n"
+    assert "$WESPE_MODELS" in wespe("models", "--help").stdout
+
+
+def test_completion_runs_nothing(wespe: Run, model: Path, tmp_path: Path) -> None:
+    """Protects: whoever presses Tab in somebody else's folder; bash expands what it completes."""
+    shutil.copytree(model, tmp_path / "models/$(touch evil)")
+    assert wespe("models", "--names").stdout == ""
+
+
+def test_two_folders_become_a_page(wespe: Run, holiday: Path) -> None:
+    """Protects: also without the packages of the scores."""
+    brighter = shutil.copytree(holiday, holiday.with_name("brighter"))
+    with Image.open(holiday / "rocket.jpg") as photo:
+        photo.point(lambda level: level + 40).save(brighter / "rocket.jpg")
+    ended = wespe("compare", holiday, brighter)
+    assert ended.returncode == 0, ended.stderr
+    words, place = ended.stdout.splitlines()
+    assert words.startswith("brighter by")
+    page = Path(place).read_text()
+    assert place.endswith("brighter-compared.html")
+    assert page.count("data:image/jpeg") == 2 * 2 + 2
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_page_replaces_no_photo(wespe: Run, holiday: Path) -> None:
+    photo = holiday / "rocket.jpg"
+    before = photo.read_bytes()
+    assert "rocket.jpg: no name of a page" in told(wespe("compare", photo, photo, "-o", photo))
+    assert photo.read_bytes() == before
+    assert wespe("compare", photo, photo, "-o", holiday / "new/page.html").returncode == 0
+    trip = holiday.rename(holiday.with_name("trip.2024"))
+    assert wespe("compare", trip, trip).stdout.strip().endswith("trip.2024-compared.html")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_is_a_script_that_its_shell_reads(wespe: Run, shell: str, tmp_path: Path) -> None:
+    script = wespe("completion", shell)
+    assert script.returncode == 0, script.stderr
+    assert "_wespe_models" in script.stdout
+    if shutil.which(shell):
+        (tmp_path / "script").write_text(script.stdout)
+        subprocess.run([shell, "-n", tmp_path / "script"], check=True)
