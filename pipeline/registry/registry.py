@@ -27,6 +27,7 @@ from pipeline.evaluation.scores import Score, read_scores, summarise
 from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, MLFLOW_DATABASE, SCORES, WEIGHTS, CameraPaths
 from pipeline.models.model_folder import Model, load_model
+from pipeline.registry.database import ensure_database
 from pipeline.registry.gates import RULES, Gates
 from pipeline.registry.tracking import log_metrics, log_run, log_scores
 from pipeline.registry.verdict import Rival, Verdict, judge
@@ -178,6 +179,8 @@ def _mlflow() -> Iterator[MlflowClient]:
         if uri.startswith("http"):
             # MLflow itself would try for minutes. Any answer will do: a server's errors are left to MLflow.
             requests.head(uri, timeout=PING_TIMEOUT_S)
+        else:
+            ensure_database(uri)
         mlflow.set_tracking_uri(uri)
         yield MlflowClient(uri)
     except requests.RequestException:
