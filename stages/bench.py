@@ -3,7 +3,7 @@
 import argparse
 
 from pipeline import params
-from stages.command import run
+from stages.command import parse, run
 
 READING = """how to read it:
   A ratio is our speed over that of a ceiling: the same work without the engine, measured in the same minutes.
@@ -25,12 +25,13 @@ Takes about six minutes on two cores, and 400 MB in TMPDIR, which are removed. R
 
 
 def main() -> None:
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m stages.bench",
         description="Measure how fast photos flow through every part, as a ratio to what the machine can do.",
         epilog=READING,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    )
+    parse(parser)
     run("bench", _bench)
 
 

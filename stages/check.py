@@ -7,15 +7,16 @@ from pathlib import Path
 from pipeline import params
 from pipeline.files import write_atomically
 from pipeline.layout import CHECKED
-from stages.command import run
+from stages.command import parse, run
 
 
 def main() -> None:
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m stages.check",
         description="Read params.yaml and name every mistake in it: unknown keys, wrong kinds, values out of "
         "range, targets and presets that do not exist. `dvc repro` does this before any work.",
-    ).parse_args()
+    )
+    parse(parser)
     run("check", _check)
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import params
-from stages.command import run
+from stages.command import parse, run
 
 EXAMPLE = """example, for pairs of a phone and a better camera, named alike in two folders:
   python -m stages.compare wespe wespe-stable dped srcnn --steps 2000 --batch-size 8 \\
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--per-photo", type=int, default=50, help="patches of a photo (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="(default: 1 2 3)")
     parser.add_argument("--out", type=Path, default=Path("reports/comparison"), help="(default: %(default)s)")
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     run("compare", lambda: _compare(arguments))
 
 

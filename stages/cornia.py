@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from stages.command import run
+from stages.command import parse, run
 
 READING = """example, with photos to test on that are in none of the folders:
   python -m stages.cornia ~/Pictures/good --out cornia.safetensors --test ~/Pictures/other
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=10_000, help="in the codebook (default: %(default)s)")
     parser.add_argument("--crops", type=int, default=40, help="of all photos (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of crops and clusters (default: %(default)s)")
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     run("cornia", lambda: _cornia(arguments))
 
 

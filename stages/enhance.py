@@ -1,4 +1,4 @@
-"""Enhance photos with a camera's model: `python -m stages.enhance --model MODEL IN OUT`."""
+"""Enhance many photos with a camera's model: `python -m stages.enhance --model MODEL IN OUT`."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import EnhancementError
-from stages.command import run
+from stages.command import parse, run
 
 if TYPE_CHECKING:
     from pipeline.enhancement.plan import Plan
@@ -21,17 +21,18 @@ EXAMPLES = """examples:
   python -m stages.enhance --model models/demo-phone --max-megapixels 0.5 holiday/ preview/
   python -m stages.enhance --model models/demo-phone --verify holiday/beach.jpg
 
-IN is a folder or an s3:// prefix with all that is below it, a photo, a quoted pattern (** for any folders),
-or a list: .txt with a photo per line, .csv or .parquet with a column `photo`. The tree below IN is kept in
-OUT; of several folders each keeps its name. All that a photo carries stays: EXIF, XMP, IPTC, colour profile,
-density, alpha, 16 bits. --model auto asks the table `routes` of params.yaml which camera's champion each
-photo gets.
+IN is a folder or an s3:// prefix with everything below it, a photo, a quoted pattern (** matches any
+folders), or a list: .txt with one photo per line, .csv or .parquet with a column `photo`. OUT gets the
+same tree as IN; of several folders each keeps its name. Results have the names of their photos; two that
+would be the same are numbered, so that IMG_1.HEIC beside IMG_1.jpg becomes IMG_1-2.jpg. Everything a
+photo carries is kept: EXIF, XMP, IPTC, colour profile, density, alpha, 16 bits. With --model auto each
+photo gets the champion of the camera that `routes` in params.yaml finds by its EXIF.
 
-OUT/ledger says what became of every photo (Parquet): a second run does only what is new, changed, failed
-before, or made by another model or with other settings. A photo that fails does not stop the others, unless
-many do; the exit code is then 1. RAY_ADDRESS names a cluster, WESPE_WORKERS a number of workers; GPUs are
-used where Ray has them. S3 credentials are found as boto3 finds them, on every node; AWS_ENDPOINT_URL names
-another provider.
+OUT/ledger (Parquet) lists the outcome of every photo: a second run does only what is new, changed, failed
+before, or was made by another model or with other settings. A photo that fails does not stop the others,
+unless many fail; the exit code is 1 if any did, 130 after Ctrl-C. RAY_ADDRESS names a cluster,
+WESPE_WORKERS the number of workers; GPUs are used if Ray has any. boto3 finds the S3 credentials, on
+every node; AWS_ENDPOINT_URL names another provider.
 """
 LISTED = 10
 
@@ -45,18 +46,48 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--model", required=True, help="a registered model's URI, a model folder, or auto")
-    add("places", metavar="IN… OUT", nargs="*", help="photos to enhance, and where the enhanced go")
-    add("--dry-run", action="store_true", help="say what would be done, how long it takes, how large it gets")
-    add("--strength", type=float, default=1, metavar="0…1", help="0 leaves the pixels as they are")
-    add("--max-megapixels", type=float, default=0, metavar="N", help="reduce larger photos first")
-    add("--format", default="", metavar="SUFFIX", help="jpg, png, tif, webp, avif; else each its own")
-    add("--quality", type=int, default=0, metavar="1…100", help="else that of each photo, or 95")
-    add("--max-failed-share", type=float, default=0.05, metavar="0…1", help="stop when more fail (and 10)")
-    add("--verify", type=Path, metavar="PHOTO", help="show how far tiles differ from the whole")
-    arguments = parser.parse_args()
+    add("places", metavar="IN… OUT", nargs="*", help="photos to enhance, and the place for the results")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="print what would be done, how long it takes, how much space it needs",
+    )
+    add(
+        "--strength",
+        type=float,
+        default=1,
+        metavar="0…1",
+        help="how much to enhance; 0 keeps the pixels as they are, default 1",
+    )
+    add(
+        "--max-megapixels", type=float, default=0, metavar="N", help="reduce larger photos to this size first"
+    )
+    add(
+        "--format",
+        default="",
+        metavar="SUFFIX",
+        help="jpg, png, tif, webp or avif; default: each photo's own",
+    )
+    add(
+        "--quality",
+        type=int,
+        default=0,
+        metavar="1…100",
+        help="of JPEG, WebP and AVIF; default: each photo's own, or 95",
+    )
+    add(
+        "--max-failed-share",
+        type=float,
+        default=0.05,
+        metavar="0…1",
+        help="stop when more fail than this share and ten; default 0.05",
+    )
+    add("--keep-dates", action="store_true", help="give new results the file dates of their originals")
+    add("--verify", type=Path, metavar="PHOTO", help="print how far tiles differ from the whole photo")
+    arguments = parse(parser)
     if not arguments.verify and len(arguments.places) < 2:
         parser.error("name IN and OUT, or --verify PHOTO")
-    if not arguments.model:  # of an unset variable, say
+    if not arguments.model:  # from an unset variable, for example
         parser.error("--model is empty; name a model, or auto")
     if not 0 <= arguments.max_failed_share <= 1:
         parser.error(f"--max-failed-share must be from 0 to 1, not {arguments.max_failed_share}")
@@ -76,14 +107,14 @@ def _enhance(arguments: argparse.Namespace) -> None:
     from pipeline.enhancement.job import carry_out
 
     plan = _plan(arguments)
-    _print_left(plan)
+    _print_skipped(plan)
     if arguments.dry_run:
         return _print_plan(plan)
     summary = carry_out(plan, on_ray, arguments.max_failed_share)
     for entry in summary.failed[:LISTED]:
         print(f"  {entry.photo}: {entry.reason}", file=sys.stderr)
     failed = len(summary.failed)
-    print(f"{summary.done} done, {plan.finished} skipped, {failed} failed → {plan.destination.address}")
+    print(f"{summary.done} done, {plan.finished} up to date, {failed} failed → {plan.destination.address}")
     if failed:
         raise EnhancementError(f"{failed} photos failed, {WHERE.format(plan.ledger.address)}")
 
@@ -109,23 +140,23 @@ def _plan(arguments: argparse.Namespace) -> "Plan":
 
         router = Router(routes=params.load().routes)
         if not router.routes:
-            raise EnhancementError("--model auto: params.yaml has no `routes` yet; add some, or name a model")
+            raise EnhancementError("--model auto: params.yaml has no `routes`; add some, or name a model")
     *sources, destination = arguments.places
-    return make_plan(sources, destination, router, fetch_model, settings)
+    return make_plan(sources, destination, router, fetch_model, settings, arguments.keep_dates)
 
 
-def _print_left(plan: "Plan") -> None:
+def _print_skipped(plan: "Plan") -> None:
     for photo in plan.unmatched[:LISTED]:
         print(f"  {photo}: no route of params.yaml matches its camera", file=sys.stderr)
     if plan.unmatched:
-        print(f"{len(plan.unmatched)} left as they are, without a route", file=sys.stderr)
+        print(f"{len(plan.unmatched)} photos skipped, without a route", file=sys.stderr)
     for photo in plan.changed[:LISTED]:
         print(
-            f"  {photo}: its result has been changed since; remove that to have it made again",
+            f"  {photo}: its result was edited since; delete the result to have it made again",
             file=sys.stderr,
         )
     if plan.changed:
-        print(f"{len(plan.changed)} left, whose results somebody has changed", file=sys.stderr)
+        print(f"{len(plan.changed)} photos skipped, since their results were edited", file=sys.stderr)
 
 
 def _print_plan(plan: "Plan") -> None:
@@ -133,15 +164,15 @@ def _print_plan(plan: "Plan") -> None:
 
     there = sum(task.bytes for task in plan.tasks)
     print(f"{len(plan.tasks)} photos to enhance, {plan.megapixels:,.1f} megapixels, {there / 1e6:,.1f} MB")
-    print(f"{plan.finished} finished before, {len(plan.unmatched)} without a route")
+    print(f"{plan.finished} up to date, {len(plan.unmatched)} without a route")
     for uri in plan.folders:
         print(f"  {uri}  {sum(task.model == uri for task in plan.tasks)} photos")
-    if taken := estimate(plan):
+    if estimated := estimate(plan):
         free = plan.destination.free_bytes()
-        room = "" if free is None else f" of {free / 1e6:,.0f} MB that are free"
-        time = timedelta(seconds=round(taken.seconds))
+        room = "" if free is None else f" of {free / 1e6:,.0f} MB free"
+        time = timedelta(seconds=round(estimated.seconds))
         print(f"about {time} with one worker as fast as this machine, divided by the number of workers")
-        print(f"about {taken.bytes / 1e6:,.1f} MB{room}")
+        print(f"about {estimated.bytes / 1e6:,.1f} MB{room}")
 
 
 if __name__ == "__main__":

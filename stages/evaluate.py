@@ -5,7 +5,7 @@ import argparse
 from pipeline import params
 from pipeline.evaluation.evaluation import evaluate_camera
 from pipeline.layout import CameraPaths
-from stages.command import run
+from stages.command import parse, run
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
         " of all cameras, `python -m stages.summary` prints them with their intervals.",
     )
     parser.add_argument("camera", metavar="CAMERA", help="a camera in params.yaml, such as demo-phone")
-    camera = parser.parse_args().camera
+    camera = parse(parser).camera
     run("evaluate", lambda: _evaluate(camera))
 
 

@@ -1,9 +1,10 @@
-"""Write a model for other programs: `python -m stages.export --model MODEL OUT.onnx`, or OUT.cube."""
+"""Export a model for other programs: `python -m stages.export --model MODEL OUT.onnx`, or OUT.cube."""
 
 import argparse
 from pathlib import Path
 
-from stages.command import run
+from pipeline.files import check_writable
+from stages.command import parse, run
 
 READING = """examples:
   python -m stages.export --model models:/wespe-demo-phone@champion demo-phone.onnx
@@ -27,20 +28,21 @@ An .onnx file is the whole model. It needs neither torch nor this project, only
   Image.fromarray(levels).save("enhanced.png")
   print(model.get_modelmeta().custom_metadata_map)
 
-It takes one sRGB photo (1, 3, height, width) of any size, float32 from 0 to 1, and gives the same. The
-metadata tell the camera, the model's sha256, and the least side of a photo (least_px). A photo is taken
-whole: the tiles of `stages.enhance`, and its care for what a photo carries (EXIF, colour profile, 16 bits),
-are not in the file. Where the metadata have halo_px, tiles with so many pixels around them give the whole
-photo's pixels.
+The input is one sRGB photo (1, 3, height, width) of any size, float32 from 0 to 1; so is the output. The
+metadata hold the camera, the model's sha256 and the smallest side of a photo (least_px). The photo is
+processed as a whole: the tiling of `stages.enhance`, and its handling of EXIF, colour profiles and 16
+bits, are not part of the file. If the metadata have halo_px, tiles with that many pixels around them give
+the same pixels as the whole.
 
-Before it is written, onnxruntime runs it on three photos beside torch. The greatest differences are printed,
-in levels of 0 to 255; more than 0.05 is an error, and nothing is written.
+Before the file is written, onnxruntime runs it on three photos beside torch. The greatest differences are
+printed, in levels of 0 to 255; more than 0.05 is an error, and nothing is written.
 
-A .cube file is what a lut_residual model makes of colours, without its detail, as a 3-D LUT of 33 a side for
-sRGB photos: for DaVinci Resolve, Photoshop, darktable; for Lightroom inside a profile, which Camera Raw makes
-of it; for ffmpeg -i film.mp4 -vf lut3d=demo-phone.cube. With --photo it is what the model decides for that
-photo, or on average for a folder of the camera's photos; without, brightness and contrast are left as the
-camera's curves make them. What the interpolation between the 33 costs is printed, in levels of 0 to 255.
+A .cube file holds the colours of a lut_residual model, without its detail, as a 3-D LUT of 33 steps a
+side for sRGB photos: for DaVinci Resolve, Photoshop, darktable; for Lightroom inside a profile, made in
+Camera Raw; for ffmpeg -i film.mp4 -vf lut3d=demo-phone.cube. With --photo the colours are those the model
+decides for that photo, or on average for a folder of the camera's photos; without, brightness and
+contrast stay as the camera's curves make them. The error of interpolating between the 33 steps is
+printed, in levels of 0 to 255.
 """
 
 
@@ -53,9 +55,11 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", required=True, help="a registered model's URI, or a model folder")
-    parser.add_argument("--photo", type=Path, help="a photo or a folder, to decide a .cube file's colours by")
+    parser.add_argument(
+        "--photo", type=Path, help="a photo or a folder that decides the colours of a .cube file"
+    )
     parser.add_argument("destination", metavar="OUT.onnx|OUT.cube", type=Path, help="the file to write")
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     cube = arguments.destination.suffix.lower() == ".cube"
     if arguments.photo and not cube:
         parser.error(f"--photo is for a .cube file, not for {arguments.destination}")
@@ -66,6 +70,7 @@ def main() -> None:
 
 
 def _export_cube(model: str, photo: Path | None, destination: Path) -> None:
+    check_writable(destination.parent)
     from pipeline.models.cube import export_cube, photos_in
     from pipeline.models.model_folder import load_model
     from pipeline.registry.registry import fetch_model
@@ -73,12 +78,13 @@ def _export_cube(model: str, photo: Path | None, destination: Path) -> None:
     photos = [] if photo is None else photos_in(photo)
     cube = export_cube(load_model(fetch_model(model)), destination, photos)
     print(
-        f"export: {destination}, {cube.bytes / 1e6:.2f} MB, {cube.mean:.2f} of 255 levels from the model's "
-        f"colours on average, at most {cube.most:.1f}"
+        f"export: {destination}, {cube.bytes / 1e6:.2f} MB; interpolation differs from the model by "
+        f"{cube.mean:.2f} of 255 levels on average, at most {cube.most:.1f}"
     )
 
 
 def _export_onnx(model: str, destination: Path) -> None:
+    check_writable(destination.parent)
     from pipeline.models.model_folder import load_model
     from pipeline.models.onnx_model import export_model
     from pipeline.registry.registry import fetch_model

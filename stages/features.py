@@ -2,7 +2,7 @@
 
 import argparse
 
-from stages.command import run
+from stages.command import parse, run
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
         " content has changed.",
     )
     parser.add_argument("camera", metavar="CAMERA", help="a camera in params.yaml, such as demo-phone")
-    camera = parser.parse_args().camera
+    camera = parse(parser).camera
     run("features", lambda: _features(camera))
 
 

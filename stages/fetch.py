@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from pipeline.sources.fetching import fetch_photos
-from stages.command import run
+from stages.command import parse, run
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
         metavar="cameras.NAME|targets.NAME",
         help="a block of params.yaml, such as cameras.demo-phone",
     )
-    address = parser.parse_args().address
+    address = parse(parser).address
     run("fetch", lambda: _fetch(address))
 
 

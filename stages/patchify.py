@@ -3,19 +3,19 @@
 import argparse
 
 from pipeline import params
-from stages.command import run
+from stages.command import parse, run
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.patchify",
-        description="Cut the photos that `fetch` brought into square patches, in Parquet shards under "
-        "data/…/NAME/patches. Sizes and counts come from the block's `patches` in params.yaml.",
+        description="Cut the photos that `fetch` downloaded into square patches, stored as Parquet shards in "
+        "data/…/NAME/patches. Size and number are set by the block's `patches` in params.yaml.",
     )
     parser.add_argument(
         "address", help="the block in params.yaml, such as cameras.demo-phone or targets.demo-photos"
     )
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     run("patchify", lambda: _patchify(arguments.address))
 
 

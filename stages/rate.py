@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.errors import ParamsError
-from stages.command import run
+from stages.command import parse, run
 
 EXAMPLE = """example:
   export FLICKR_API_KEY=…
@@ -29,7 +29,7 @@ def main() -> None:
     _add_crawl(verbs.add_parser("crawl", help="bring photos with their faves and views from Flickr"))
     _add_train(verbs.add_parser("train", help="learn from a table of photos, faves and views"))
     _add_score(verbs.add_parser("score", help="score folders of photos"))
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     work = {"crawl": _crawl, "train": _train, "score": _score}[arguments.verb]
     run(f"rate {arguments.verb}", lambda: work(arguments))
 

@@ -5,7 +5,7 @@ import argparse
 from pipeline import params
 from pipeline.registry.registry import explain_camera, register_camera, roll_back
 from pipeline.registry.verdict import Verdict
-from stages.command import run
+from stages.command import parse, run
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     instead.add_argument(
         "--roll-back", action="store_true", help="make the version before the champion champion again"
     )
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     work = _explain if arguments.explain else _roll_back if arguments.roll_back else _register
     run("register", lambda: work(arguments.camera))
 

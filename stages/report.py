@@ -4,7 +4,7 @@ import argparse
 import json
 
 from pipeline import params
-from stages.command import run
+from stages.command import parse, run
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
         " page is added to its MLflow run.",
     )
     parser.add_argument("camera", metavar="CAMERA", help="a camera in params.yaml, such as demo-phone")
-    camera = parser.parse_args().camera
+    camera = parse(parser).camera
     run("report", lambda: _report(camera))
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.layout import STUDIES
-from stages.command import run
+from stages.command import parse, run
 
 EXAMPLES = """examples:
   python -m stages.study phone --photos holiday enhanced --labels before after
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--labels", nargs=2, metavar="LABEL", help="(default: the folders' names)")
     parser.add_argument("--pairs", type=int, default=30, help="at most, drawn by NAME (default: %(default)s)")
     parser.add_argument("--camera", help="with --collect: write the shares to this camera's MLflow run")
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     if arguments.pairs < 1:
         parser.error("--pairs must be 1 or more")
     if arguments.camera and arguments.photos:

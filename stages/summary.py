@@ -5,7 +5,7 @@ import json
 
 from pipeline import params
 from pipeline.layout import MLFLOW_DATABASE, CameraPaths
-from stages.command import run
+from stages.command import parse, run
 
 ROWS = {  # metric → label, digits
     "psnr": ("PSNR, dB", 2),
@@ -37,7 +37,7 @@ def main() -> None:
         description="Print the scores of every camera beside the untouched photo and the yardsticks, the"
         " registered model, and what to open next. Reads what `dvc repro` wrote and changes nothing.",
     )
-    parser.parse_args()
+    parse(parser)
     run("summary", _summary)
 
 

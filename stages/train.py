@@ -3,7 +3,7 @@
 import argparse
 
 from pipeline import layout, params
-from stages.command import run
+from stages.command import parse, run
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
         "cluster. A killed run goes on from its last checkpoint when started again.",
     )
     parser.add_argument("camera", help="a name under `cameras` in params.yaml, such as demo-phone")
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     run("train", lambda: _train(arguments.camera))
 
 

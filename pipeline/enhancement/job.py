@@ -4,7 +4,6 @@ import errno
 import os
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -44,21 +43,24 @@ def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Sum
     limit = max(MIN_FAILED, int(max_failed_share * len(plan.tasks)))
     pixels = {task.photo: task.pixels for task in plan.tasks}
     progress = Progress("enhance", len(plan.tasks), "photos", work=plan.megapixels, work_unit="MP")
-    with plan.destination.room(PART_BYTES) as give_free, closing(engine(plan)) as entries:
+
+    def take(entry: Entry) -> None:
+        nonlocal done
+        if entry.status == "stopped":
+            raise OSError(errno.ENOSPC, entry.reason)
+        if entry.status == "failed":
+            failed.append(entry)
+        else:
+            done += 1
+        plan.ledger.append(entry)
+        if len(failed) > limit:
+            raise EnhancementError(_too_many(failed, done, plan))
+        progress.update(work=pixels[entry.photo] / 1e6, note=f"{len(failed)} failed" if failed else "")
+
+    entries = engine(plan)
+    with plan.destination.room(PART_BYTES) as give_free:
         try:
-            for entry in entries:
-                if entry.status == "stopped":
-                    raise OSError(errno.ENOSPC, entry.reason)
-                plan.ledger.append(entry)
-                if entry.status == "failed":
-                    failed.append(entry)
-                else:
-                    done += 1
-                if len(failed) > limit:
-                    raise EnhancementError(_too_many(failed, done, plan))
-                progress.update(
-                    work=pixels[entry.photo] / 1e6, note=f"{len(failed)} failed" if failed else ""
-                )
+            _take_all(entries, take)
         except KeyboardInterrupt:
             left = len(plan.tasks) - done - len(failed)
             raise KeyboardInterrupt(f"{done} photos are enhanced, {left} are left") from None
@@ -69,9 +71,22 @@ def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Sum
                 f"{plan.destination.address}: the disk is full; free some space and run it again"
             ) from None
         finally:
+            entries.close()  # first: a worker must not take the room that the ledger needs
             give_free()
             plan.ledger.flush()
     return Summary(done=done, failed=tuple(sorted(failed, key=lambda entry: entry.photo)))
+
+
+def _take_all(entries: Generator[Entry], take: Callable[[Entry], None]) -> None:
+    """Take every entry; after Ctrl-C those of the photos that were finished or in progress."""
+    try:
+        for entry in entries:
+            take(entry)
+    except KeyboardInterrupt:
+        take(entries.throw(KeyboardInterrupt()))  # raises it again as soon as the engine has no more
+        for entry in entries:
+            take(entry)
+        raise
 
 
 def _too_many(failed: list[Entry], done: int, plan: Plan) -> str:

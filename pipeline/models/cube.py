@@ -1,22 +1,24 @@
-"""A model's colours as a .cube file: the 3-D LUT that programs for photos and films read (Adobe, 2013).
+"""A model's colours as a .cube file: the 3-D LUT that photo and video programs read (Adobe, 2013).
 
-It holds what a `lut_residual` model makes of a flat area of each colour: all of its colour part, and of its
-detail only what that does to colour, since training may put much of it there. The values are sRGB as photos
-store it. What a model decides per photo is the mean over the photos that are given: of one photo its own, of
-a camera's photos the camera's. Without any it is neutral: brightness and contrast stay as the camera's curves
-leave them, and the LUTs are mixed as for a photo that shows every colour once.
+It holds the output of a `lut_residual` model for a flat area of each colour: the whole colour part, and what
+the detail part does to flat colours, since training may put much of the colour there. Values are sRGB as in
+photos. What the model decides per photo is averaged over the photos given, such as a camera's photos.
+Without photos it is neutral: brightness and contrast stay as the camera's curves leave them, and the LUTs are
+mixed as for a photo that shows every colour once.
 """
 
 import io
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PhotoError, PipelineError
 from pipeline.files import write_atomically
+from pipeline.logs import Progress
 from pipeline.models.model_folder import Model
 from pipeline.photos.formats import is_photo
 from pipeline.photos.images import read_photo
@@ -31,10 +33,10 @@ DIGITS = "%.6f"
 
 @dataclass(frozen=True, kw_only=True)
 class Cube:
-    """What became of a model's colours.
+    """An exported file.
 
-    mean, most: how far the file's are from them in levels of 255, over the colours that are the farthest from
-        its lattice.
+    mean, most: how far interpolating in the file is from the model, in levels of 255, over the colours
+        farthest from its lattice.
     """
 
     bytes: int
@@ -43,23 +45,25 @@ class Cube:
 
 
 def export_cube(model: Model, path: Path, photos: Sequence[Path] = ()) -> Cube:
-    """Write the colours of a model that lies on the CPU, as decided for these photos or for none.
+    """Write the colours of a model that is on the CPU, as decided for these photos, or neutral without any.
 
-    Raises: PipelineError when the model's method has no colours apart from its detail, PhotoError.
+    A photo that cannot be read is skipped and named on stderr.
+    Raises: PipelineError when the model's method has no separate colour part, or no photo can be read.
     """
     generator = model.generator
     if not isinstance(generator, LutResidual):
         raise PipelineError(
-            f"{path}: a .cube file holds colours alone, which a model of {model.config['method']['name']} "
-            "does not keep apart; name an .onnx file"
+            f"{path}: a .cube file holds only colours, and a {model.config['method']['name']} model has no "
+            "separate colour part; name an .onnx file instead"
         )
     if path.is_dir():
-        raise PipelineError(f"{path}: is a folder; name a file such as {path / 'model.cube'}")
-    decision = _average(generator, map(read_photo, photos)) if photos else _neutral(generator)
+        raise PipelineError(f"{path} is a folder; name a file such as {path / 'model.cube'}")
+    decision = _average(generator, photos) if photos else _neutral(generator)
     lattice = torch.linspace(0, 1, SIDE)
-    table = _flat_areas(generator, decision, lattice)
     midway = (lattice[1:] + lattice[:-1]) / 2
-    difference = _looked_up(table, midway) - _flat_areas(generator, decision, midway)
+    progress = Progress("colours", SIDE**2 + (SIDE - 1) ** 2, "rows")
+    table = _flat_areas(generator, decision, lattice, progress)
+    difference = _looked_up(table, midway) - _flat_areas(generator, decision, midway, progress)
     data = _header(model, len(photos)) + _rows(table)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
@@ -68,18 +72,27 @@ def export_cube(model: Model, path: Path, photos: Sequence[Path] = ()) -> Cube:
 
 
 def photos_in(path: Path) -> list[Path]:
-    """A photo, or all of a folder and its sub-folders. Raises PipelineError when there is none."""
+    """A photo, or all photos of a folder and its subfolders. Raises PipelineError when there are none."""
     if not path.is_dir():
         return [path]
-    found = sorted(photo for photo in path.rglob("*") if is_photo(photo.name))
+    found = sorted(photo for photo in path.rglob("*") if is_photo(str(photo.relative_to(path))))
     if not found:
-        raise PipelineError(f"{path}: no photo in it; name a photo, or a folder of the camera's photos")
+        raise PipelineError(f"{path} holds no photos; name a photo, or a folder of the camera's photos")
     return found
 
 
 @torch.inference_mode()
-def _average(generator: LutResidual, photos_hwc: Iterable[np.ndarray]) -> Decision:
-    decisions = [generator.decide([photos_nchw(torch.tensor(one)[None], "cpu")]) for one in photos_hwc]
+def _average(generator: LutResidual, photos: Sequence[Path]) -> Decision:
+    progress, decisions = Progress("decide", len(photos), "photos"), []
+    for photo in photos:
+        try:
+            photo_hwc = torch.tensor(read_photo(photo))
+            decisions.append(generator.decide([photos_nchw(photo_hwc[None], "cpu")]))
+        except PhotoError as error:  # one odd photo does not stop the others
+            print(f"skipped {error}", file=sys.stderr)
+        progress.update()
+    if not decisions:
+        raise PipelineError(f"none of {len(photos)} photos can be read; name others")
     return Decision(*(torch.cat(parts).mean(0, keepdim=True) for parts in zip(*decisions, strict=True)))
 
 
@@ -90,14 +103,19 @@ def _neutral(generator: LutResidual) -> Decision:
 
 
 @torch.inference_mode()
-def _flat_areas(generator: LutResidual, decision: Decision, level: torch.Tensor) -> torch.Tensor:
-    """What becomes of flat areas, (1, 3, side², side) like `_colours`, 0–1."""
+def _flat_areas(
+    generator: LutResidual, decision: Decision, level: torch.Tensor, progress: Progress
+) -> torch.Tensor:
+    """The output for flat areas of each colour, (1, 3, side², side) like `_colours`, 0–1."""
     halo_px = reach_px(generator.detail)
     assert halo_px is not None
-    side = 2 * halo_px + 1  # all that the detail of the pixel in the middle sees
+    side = 2 * halo_px + 1  # the receptive field of the pixel in the middle
     coloured = generator.colour(_colours(level), decision)
     areas = coloured[0].permute(1, 2, 0)[..., None, None].expand(-1, -1, -1, side, side)
-    middle = [generator.detail(row)[..., halo_px, halo_px] for row in areas]
+    middle = []
+    for row in areas:
+        middle.append(generator.detail(row)[..., halo_px, halo_px])
+        progress.update()
     return torch.stack(middle).permute(2, 0, 1)[None].clamp(0, 1)
 
 
@@ -108,12 +126,12 @@ def _colours(level: torch.Tensor) -> torch.Tensor:
 
 
 def _looked_up(table: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-    """As other programs do."""
+    """Interpolate as other programs do."""
     return interpolate(table.view(1, 3, SIDE, SIDE, SIDE).transpose(2, 4), _colours(level))
 
 
 def _header(model: Model, photos: int) -> bytes:
-    """A title is one line in quotes, and knows no way to have one inside."""
+    """A title is one line in quotes, without a way to escape a quote."""
     camera = "".join(
         c for c in str(model.config.get("camera", "")) if c.isascii() and c.isprintable() and c != '"'
     )

@@ -1,5 +1,6 @@
-"""Models that have a name on this machine: those of a checkout, and those that its user has added."""
+"""Models known by name on this machine: those of a checkout, and those that its user has added."""
 
+import errno
 import json
 import lzma
 import os
@@ -12,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from gzip import BadGzipFile
 from pathlib import Path, PurePosixPath
+from tempfile import mkdtemp
 from typing import IO, Any
 
-from pipeline.errors import CheckpointError
-from pipeline.files import write_atomically
+from pipeline.errors import CheckpointError, PipelineError
+from pipeline.files import PREFIX, SUFFIX, expanded, write_atomically
 from pipeline.layout import CONFIG, WEIGHTS
 
 CHECKOUT = Path("models")
@@ -30,7 +32,7 @@ HOW_TO_ADD = "add one with `wespe models add FOLDER_OR_ARCHIVE`, or name a folde
 
 @dataclass(frozen=True, kw_only=True)
 class KnownModel:
-    """A model folder, and what its config.json says: '' or 0 where it does not."""
+    """A model folder, and what its config.json says; '' or 0 where it says nothing."""
 
     name: str
     folder: Path
@@ -42,22 +44,22 @@ class KnownModel:
 
 
 def user_folder() -> Path:
-    """Where a user's own models lie: $WESPE_MODELS, or the place for data that the platform has."""
+    """The folder of a user's own models: $WESPE_MODELS, or one among the platform's application data."""
     if chosen := os.environ.get("WESPE_MODELS"):
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     if sys.platform == "win32":
         data = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
         data = "~/Library/Application Support"
     else:
         data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser() / "wespe" / "models"
+    return expanded(data) / "wespe" / "models"
 
 
 def known_models() -> list[KnownModel]:
-    """All models by name; where two have the same, the checkout's counts."""
+    """All models by name; of two with the same name, the checkout's."""
     found: dict[str, KnownModel] = {}
-    for place in (CHECKOUT, user_folder()):
+    for place in filter(None, (CHECKOUT, _own_folder())):
         for folder in sorted(place.iterdir()) if place.is_dir() else ():
             is_model = (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
             if is_model and not folder.name.startswith("."):
@@ -65,8 +67,16 @@ def known_models() -> list[KnownModel]:
     return [found[name] for name in sorted(found)]
 
 
+def _own_folder() -> Path | None:
+    """The user's own folder; None for a user without a home, who then has none."""
+    try:
+        return user_folder()
+    except PipelineError:
+        return None
+
+
 def find_model(wanted: str = "") -> Path:
-    """The folder of a model, by its path or name; of the only known one if none is wanted.
+    """The folder of a model, by its path or name; without either, of the only known one.
 
     Raises CheckpointError, which lists the known ones.
     """
@@ -77,18 +87,18 @@ def find_model(wanted: str = "") -> Path:
         return known[wanted]
     names = ", ".join(known)
     if wanted:
-        raise CheckpointError(f"--model {wanted}: no model folder, and {_known_are(names)}")
+        raise CheckpointError(f"--model {wanted}: no model folder or known model; {_known_are(names)}")
     if not known:
-        raise CheckpointError(f"no model on this machine yet; {HOW_TO_ADD}")
+        raise CheckpointError(f"no models on this machine yet; {HOW_TO_ADD}")
     if len(known) > 1:
-        raise CheckpointError(f"which model? name one with --model: {names}")
+        raise CheckpointError(f"several models are known; choose one with --model: {names}")
     return known[names]
 
 
 def add_model(source: Path) -> KnownModel:
-    """Copy a model folder, or the one in an archive, to the user's own, if it can be loaded.
+    """Copy a model folder, or the one in an archive, to the user's models, if it can be loaded.
 
-    Of an archive only config.json and the weights are read, and no name in it becomes a path.
+    Only config.json and the weights of an archive are read, and no name in it becomes a path.
     Raises CheckpointError.
     """
     from pipeline.models.model_folder import load_model
@@ -98,18 +108,22 @@ def add_model(source: Path) -> KnownModel:
     name = name[: len(name) - len(suffix)] if suffix and source.is_file() else name
     place = user_folder() / name
     if place.exists():
-        raise CheckpointError(f"{place} is there already; remove it, or rename {source}")
+        raise CheckpointError(f"{place} exists already; remove it, or rename {source}")
     files = _unpacked(source) if source.is_file() else _read(source)
-    part = place.with_name(f".{name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(mkdtemp(dir=place.parent, prefix=PREFIX, suffix=SUFFIX))  # of its own: two may add at once
     try:
         for file, data in files.items():
             write_atomically(part / file, data)
         load_model(part)
+        part.chmod(0o755)
         part.rename(place)
     except CheckpointError as error:
-        raise CheckpointError(f"{source} is no model: {str(error).replace(str(part), name)}") from None
+        raise CheckpointError(f"{source} is not a model: {str(error).replace(str(part), name)}") from None
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        raise CheckpointError(f"{place} exists already; remove it, or rename {source}") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return _known(place)
@@ -134,12 +148,12 @@ def _known(folder: Path) -> KnownModel:
 
 
 def _text(value: Any) -> str:
-    """What a terminal may show: somebody else has written it."""
+    """What a terminal may show of untrusted text."""
     return "".join(letter for letter in value if letter.isprintable())[:60] if isinstance(value, str) else ""
 
 
 def _known_are(names: str) -> str:
-    return f"known are {names}" if names else f"none is known; {HOW_TO_ADD}"
+    return f"known models: {names}" if names else HOW_TO_ADD
 
 
 def _read(folder: Path) -> dict[str, bytes]:
@@ -147,8 +161,8 @@ def _read(folder: Path) -> dict[str, bytes]:
         return {file: (folder / file).read_bytes() for file in MOST_BYTES}
     except OSError as error:
         raise CheckpointError(
-            f"{folder} is no model: {error.filename}: {error.strerror}; a model is a folder or archive with "
-            f"{' and '.join(MOST_BYTES)}"
+            f"{folder} is not a model: {error.filename}: {error.strerror}; a model is a folder or archive "
+            f"with {' and '.join(MOST_BYTES)}"
         ) from None
 
 
@@ -166,7 +180,13 @@ def _unpacked(archive: Path) -> dict[str, bytes]:
             }
     except DAMAGE as error:
         reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"{archive} is no archive, or damaged ({reason}); fetch it again") from None
+        with archive.open("rb") as file:
+            start = file.read(512).lstrip().lower()
+        if start.startswith((b"<!doctype html", b"<html")):
+            reason = "it is a web page, often one that asks you to log in"
+        raise CheckpointError(
+            f"{archive} is not an archive, or is damaged ({reason}); download it again"
+        ) from None
     except CheckpointError as error:
         raise CheckpointError(f"{archive} {error}") from None
 
@@ -174,7 +194,7 @@ def _unpacked(archive: Path) -> dict[str, bytes]:
 def _only(names: Mapping[str, Any], file: str) -> str:
     found = [name for name in names if PurePosixPath(name).name == file and "__MACOSX" not in name]
     if len(found) != 1:
-        raise CheckpointError(f"holds {len(found) or 'no'} {file}; a model's archive holds one")
+        raise CheckpointError(f"holds {len(found) or 'no'} {file}; the archive of a model holds one")
     return found[0]
 
 

@@ -1,19 +1,19 @@
-"""Memory that a process keeps from layer to layer: fresh pages for each take as long as its arithmetic."""
+"""Keep memory from layer to layer: getting fresh pages for each layer takes as long as its arithmetic."""
 
 import ctypes
 
 # Names and numbers are those of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 NEVER = 2**31 - 1
-# The features of a tile are kept; a large photo is not among them, and goes back as soon as it is freed.
+# Allocations up to this size are kept: the features of a tile are, a large photo is returned when freed.
 KEPT_BYTES = 192 * 2**20
 
 
 def keep_freed() -> None:
-    """Keep what is freed for the next layer, in this process, until `give_back`. Only glibc needs to be told.
+    """Keep freed memory in this process for the next layer, until `give_back`. Affects only glibc.
 
-    By itself glibc returns every large tensor to the system, and gets it again page by page, full of zeros.
-    Threads share one arena, since those of their own hold no large tensors: call this before they start.
+    By default glibc returns every large tensor to the system, and gets it back page by page, zeroed. Threads
+    share one arena, since arenas of their own cannot hold large tensors: call this before threads start.
     """
     if mallopt := _of_glibc("mallopt"):
         mallopt(M_ARENA_MAX, 1)
@@ -22,7 +22,7 @@ def keep_freed() -> None:
 
 
 def give_back() -> None:
-    """Return to the system all that is free."""
+    """Return all free memory to the system."""
     if malloc_trim := _of_glibc("malloc_trim"):
         malloc_trim(0)
 

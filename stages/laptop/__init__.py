@@ -1,23 +1,23 @@
-"""The command for one's own machine: `wespe enhance beach.jpg`, `wespe models`, `wespe compare A B`."""
+"""The command for one machine: `wespe enhance beach.jpg`, `wespe models`, `wespe compare A B`."""
 
 import argparse
 
-from stages.command import run
+from stages.command import parse, run
 from stages.laptop import compare, completion, enhance, models
 
 ABOUT = """examples:
   wespe models add Downloads/my-phone.zip    once: a model for your camera
   wespe enhance beach.jpg                    → beach-enhanced.jpg
   wespe enhance holiday/                     → holiday-enhanced/
-  wespe compare holiday holiday-enhanced     → a page with a slider, to look at
+  wespe compare holiday holiday-enhanced     → a page with before/after sliders
 
-`wespe COMMAND --help` says more. Tab completion: wespe completion --help
+More about a command: wespe COMMAND --help. Tab completion: wespe completion --help
 """
 
 
 def main() -> None:
     parser = make_parser()
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     if arguments.command is None:
         parser.print_help()
         return
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each puts its work into `arguments.work`."""
+    """The parser of all commands; each stores its function as `arguments.work`."""
     parser = argparse.ArgumentParser(
         prog="wespe",
         description="Enhance photos with a model for your camera.",

@@ -1,4 +1,4 @@
-"""`wespe compare`: what a model has made of photos, to look at."""
+"""`wespe compare`: a page that shows photos before and after."""
 
 import argparse
 from pathlib import Path
@@ -8,13 +8,15 @@ from stages.laptop.parsers import add_command
 
 
 def add(commands: Any) -> None:
-    help = "make a page with a before/after slider, which opens offline"
+    help = "make a page with before/after sliders, which opens offline"
     parser = add_command(
         commands, "compare", help, _compare, "Folders are matched by the names of their photos."
     )
     parser.add_argument("before", metavar="BEFORE", type=Path, help="a photo, or a folder")
-    parser.add_argument("after", metavar="AFTER", type=Path, help="what became of it")
-    parser.add_argument("-o", "--out", type=Path, metavar="PAGE", help="else AFTER-compared.html")
+    parser.add_argument("after", metavar="AFTER", type=Path, help="its result, or the folder of results")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="PAGE", help="the page to write; default: AFTER-compared.html"
+    )
     parser.add_argument("--open", action="store_true", help="open it in the browser")
 
 
@@ -33,7 +35,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     name = after.resolve().name if after.is_dir() else after.stem
     page = arguments.out or after.resolve().with_name(f"{name}-compared.html")
     if page.suffix.lower() not in (".html", ".htm") or page.is_dir():
-        raise PipelineError(f"{page}: no name of a page; write one that ends in .html, such as compared.html")
+        raise PipelineError(f"{page}: a page must end in .html; name one such as compared.html")
     page.parent.mkdir(parents=True, exist_ok=True)
     words = ", ".join(write_before_after(pairs, page).words())
     print(f"{words}\n{page}")

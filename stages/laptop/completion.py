@@ -1,4 +1,4 @@
-"""`wespe completion`: a script by which a shell completes commands, options and the names of models."""
+"""`wespe completion`: a script with which a shell completes commands, options and names of models."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from stages.laptop.parsers import add_command
 
-SETUP = """once, for your shell:
+SETUP = """run once, for your shell:
   bash   wespe completion bash > ~/.local/share/bash-completion/completions/wespe
   zsh    wespe completion zsh > ~/.zfunc/_wespe      with `fpath+=~/.zfunc` before `compinit` in ~/.zshrc
   tcsh   wespe completion tcsh > ~/.wespe.tcsh       with `source ~/.wespe.tcsh` in ~/.tcshrc
@@ -19,7 +19,7 @@ PREAMBLE = {
 
 
 def add(commands: Any) -> None:
-    help = "print what completes this command in a shell"
+    help = "print a script for tab completion in a shell"
     parser = add_command(commands, "completion", help, _completion, SETUP)
     parser.add_argument("shell", choices=["bash", "zsh", "tcsh"])
 

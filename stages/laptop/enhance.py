@@ -1,6 +1,7 @@
-"""`wespe enhance`: photos and folders, each with its result beside it."""
+"""`wespe enhance`: enhance photos and folders, each result beside its original."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,10 @@ EXAMPLES = """examples:
   wespe enhance holiday/ --model my-phone          → holiday-enhanced/
   wespe enhance beach.heic --strength 0.5 -o soft.jpg
 
-No original is ever replaced, nor anything else that wespe has not made. A second run makes a photo's result
-anew; of a folder it does what is left: new or changed photos, or all with another model or other settings.
-Results that you have changed stay. Links to folders are not followed. All that a photo carries stays: EXIF,
-colour profile, 16 bits. HEIF becomes JPEG.
+Originals are never replaced, nor is any file that wespe has not made. A second run enhances a photo
+again; in a folder it enhances only new or changed photos, or all with another model or other settings.
+Results that you have edited are kept. Links to folders are not followed. Everything a photo carries is
+kept: EXIF, colour profile, 16 bits. HEIF becomes JPEG. Two results of the same name are numbered.
 """
 LISTED = 10
 
@@ -30,22 +31,37 @@ def add(commands: Any) -> None:
     parser = add_command(commands, "enhance", "enhance photos and folders of photos", _enhance, EXAMPLES)
     parser.add_argument("sources", metavar="PHOTO_OR_FOLDER", type=Path, nargs="+")
     parser.add_argument(
-        "-o", "--out", type=Path, help="the folder for the results, or the file; else beside each"
+        "-o", "--out", type=Path, help="the folder or file for the results; default: beside each original"
     )
     parser.add_argument(
-        "--model", default="", help="a known model's name, or its folder; else the only known"
+        "--model", default="", help="a known model's name, or a model folder; default: the only known one"
     )
     parser.add_argument(
-        "--strength", type=float, default=1, metavar="0…1", help="0 leaves the pixels as they are"
+        "--strength",
+        type=float,
+        default=1,
+        metavar="0…1",
+        help="how much to enhance; 0 keeps the pixels as they are, default 1",
     )
     parser.add_argument(
-        "--max-megapixels", type=float, default=0, metavar="N", help="reduce larger photos first"
+        "--max-megapixels", type=float, default=0, metavar="N", help="reduce larger photos to this size first"
     )
     parser.add_argument(
-        "--format", default="", metavar="SUFFIX", help="jpg, png, tif, webp, avif; else each its own"
+        "--format",
+        default="",
+        metavar="SUFFIX",
+        help="jpg, png, tif, webp or avif; default: each photo's own",
     )
     parser.add_argument(
-        "--quality", type=int, default=0, metavar="1…100", help="else that of each photo, or 95"
+        "--quality",
+        type=int,
+        default=0,
+        metavar="1…100",
+        help="of JPEG, WebP and AVIF; default: each photo's own, or 95",
+    )
+
+    parser.add_argument(
+        "--keep-dates", action="store_true", help="give new results the file dates of their originals"
     )
 
 
@@ -54,23 +70,24 @@ def _enhance(arguments: argparse.Namespace) -> None:
     from pipeline.errors import EnhancementError
     from pipeline.models.known_models import find_model
 
-    # What is wrong with names is said first: torch, behind the rest, takes seconds to load.
+    # Wrong names are reported first: the rest imports torch, which takes seconds.
     work = plan(arguments.sources, arguments.out, _suffix(arguments))
     model_folder = find_model(arguments.model)
     if not work:
-        print("nothing to do: these are results of wespe already")
+        print("nothing to do: these photos are results of wespe")
         return
     settings = _settings(arguments)
-    failed = _enhance_photos([one for one in work if not one.is_folder], model_folder, settings)
+    photos, keep_dates = [one for one in work if not one.is_folder], arguments.keep_dates
+    failed = _enhance_photos(photos, model_folder, settings, keep_dates)
     for one in work:
         if one.is_folder:
-            failed += _enhance_folder(one, model_folder, settings)
+            failed += _enhance_folder(one, model_folder, settings, keep_dates)
     if len(failed) == 1:
         raise EnhancementError(failed[0])
     for reason in failed[:LISTED]:
         print(f"  {reason}", file=sys.stderr)
     if failed:
-        raise EnhancementError(f"{len(failed)} not enhanced; mend or remove what is listed, and run again")
+        raise EnhancementError(f"{len(failed)} photos failed; fix or remove those listed, and run again")
 
 
 def _suffix(arguments: argparse.Namespace) -> str:
@@ -92,26 +109,28 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
         raise EnhancementError(f"--{error}") from None
 
 
-def _enhance_folder(work: "Work", model_folder: Path, settings: "Settings") -> list[str]:
-    """Do what is left to do of a folder. Returns what failed, and why."""
+def _enhance_folder(work: "Work", model_folder: Path, settings: "Settings", keep_dates: bool) -> list[str]:
+    """Enhance the new and changed photos of a folder. Returns what failed, and why."""
     from pipeline.enhancement.job import carry_out, in_process
     from pipeline.enhancement.plan import make_plan
     from pipeline.enhancement.routing import Router
     from pipeline.photos.formats import RAW
 
     if raw := sum(path.suffix.lower() in RAW for path in work.source.rglob("*")):
-        print(f"{work.source}: {raw} RAW files are passed over; develop them to TIFF first", file=sys.stderr)
+        print(f"{work.source}: {raw} RAW files are skipped; develop them to TIFF first", file=sys.stderr)
     router = Router(fixed=str(model_folder))
-    plan = make_plan([str(work.source)], str(work.destination), router, Path, settings)
+    plan = make_plan([str(work.source)], str(work.destination), router, Path, settings, keep_dates)
     summary = carry_out(plan, in_process, max_failed_share=1)
-    there = f", {plan.finished} were there already" if plan.finished else ""
-    there += f", {len(plan.changed)} that you have changed stay" if plan.changed else ""
+    there = f", {plan.finished} up to date" if plan.finished else ""
+    there += f", {len(plan.changed)} kept since you have edited them" if plan.changed else ""
     print(f"{summary.done} photos → {work.destination}{there}")
     return [f"{work.source / entry.photo}: {entry.reason}" for entry in summary.failed]
 
 
-def _enhance_photos(work: "list[Work]", model_folder: Path, settings: "Settings") -> list[str]:
-    """Enhance one photo after the other, and say where they are. Returns what failed, and why."""
+def _enhance_photos(
+    work: "list[Work]", model_folder: Path, settings: "Settings", keep_dates: bool
+) -> list[str]:
+    """Enhance one photo after the other, and print where the results are. Returns what failed, and why."""
     if not work:
         return []
     import torch
@@ -122,18 +141,22 @@ def _enhance_photos(work: "list[Work]", model_folder: Path, settings: "Settings"
 
     model = load_model(model_folder, "cuda" if torch.cuda.is_available() else "cpu")
     progress, done, failed = Progress("enhance", len(work), "photos"), [], []
-    for one in work:
-        try:
-            _enhance_photo(model, one, settings)
-            done.append(str(one.destination))
-        except Exception as error:  # whatever is wrong with one must not stop the others
-            failed.append(f"{one.source}: {reason_of(error)}")
-        progress.update()
-    print("".join(f"{path}\n" for path in done), end="")
+    try:
+        for one in work:
+            try:
+                _enhance_photo(model, one, settings, keep_dates)
+                done.append(str(one.destination))
+            except Exception as error:  # whatever is wrong with one photo must not stop the others
+                failed.append(f"{one.source}: {reason_of(error)}")
+            progress.update()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{len(done)} of {len(work)} photos are enhanced") from None
+    finally:
+        print("".join(f"{path}\n" for path in done), end="")
     return failed
 
 
-def _enhance_photo(model: "Model", work: "Work", settings: "Settings") -> None:
+def _enhance_photo(model: "Model", work: "Work", settings: "Settings", keep_dates: bool) -> None:
     from pipeline.enhancement.one_photo import enhance_photo
     from pipeline.files import write_atomically
 
@@ -141,3 +164,6 @@ def _enhance_photo(model: "Model", work: "Work", settings: "Settings") -> None:
         enhanced = enhance_photo(model, file, work.destination.suffix, settings)
     work.destination.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(work.destination, enhanced)
+    if keep_dates:
+        facts = work.source.stat()
+        os.utime(work.destination, ns=(facts.st_atime_ns, facts.st_mtime_ns))

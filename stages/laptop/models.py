@@ -1,4 +1,4 @@
-"""`wespe models`: which there are, and one more."""
+"""`wespe models`: list the known models, or add one."""
 
 import argparse
 import shlex
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pipeline.models.known_models import KnownModel
 
 ABOUT = """A model is a folder with config.json and generator.safetensors, or a zip or tar archive of it.
-Known are those in ./models, and those that you add: they are copied to $WESPE_MODELS, or to the place that
-the platform has for data. To forget one, remove its folder.
+Known models are those in ./models and those that you add, which are copied to $WESPE_MODELS or, without that,
+to your platform's folder for application data. To remove one, delete its folder.
 """
 COLUMNS = ("NAME", "CAMERA → TARGET", "METHOD", "TRAINED", "SIZE", "FOLDER")
 
@@ -21,9 +21,9 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands, "models", "list the models that this machine knows, or add one", _models, ABOUT
     )
-    parser.add_argument("--names", action="store_true", help="their names alone, for completion")
-    parser.add_argument("action", nargs="?", choices=["add"], help="add one, instead of listing them")
-    parser.add_argument("model", metavar="FOLDER_OR_ARCHIVE", type=Path, nargs="?", help="what to add")
+    parser.add_argument("--names", action="store_true", help="only their names, for completion")
+    parser.add_argument("action", nargs="?", choices=["add"], help="add a model instead of listing them")
+    parser.add_argument("model", metavar="FOLDER_OR_ARCHIVE", type=Path, nargs="?", help="the model to add")
 
 
 def _models(arguments: argparse.Namespace) -> None:
@@ -32,19 +32,19 @@ def _models(arguments: argparse.Namespace) -> None:
 
     if arguments.action:
         if arguments.model is None:
-            raise CheckpointError("add what? name a model folder or an archive of one")
+            raise CheckpointError("nothing to add; name a model folder or an archive of one")
         added = add_model(arguments.model)
         print(f"{added.name} → {added.folder}; use it: wespe enhance PHOTO --model {added.name}")
         return
     models = known_models()
     if arguments.names:
-        # A shell expands what it completes: a name like $(…) would be run.
+        # A shell expands what it completes: a name such as $(…) would be executed.
         plain = [model.name for model in models if shlex.quote(model.name) == model.name]
         print("".join(f"{name}\n" for name in plain), end="")
     elif models:
         print(_table([COLUMNS, *map(_row, models)]))
     else:
-        print(f"no model yet; {HOW_TO_ADD}")
+        print(f"no models yet; {HOW_TO_ADD}")
 
 
 def _row(model: "KnownModel") -> tuple[str, ...]:

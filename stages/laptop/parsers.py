@@ -1,4 +1,4 @@
-"""How every command of `wespe` begins."""
+"""The parser that every command of `wespe` starts from."""
 
 import argparse
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 def add_command(
     commands: Any, name: str, help: str, work: Callable[[argparse.Namespace], None], epilog: str
 ) -> argparse.ArgumentParser:
-    """Add a command to those of a parser; `help` is a line without its full stop."""
+    """Add a command to a parser; `help` is one line without a full stop."""
     parser = commands.add_parser(
         name,
         help=help,

@@ -28,5 +28,5 @@ def test_auto_without_routes_is_no_success(repository: Path, monkeypatch: pytest
     """Protects: the table as it ships, empty; a job that does nothing must not look done."""
     monkeypatch.chdir(repository)
     monkeypatch.setattr(sys, "argv", ["enhance", "--model", "auto", "in", "out"])
-    with pytest.raises(SystemExit, match="has no `routes` yet"):
+    with pytest.raises(SystemExit, match="has no `routes`; add some"):
         main()

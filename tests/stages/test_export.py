@@ -21,7 +21,7 @@ WITHOUT_TORCH = "import sys; sys.modules |= dict.fromkeys(('torch', 'wespe', 'pi
 
 def example() -> str:
     """The Python in --help."""
-    start, end = export.READING.index("  import numpy"), export.READING.index("\nIt takes")
+    start, end = export.READING.index("  import numpy"), export.READING.index("\nThe input is")
     return dedent(export.READING[start:end])
 
 
@@ -65,7 +65,7 @@ def test_a_name_that_ends_in_cube_gets_the_colours(
     Image.fromarray(data.coffee()).save("beach.png")
     monkeypatch.setattr(sys, "argv", ["export", "--model", "model", *photo, "demo-phone.cube"])
     export.main()
-    assert "demo-phone.cube, 0.97 MB, 0.00 of 255 levels" in capsys.readouterr().out
+    assert "demo-phone.cube, 0.97 MB; interpolation differs from the model by 0.00 of 255" in capsys.readouterr().out
     assert Path("demo-phone.cube").read_text().startswith('TITLE "demo-phone"\n')
 
 

@@ -1,14 +1,18 @@
 """The command as a photographer types it, on a machine that has the library alone."""
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -74,7 +78,7 @@ def holiday(demo_photos: Path) -> Path:
     return folder
 
 
-def told(ended: subprocess.CompletedProcess[str]) -> str:
+def error_of(ended: subprocess.CompletedProcess[str]) -> str:
     """The one line of an error."""
     assert ended.returncode == 1, ended.stderr
     line = ended.stderr.splitlines()[-1]
@@ -113,7 +117,7 @@ def test_a_second_run_is_no_surprise(wespe: Run, model: Path, holiday: Path) -> 
     assert result.read_bytes() != whole
     assert sorted(path.name for path in holiday.glob("*.jpg")) == [result.name, photo.name]
     shutil.copy(photo, result)
-    assert "not marked as wespe's" in told(wespe("enhance", photo, "--model", model))
+    assert "was not made by wespe" in error_of(wespe("enhance", photo, "--model", model))
     assert result.read_bytes() == photo.read_bytes()
 
 
@@ -134,14 +138,53 @@ def test_a_folder_is_enhanced_beside_itself(wespe: Run, model: Path, holiday: Pa
     again = wespe("enhance", holiday, "--model", model)
     assert again.returncode == 0, again.stderr
     assert again.stdout.startswith("0 photos → ")
-    assert "2 were there already" in again.stdout
+    assert "2 up to date" in again.stdout
+
+
+def test_ctrl_c_waits_for_photos_in_progress_and_says_what_is_done(
+    model: Path, demo_photos: Path, repository: Path, tmp_path: Path
+) -> None:
+    """Protects: the exit code and the ledger; a process that left torch's threads running was aborted."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    with Image.open(demo_photos / "chelsea.png") as photo:
+        large = photo.resize((1200, 900))
+    for number in range(30):
+        large.save(folder / f"{number}.jpg")
+    results = tmp_path / "many-enhanced"
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "enhance", folder, "--model", model],
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(results.glob("*.jpg")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert re.search(r"wespe enhance: interrupted \(\d+ photos are enhanced, \d+ are left\); run the", errors)
+    assert "Traceback" not in errors
+    [said] = re.findall(r"\((\d+) photos", errors)
+    ledger = pq.read_table(results / "ledger").to_pylist()
+    assert len(ledger) == int(said) == len(list(results.glob("*.jpg")))
+
+
+def test_dates_are_kept_where_asked(wespe: Run, model: Path, holiday: Path) -> None:
+    photo = holiday / "rocket.jpg"
+    os.utime(photo, (10**9, 10**9))
+    ended = wespe("enhance", photo, "--model", model, "--keep-dates")
+    assert ended.returncode == 0, ended.stderr
+    assert (holiday / "rocket-enhanced.jpg").stat().st_mtime == 10**9
 
 
 def test_a_folder_of_somebody_else_stays_as_it_is(wespe: Run, model: Path, holiday: Path) -> None:
     """Protects: photos of the same names, by another program."""
     theirs = shutil.copytree(holiday, holiday.with_name("holiday-enhanced"))
     ended = wespe("enhance", holiday, "--model", model)
-    assert "is there already, and not wespe's" in told(ended)
+    assert "exists already and was not made by wespe" in error_of(ended)
     assert (theirs / "rocket.jpg").read_bytes() == (holiday / "rocket.jpg").read_bytes()
 
 
@@ -150,15 +193,15 @@ def test_what_cannot_be_done_is_one_line_and_fast(wespe: Run, model: Path, holid
     (holiday / "rocket.nef").write_bytes(b"II*\0")
     wrong = {
         ("enhance", "none.jpg"): "none.jpg: no such photo or folder",
-        ("enhance", str(holiday / "rocket.nef")): "RAW is not read; develop it",
-        ("enhance", str(holiday / "rocket.jpg")): "no model on this machine yet; add one with",
+        ("enhance", str(holiday / "rocket.nef")): "RAW is unsupported; develop it",
+        ("enhance", str(holiday / "rocket.jpg")): "no models on this machine yet; add one with",
         ("enhance", str(holiday / "rocket.jpg"), "--model", "x"): "--model x: no model folder",
         ("compare", str(holiday), "none"): "none: no such photo or folder",
-        ("models", "add"): "add what?",
+        ("models", "add"): "nothing to add; name a model folder",
     }
     for arguments, message in wrong.items():
         ended = wespe(*arguments)
-        assert message in told(ended)
+        assert message in error_of(ended)
         assert WITH_TORCH not in ended.stderr
 
 
@@ -196,7 +239,7 @@ def test_two_folders_become_a_page(wespe: Run, holiday: Path) -> None:
 def test_a_page_replaces_no_photo(wespe: Run, holiday: Path) -> None:
     photo = holiday / "rocket.jpg"
     before = photo.read_bytes()
-    assert "rocket.jpg: no name of a page" in told(wespe("compare", photo, photo, "-o", photo))
+    assert "rocket.jpg: a page must end in .html" in error_of(wespe("compare", photo, photo, "-o", photo))
     assert photo.read_bytes() == before
     assert wespe("compare", photo, photo, "-o", holiday / "new/page.html").returncode == 0
     trip = holiday.rename(holiday.with_name("trip.2024"))

@@ -132,13 +132,15 @@ def test_photos_get_files_of_their_own_and_a_folder_their_mean(
 
 
 def test_a_folder_without_photos_is_said(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="no photo in it"):
+    with pytest.raises(PipelineError, match="holds no photos"):
         photos_in(tmp_path)
 
 
 def test_a_model_without_colours_of_their_own_is_refused_in_one_line(tmp_path: Path) -> None:
     model = Model(build_generator(SrcnnConfig()), {"method": {"name": "srcnn"}}, "5ea1")
-    with pytest.raises(PipelineError, match=r"srcnn does not keep apart; name an \.onnx file") as refused:
+    with pytest.raises(
+        PipelineError, match=r"srcnn model has no separate colour part; name an \.onnx file"
+    ) as refused:
         export_cube(model, tmp_path / "model.cube")
     assert "\n" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
@@ -147,3 +149,14 @@ def test_a_model_without_colours_of_their_own_is_refused_in_one_line(tmp_path: P
 def test_a_folder_is_no_file(model: Model, tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="is a folder"):
         export_cube(model, tmp_path)
+
+
+def test_progress_is_shown_and_one_broken_photo_of_many_is_skipped(model, tmp_path, demo_photos, capsys):
+    """Protects: minutes without a line, and a folder's work lost to one file."""
+    (demo_photos / "broken.jpg").write_bytes(b"no photo")
+    export_cube(model, tmp_path / "a.cube", photos_in(demo_photos))
+    errors = capsys.readouterr().err
+    assert "decide  4/4 photos" in errors
+    assert "colours  2113/2113 rows" in errors
+    assert "skipped" in errors
+    assert "broken.jpg" in errors

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.errors import CheckpointError
+from pipeline.errors import CheckpointError, PipelineError
 from pipeline.layout import CONFIG, WEIGHTS
 from pipeline.models.known_models import add_model, find_model, known_models, user_folder
 from pipeline.models.model_folder import save_model
@@ -95,12 +95,12 @@ def test_what_is_no_model_is_refused_and_leaves_nothing(model: Path, tmp_path: P
         shutil.copytree(model, tmp_path / name)
         (tmp_path / name / CONFIG).write_text(text)
     wrong = {
-        **dict.fromkeys((tmp_path / name for name in configs), "is no model"),
-        tmp_path / "text.tar.gz": "is no archive, or damaged",
-        tmp_path / "damaged.zip": "is no archive, or damaged",
-        tmp_path / "empty": "is no model",
-        tmp_path / "text.zip": "is no archive, or damaged",
-        tmp_path / "none.zip": "is no model",
+        **dict.fromkeys((tmp_path / name for name in configs), "is not a model"),
+        tmp_path / "text.tar.gz": "is not an archive, or is damaged",
+        tmp_path / "damaged.zip": "is not an archive, or is damaged",
+        tmp_path / "empty": "is not a model",
+        tmp_path / "text.zip": "is not an archive, or is damaged",
+        tmp_path / "none.zip": "is not a model",
         packed(model, ".zip", two): "holds 2 config.json",
         changed: "its sha256 is not the one",
     }
@@ -123,21 +123,25 @@ def test_a_bomb_is_refused(model: Path, tmp_path: Path) -> None:
 
 def test_which_model_is_meant(model: Path, tmp_path: Path) -> None:
     """Protects: nothing is guessed. The only known model needs no name, one of several does."""
-    with pytest.raises(CheckpointError, match="no model on this machine yet; add one"):
+    with pytest.raises(CheckpointError, match="no models on this machine yet; add one"):
         find_model()
     assert find_model(str(model)) == model
     add_model(model)
     assert find_model() == user_folder() / "phone"
-    with pytest.raises(CheckpointError, match="is there already"):
+    with pytest.raises(CheckpointError, match="exists already"):
         add_model(model)
     checkout = tmp_path / "models/phone"
     checkout.parent.mkdir()
     model.rename(checkout)
     assert find_model("phone") == Path("models/phone")
     checkout.rename(checkout.with_name("tablet"))
-    with pytest.raises(CheckpointError, match=r"which model\? name one with --model: phone, tablet"):
+    with pytest.raises(
+        CheckpointError, match=r"several models are known; choose one with --model: phone, tablet"
+    ):
         find_model()
-    with pytest.raises(CheckpointError, match="--model dash: no model folder, and known are phone, tablet"):
+    with pytest.raises(
+        CheckpointError, match="--model dash: no model folder or known model; known models: phone, tablet"
+    ):
         find_model("dash")
 
 
@@ -155,3 +159,20 @@ def test_a_listing_shows_only_what_a_terminal_may(model: Path, tmp_path: Path) -
     assert [(model.name, model.camera, model.steps) for model in known_models()] == [
         ("a", "[2Jx", 0), ("b", "", 0), ("c", "", 0),
     ]  # fmt: skip
+
+
+def test_a_login_page_saved_as_an_archive_is_called_one(model, tmp_path):
+    page = tmp_path / "phone.zip"
+    page.write_bytes(b"<!DOCTYPE html><html>please log in")
+    with pytest.raises(CheckpointError, match="it is a web page, often one that asks you to log in"):
+        add_model(page)
+
+
+def test_a_user_without_a_home_has_the_models_of_the_checkout(monkeypatch):
+    """Protects: containers that run as an unknown user."""
+    for name in ("HOME", "WESPE_MODELS", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+    known_models()
+    with pytest.raises(PipelineError, match="set HOME"):
+        user_folder()
