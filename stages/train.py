@@ -25,7 +25,7 @@ def _train(name: str) -> None:
     from pipeline import cluster
     from pipeline.patches.shards import read_index
     from pipeline.training.driver import train_camera
-    from pipeline.training.rank import Run
+    from pipeline.training.run import Run
 
     source = read_index(layout.photo_set(f"cameras.{name}").patches)
     target = read_index(layout.photo_set(f"targets.{camera.target}").patches)

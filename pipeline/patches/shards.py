@@ -36,6 +36,11 @@ CHANNELS = 3
 PIXELS, TRUTH = "pixels", "truth"
 
 
+def group_rows(size_px: int) -> int:
+    """Rows of a full row group, by the bytes of one column: each column is read alone."""
+    return max(1, min(GROUP_ROWS, GROUP_BYTES // (size_px**2 * CHANNELS)))
+
+
 def schema(size_px: int, *pictures: str) -> pa.Schema:
     """photo_id, y, x, and of each of `pictures` its pixels: HWC uint8 sRGB."""
     kind = pa.binary(size_px * size_px * CHANNELS)
@@ -137,23 +142,22 @@ def _write_split(
     folder: Path, split: str, settings: Patches, tables: Iterable[pa.Table], paired: bool
 ) -> Iterator[Shard]:
     metadata = {"wespe": json.dumps({"format": FORMAT, **asdict(settings)})}
-    patch_bytes = settings.size_px**2 * CHANNELS
-    row_bytes = patch_bytes * (2 if paired else 1)
-    group_rows = max(1, min(GROUP_ROWS, GROUP_BYTES // patch_bytes))  # of one column: each is read alone
-    shard_rows = max(1, SHARD_BYTES // row_bytes // group_rows) * group_rows
+    row_bytes = settings.size_px**2 * CHANNELS * (2 if paired else 1)
+    in_group = group_rows(settings.size_px)
+    shard_rows = max(1, SHARD_BYTES // row_bytes // in_group) * in_group
     (folder / split).mkdir(parents=True, exist_ok=True)
     for number, chunk in enumerate(_rechunk(tables, shard_rows)):
         path = folder / split / f"{number:05d}.parquet"
         pq.write_table(
             chunk.replace_schema_metadata(metadata),
             path,
-            row_group_size=group_rows,
+            row_group_size=in_group,
             compression="zstd",
             compression_level=1,
             use_dictionary=False,
             write_statistics=False,
         )
-        yield Shard(f"{split}/{path.name}", len(chunk), group_rows, path.stat().st_size, _sha256(path))
+        yield Shard(f"{split}/{path.name}", len(chunk), in_group, path.stat().st_size, _sha256(path))
 
 
 def _rechunk(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
