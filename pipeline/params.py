@@ -11,12 +11,12 @@ from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_ty
 import yaml
 from pydantic import Discriminator, TypeAdapter, ValidationError
 
-from pipeline.enhancement.routing import Route
+from pipeline.enhancement.settings import Route
 from pipeline.errors import ParamsError
-from pipeline.evaluation.learned_scores import JudgeFiles
-from pipeline.patches.patches import Patches
-from pipeline.registry.gates import Gates
-from pipeline.sources.fetching import PhotoSet
+from pipeline.evaluation.settings import JudgeFiles
+from pipeline.patches.settings import Patches
+from pipeline.registry.settings import Gates
+from pipeline.sources.settings import PhotoSet
 from pipeline.training.settings import Training
 from wespe.guard import GuardConfig
 from wespe.learner import LearnerConfig

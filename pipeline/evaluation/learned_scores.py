@@ -1,7 +1,6 @@
 """Judges that have learned: NIQE from the target's photos, others from weights that are given."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +11,7 @@ from safetensors import SafetensorError
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.photo_scores import Judges
+from pipeline.evaluation.settings import JudgeFiles
 from pipeline.models.rater_folder import load_rater, rate_photo
 from wespe.metrics.brisque import Brisque
 from wespe.metrics.cornia import Cornia
@@ -19,35 +19,6 @@ from wespe.metrics.lpips import Lpips
 from wespe.metrics.niqe import Niqe
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LpipsFiles:
-    """Safetensors of torchvision's ImageNet SqueezeNet 1.1, and of the LPIPS authors' layers on it."""
-
-    backbone: str
-    linear: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrisqueFiles:
-    """The libsvm regression of BRISQUE's authors, and the ranges of its features."""
-
-    model: str
-    ranges: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class JudgeFiles:
-    """Files of weights that somebody has; a judge without them gives no score.
-
-    cornia: what `python -m stages.cornia` wrote. ffs: the folder that `python -m stages.rate train` wrote.
-    """
-
-    lpips: LpipsFiles | None = None
-    brisque: BrisqueFiles | None = None
-    cornia: str | None = None
-    ffs: str | None = None
 
 
 def load_judges(files: JudgeFiles, target_photos: Iterable[np.ndarray]) -> Judges:

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.settings import VARIANTS
 from pipeline.files import write_atomically
 from wespe.metrics.bootstrap import mean_interval
 
-VARIANTS = ("untouched", "histogram_match", "auto_enhance", "enhanced")
 GAIN = "gain"  # enhanced − untouched, photo by photo
 COLOUR_DISTANCE, TEXTURE_DISTANCE = "colour_distance", "texture_distance"
 PSNR_POOLED = "psnr_pooled"

@@ -1,27 +1,9 @@
 """Which photos a method learns from, and which are kept for judging it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
+from pipeline.patches.settings import Split, SplitName
 from pipeline.seeds import seed_of
-
-SplitName = Literal["train", "validation", "test"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """Shares of the photos (0–1) that are held out; the rest is for training.
-
-    test: judges the model. validation: is cut into patches and touched by nothing, for choices of your own.
-    """
-
-    validation: float = 0.1
-    test: float = 0.1
-
-    def __post_init__(self) -> None:
-        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
-            raise ValueError("validation and test must be at least 0, and less than 1 together")
 
 
 def assign_splits(ids: Iterable[str], split: Split) -> dict[str, SplitName]:

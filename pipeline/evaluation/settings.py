@@ -1,0 +1,34 @@
+"""What evaluation compares, and the files of weights that its learned scores read."""
+
+from dataclasses import dataclass
+
+VARIANTS = ("untouched", "histogram_match", "auto_enhance", "enhanced")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LpipsFiles:
+    """Safetensors of torchvision's ImageNet SqueezeNet 1.1, and of the LPIPS authors' layers on it."""
+
+    backbone: str
+    linear: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrisqueFiles:
+    """The libsvm regression of BRISQUE's authors, and the ranges of its features."""
+
+    model: str
+    ranges: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeFiles:
+    """Files of weights that somebody has; a judge without them gives no score.
+
+    cornia: what `python -m stages.cornia` wrote. ffs: the folder that `python -m stages.rate train` wrote.
+    """
+
+    lpips: LpipsFiles | None = None
+    brisque: BrisqueFiles | None = None
+    cornia: str | None = None
+    ffs: str | None = None
