@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import ShardError
 from pipeline.files import write_atomically
 from pipeline.layout import INDEX
-from pipeline.patches.patches import Patches
+from pipeline.patches.settings import Patches
 
 FORMAT = 1
 GROUP_ROWS, GROUP_BYTES = 64, 2 * 2**20

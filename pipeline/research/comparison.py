@@ -14,7 +14,8 @@ import torch
 from pipeline.errors import PipelineError
 from pipeline.evaluation.set_distances import SetJudge
 from pipeline.layout import FEATURES
-from pipeline.models.model_folder import Model, load_model, save_model
+from pipeline.models.model_files import save_model
+from pipeline.models.model_folder import Model, load_model
 from pipeline.params import Preset
 from pipeline.patches.patches import Patches
 from pipeline.research.comparison_photos import Data

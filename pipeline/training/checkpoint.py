@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from pipeline.files import write_atomically
-from pipeline.models.model_folder import save_model
+from pipeline.models.model_files import save_model
 from pipeline.training.run import Run
 from wespe.guard import Guard
 from wespe.learner import Learner

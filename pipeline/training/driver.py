@@ -19,8 +19,8 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.util.queue import Empty, Queue
 
-import wespe
 from pipeline import cluster
+from pipeline.code import code_digest
 from pipeline.errors import TrainingError
 from pipeline.files import write_atomically
 from pipeline.layout import CameraPaths, photo_set
@@ -35,8 +35,6 @@ from pipeline.training.run import Run
 from wespe.guard import Diverged
 
 MAX_FAILURES = 3
-# What can change the course of a run.
-CODE = (Path(wespe.__path__[0]), Path(__file__).parent, Path(stream.__file__).parent)
 
 
 def train_camera(run: Run, source: Index, target: Index) -> None:
@@ -68,10 +66,9 @@ def worker_count() -> int:
 def run_name(run: Run) -> str:
     """Digest of settings, data and code: a changed run never resumes from another's checkpoint."""
     digest = hashlib.sha256(json.dumps(asdict(run), sort_keys=True).encode())
-    code = [path for folder in CODE for path in sorted(folder.rglob("*.py"))]
-    features = _features(run)
-    for path in [*code, *([features] if features.is_file() else [])]:
-        digest.update(path.read_bytes())
+    digest.update(code_digest(__name__, f"wespe.methods.{run.method.name}").encode())
+    if (features := _features(run)).is_file():
+        digest.update(features.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -31,7 +31,7 @@ from moto.server import ThreadedMotoServer
 from PIL import Image
 from ray.util import get_node_ip_address
 
-from pipeline.models.model_folder import save_model
+from pipeline.models.model_files import save_model
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.generator import Generator, GeneratorConfig
 

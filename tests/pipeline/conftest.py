@@ -15,7 +15,7 @@ from skimage import data
 from pipeline.evaluation.evaluation import write_report
 from pipeline.evaluation.scores import COLOUR_DISTANCE, VARIANTS, Score
 from pipeline.layout import MLFLOW_DATABASE, CameraPaths, photo_set
-from pipeline.models.model_folder import save_model
+from pipeline.models.model_files import save_model
 from pipeline.patches.manifest import Photo, write_manifest
 from pipeline.photos.images import write_photo
 from wespe.methods import build_generator

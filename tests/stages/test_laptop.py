@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from PIL.ExifTags import Base
 
-from pipeline.models.model_folder import save_model
+from pipeline.models.model_files import save_model
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.generator import GeneratorConfig

@@ -14,7 +14,8 @@ from pipeline.enhancement.job import carry_out
 from pipeline.enhancement.one_photo import Settings, enhance_photo
 from pipeline.enhancement.plan import make_plan
 from pipeline.enhancement.routing import Router
-from pipeline.models.model_folder import Model, load_model, save_model
+from pipeline.models.model_files import save_model
+from pipeline.models.model_folder import Model, load_model
 from pipeline.params import Preset
 from pipeline.photos.images import read_photo
 from pipeline.research.benchmarks.clock import medians, quiet, seconds, steady_speed

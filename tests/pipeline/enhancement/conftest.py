@@ -11,7 +11,7 @@ from pipeline.enhancement.one_photo import Settings
 from pipeline.enhancement.plan import Plan, make_plan
 from pipeline.enhancement.routing import Router
 from pipeline.files import is_leftover
-from pipeline.models.model_folder import save_model
+from pipeline.models.model_files import save_model
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.generator import Generator, GeneratorConfig
 

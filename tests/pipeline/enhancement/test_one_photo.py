@@ -15,7 +15,8 @@ from skimage import data
 
 from pipeline.enhancement.one_photo import Settings, enhance_photo, verify_tiles
 from pipeline.errors import PhotoError
-from pipeline.models.model_folder import Model, save_model
+from pipeline.models.model_files import save_model
+from pipeline.models.model_folder import Model
 from pipeline.photos.deep import encode_deep_png
 from pipeline.photos.images import decode_photo, read_exif
 from pipeline.photos.originals import decode_original

@@ -8,7 +8,8 @@ from PIL import Image
 from skimage import data
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.learned_scores import BrisqueFiles, JudgeFiles, LpipsFiles, load_judges
+from pipeline.evaluation.learned_scores import load_judges
+from pipeline.evaluation.settings import BrisqueFiles, JudgeFiles, LpipsFiles
 from pipeline.models.rater_folder import Accuracy, save_rater
 from wespe.rater import Rater, RaterConfig
 

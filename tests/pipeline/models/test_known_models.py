@@ -12,7 +12,7 @@ import torch
 from pipeline.errors import CheckpointError
 from pipeline.layout import CONFIG, WEIGHTS
 from pipeline.models.known_models import add_model, find_model, known_models, user_folder
-from pipeline.models.model_folder import save_model
+from pipeline.models.model_files import save_model
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.generator import GeneratorConfig
