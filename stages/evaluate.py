@@ -2,8 +2,6 @@
 
 import argparse
 
-from pipeline import params
-from pipeline.evaluation.evaluation import evaluate_camera
 from pipeline.layout import CameraPaths
 from stages.command import run
 
@@ -22,6 +20,9 @@ def main() -> None:
 
 
 def _evaluate(camera: str) -> None:
+    from pipeline import params
+    from pipeline.evaluation.evaluation import evaluate_camera
+
     loaded = params.load()
     summary = evaluate_camera(camera, loaded.camera(camera).target, loaded.judges)
     judge = "psnr" if "psnr" in summary["enhanced"] else "colour_distance"

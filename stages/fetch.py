@@ -2,7 +2,6 @@
 
 import argparse
 
-from pipeline.sources.fetching import fetch_photos
 from stages.command import run
 
 
@@ -22,7 +21,8 @@ def main() -> None:
 
 
 def _fetch(address: str) -> None:
-    from pipeline.params import load  # brings torch: seconds that --help need not cost
+    from pipeline.params import load
+    from pipeline.sources.fetching import fetch_photos
 
     fetched = fetch_photos(address, load().photo_set(address).photos)
     print(f"fetch {address}: {fetched}")

@@ -3,7 +3,6 @@
 import argparse
 import json
 
-from pipeline import params
 from pipeline.layout import MLFLOW_DATABASE, CameraPaths
 from stages.command import run
 
@@ -42,6 +41,8 @@ def main() -> None:
 
 
 def _summary() -> None:
+    from pipeline import params
+
     for name, camera in params.load().cameras.items():
         paths = CameraPaths(camera=name)
         print(f"\n{name} → {camera.target}")

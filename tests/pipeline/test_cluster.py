@@ -1,15 +1,21 @@
-"""What the environment may ask of the cluster, and how it is told that it cannot be."""
+"""What the environment may ask of the cluster, and what Ray's workers inherit of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from pipeline import cluster
 from pipeline.cluster import carried_packages, root_cause, wanted_workers
 from pipeline.errors import TrainingError
 
 
 @pytest.mark.parametrize("value", ["two", "-1", "1.5"])
-def test_a_number_of_workers_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_invalid_number_of_workers_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("WESPE_WORKERS", value)
-    with pytest.raises(TrainingError, match=f"WESPE_WORKERS={value} is no number of workers"):
+    with pytest.raises(TrainingError, match=f"WESPE_WORKERS={value} is not a valid number of workers"):
         wanted_workers()
 
 
@@ -24,3 +30,45 @@ def test_a_submitted_job_has_brought_the_packages(monkeypatch: pytest.MonkeyPatc
     assert {package.__name__ for package in carried_packages()["py_modules"]} == {"wespe", "pipeline"}
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     assert carried_packages() == {}
+
+
+IMPORT_EVERYTHING = """
+import importlib, os, pkgutil
+before = dict(os.environ)
+import pipeline, stages
+for package in (pipeline, stages):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+changed = {name for name in before.keys() | os.environ.keys() if before.get(name) != os.environ.get(name)}
+print(sorted(name for name in changed if name.startswith(("PYTHON", "RAY", "WESPE"))))
+"""
+
+
+def test_importing_changes_no_environment_variable(repository: Path) -> None:
+    """Protects: whoever uses the library, and the processes that they start."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IMPORT_EVERYTHING],
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout == "[]\n"
+
+
+def test_a_session_restores_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Ray's processes inherit is set while Ray starts; what the user has set stays."""
+    seen: list[dict[str, str]] = []
+    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster.ray, "init", lambda **_: seen.append(dict(os.environ)))
+    monkeypatch.setattr(cluster.ray, "shutdown", lambda: None)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
+    before = dict(os.environ)
+    with cluster.session():
+        pass
+    assert dict(os.environ) == before
+    [inherited] = seen
+    assert inherited["PYTHONPATH"].split(os.pathsep)[0] == os.getcwd()
+    assert inherited["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] == "0.5"
+    assert inherited["RAY_USAGE_STATS_ENABLED"] == "1"

@@ -1,10 +1,14 @@
-"""Importing only defines things: no file is written, no Ray started, whichever module is imported."""
+"""Importing a module only defines things and costs little; imports stand at the top, or have a reason not to."""
 
 import ast
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
 
 IMPORT_ALL = """
 import importlib, pkgutil, pipeline, stages, wespe
@@ -70,3 +74,78 @@ def test_the_command_starts_at_once(repository: Path, tmp_path: Path) -> None:
     )
     assert {"torch", "numpy", "PIL", "shtab", "jinja2"} & set(ended.stdout.split()) == set()
     assert ended.returncode == 0, ended.stderr
+
+
+# What a stage needs to print its help: 0.05 s, where torch alone takes more than one.
+HEAVY = {"torch", "numpy", "ray", "pyarrow", "mlflow", "PIL", "pydantic", "requests", "scipy", "skimage"}
+# Modules that import something when they need it, and why.
+LATE = {
+    "pipeline.enhancement.stores.bucket": "botocore, of the extra `pipeline`",
+    "pipeline.models.known_models": "torch: `wespe models` lists files at once",
+    "pipeline.models.onnx_model": "the extra `onnx`",
+    "pipeline.photos.deep": "decoders of rare files, slow to import",
+    "pipeline.photos.heif": "the extra `heif`",
+    "pipeline.s3_client": "boto3, of the extra `pipeline`, slow to import",
+    "pipeline.sources.s3": "botocore, of the extra `pipeline`",
+    "wespe.networks.features": "torchvision, which takes a second, and its config is read without it",
+}
+
+
+@pytest.fixture(scope="module")
+def trees(repository: Path) -> dict[str, ast.Module]:
+    """Every module of the project, parsed."""
+    files = [
+        file for package in ("wespe", "pipeline", "stages") for file in (repository / package).rglob("*.py")
+    ]
+    return {name_of(file.relative_to(repository)): ast.parse(file.read_text()) for file in files}
+
+
+def name_of(file: Path) -> str:
+    return ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+
+
+def functions_with_imports(tree: ast.Module) -> list[ast.FunctionDef]:
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return [f for f in functions if any(isinstance(n, ast.Import | ast.ImportFrom) for n in ast.walk(f))]
+
+
+def test_the_library_imports_late_only_for_a_reason(trees: dict[str, ast.Module]) -> None:
+    """Protects: readers, who find at the top what a module needs."""
+    late = {name for name, tree in trees.items() if functions_with_imports(tree)}
+    assert {name for name in late if not name.startswith("stages")} == set(LATE)
+
+
+def test_params_import_no_engine() -> None:
+    """Every stage reads params.yaml, and dataclasses of settings need no Ray, Arrow, Pillow or SciPy."""
+    imported = modules_after("import pipeline.params")
+    assert {
+        "ray",
+        "pyarrow",
+        "mlflow",
+        "PIL",
+        "scipy",
+        "skimage",
+        "sklearn",
+        "boto3",
+        "torchvision",
+    } & imported == set()
+
+
+def test_help_waits_for_nothing_heavy(trees: dict[str, ast.Module]) -> None:
+    """Protects: whoever types a command with --help. What a stage works with is imported by its work."""
+    stages = [name for name in trees if name.startswith("stages")]
+    assert len(stages) > 15
+    assert HEAVY & modules_after(f"import {', '.join(stages)}") == set()
+
+
+def modules_after(statement: str) -> set[str]:
+    """The packages that a fresh Python has imported after a statement."""
+    script = f"{statement}; import sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(ended.stdout.split())
