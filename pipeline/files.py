@@ -8,7 +8,7 @@ PREFIX, SUFFIX = ".wespe-", ".part"
 
 
 def write_atomically(path: Path, data: bytes | bytearray) -> None:
-    """Write to a temporary name beside `path`, flush to disk, rename. Two at once do not meet."""
+    """Write to a temporary file beside `path`, flush it to disk, rename it; safe for several writers."""
     part = path.with_name(f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}")
     try:
         with open(part, "wb") as file:
@@ -21,5 +21,5 @@ def write_atomically(path: Path, data: bytes | bytearray) -> None:
 
 
 def is_leftover(name: str) -> bool:
-    """Tell by the name what a process that was killed meanwhile had not finished."""
+    """Whether a file's name is that of a temporary file, which a killed process may have left behind."""
     return name.startswith(PREFIX) and name.endswith(SUFFIX)

@@ -1,4 +1,8 @@
-"""What every test may borrow: one real Ray session, real photos, the user's own data where it exists."""
+"""Fixtures for every test: one real Ray session, real photos, the user's own data where it exists.
+
+Tests that start an engine are marked `engine`, by the fixtures that they use; `pytest -m "not engine"`
+runs the others.
+"""
 
 import os
 import shutil
@@ -8,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
+# What starts Ray, makes an MLflow registry or opens a browser. Tests in flow/ start whole pipelines.
+ENGINES = {"ray_session", "migrated", "chromium"}
+FLOW = Path(__file__).parent / "flow"
 DEMO_PHOTOS = ("chelsea.png", "coffee.png", "rocket.jpg")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if ENGINES & set(getattr(item, "fixturenames", ())) or FLOW in item.path.parents:
+            item.add_marker("engine")
 
 
 @pytest.fixture(scope="session")

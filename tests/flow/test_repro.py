@@ -24,6 +24,27 @@ TINY = {
     "guard": {"min_psnr_db": 0},
     "training": {"steps": 4, "batch_size": 4, "log_every": 2, "checkpoint_every": 2},
 }
+TRIAL_METHOD = """
+from dataclasses import dataclass
+from typing import Literal
+
+from wespe.methods.srcnn import Srcnn
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    name: Literal["trial"] = "trial"
+
+
+class Trial(Srcnn):
+    pass
+"""
+TRIAL_ROW = """
+from wespe.methods.trial import Trial, TrialConfig
+
+MethodConfig = MethodConfig | TrialConfig
+METHODS["trial"] = METHODS["srcnn"]._replace(config=TrialConfig, method=Trial)
+"""
 BIN = str(Path(sys.executable).parent)
 
 
@@ -159,6 +180,29 @@ def test_a_wrong_params_file_stops_before_any_work(checkout: Checkout) -> None:
     assert stopped.returncode != 0
     assert ran(stopped.stdout) == {"check"}
     assert "cameras.demo-phone.photos.max_rejected_shar: unknown key, did you mean 'max_rej" in stopped.stderr
+
+
+@pytest.mark.usefixtures("first")
+def test_a_new_method_and_a_new_source_retrain_no_camera(checkout: Checkout) -> None:
+    """Each is its own file, a row of a table, and a block of params.yaml; what was made stays as it is."""
+    table, sources = (
+        checkout.folder / path / "__init__.py" for path in ("wespe/methods", "pipeline/sources")
+    )
+    before = {path: path.read_text() for path in (table, sources, checkout.folder / "params.yaml")}
+    (table.with_name("trial.py")).write_text(TRIAL_METHOD)
+    (sources.with_name("trial.py")).write_text("from pipeline.sources.folder import Folder as Trial\n")
+    table.write_text(before[table] + TRIAL_ROW)
+    sources.write_text(before[sources] + "\nfrom pipeline.sources.trial import Trial\n")
+    params = checkout.params()
+    params["presets"]["trial"] = {"method": {"name": "trial"}}
+    checkout.write(params)
+    assert ran(checkout.run("dvc", "repro")) == {"check", "features@demo-phone"}
+    assert not ran(checkout.run("dvc", "repro"))
+
+    for path, content in before.items():
+        path.write_text(content)
+        path.with_name("trial.py").unlink(missing_ok=True)
+    checkout.run("dvc", "repro")
 
 
 @pytest.mark.usefixtures("first")

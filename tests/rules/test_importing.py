@@ -1,4 +1,4 @@
-"""Importing a module only defines things and costs little; imports stand at the top, or have a reason not to."""
+"""Importing a module only defines things, and costs little; imports are at its top, or late for a reason."""
 
 import ast
 import os
