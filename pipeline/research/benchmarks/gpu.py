@@ -27,7 +27,7 @@ from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.features import ContentConfig
-from wespe.networks.generator import GeneratorConfig
+from wespe.networks.resnet import ResNetConfig
 
 SIZE_PX, PRODUCT = 100, 8192
 HEIGHT, WIDTH = 3000, 4000
@@ -41,7 +41,7 @@ GENERATORS: dict[str, MethodConfig] = {
     "lut_residual": LutResidualConfig(),
     "srcnn": SrcnnConfig(),
     "wespe": WespeConfig(),
-    "wespe-stable": WespeConfig(generator=GeneratorConfig(norm="none", output="residual")),
+    "wespe-stable": WespeConfig(generator=ResNetConfig(norm="none", output="residual")),
 }
 
 
