@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
 
 from pipeline.errors import CheckpointError, PhotoError
 from pipeline.layout import CONFIG, WEIGHTS
 from pipeline.models.memory import give_back, keep_freed
 from pipeline.photos.colour_profile import Colours
+from wespe.generator import Generator
 from wespe.methods import METHODS, MethodConfig, build_generator
 from wespe.precision import InBfloat16, bfloat16_will_do
 from wespe.tiling import Tiling, TooLarge
@@ -37,7 +37,7 @@ LARGE_BYTES = 128 * 2**20  # of a photo, beside which memory is scarce
 class Model:
     """A generator ready to enhance, what config.json says of it, and the sha256 of its weights."""
 
-    generator: nn.Module
+    generator: Generator
     config: Mapping[str, Any]
     sha256: str
     _turn: Lock = field(default_factory=Lock, repr=False, compare=False)

@@ -88,7 +88,7 @@ def fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> N
     """Train with Ray, or resume; Ray keeps checkpoints in `folder`. Raises TrainingError, ShardError."""
     step, noun = latest_step(folder), "worker" if workers == 1 else "workers"
     what = f"resuming from step {step} of" if step else "starting"
-    print(f"train {run.camera}: {what} {run.training.steps} steps on {workers} {noun}", flush=True)
+    print(f"train {run.camera}: {what} {run.training.steps:,} steps on {workers} {noun}", flush=True)
     indexes = {"pairs": source, "source": source, "target": target}
     with _progress(run) as messages:
         trainer = TorchTrainer(
@@ -123,14 +123,15 @@ def _worker(config: dict[str, Any]) -> None:
         train(run, context, Path(config["features"]))
     except (TrainingError, Diverged) as error:
         # Raised, it would be tried again by Ray Train, to fail again; every rank comes here together.
-        messages.put(_explained(run, error))
+        messages.put(("error", _explained(run, error)))
 
 
 def _explained(run: Run, error: Exception) -> str:
     if isinstance(error, TrainingError):
         return str(error)
+    rate = run.learner.optimiser.learning_rate
     return (
-        f"camera {run.camera}: {error}; lower learner.learning_rate (now {run.learner.learning_rate:g}) "
+        f"camera {run.camera}: {error}; lower learner.optimiser.learning_rate (now {rate:g}) "
         f"or raise guard.rollbacks (now {run.guard.rollbacks}) in its preset and run `dvc repro` again"
     )
 
@@ -163,7 +164,7 @@ def _scaling(workers: int) -> ScalingConfig:
 
 @contextmanager
 def _progress(run: Run) -> Iterator[Queue]:
-    """Show the steps and records that workers send; a message of text is an error, raised at the end."""
+    """Show what workers send, which calls a method of TrainingProgress; raise their `error` at the end."""
     messages = Queue(actor_options={"num_cpus": 0})
     errors: list[str] = []
     ended = threading.Event()
@@ -172,15 +173,13 @@ def _progress(run: Run) -> Iterator[Queue]:
         line = TrainingProgress(f"train {run.camera}", run.training.steps)
         while not (ended.is_set() and messages.empty()):
             try:
-                message = messages.get(timeout=0.5)
+                kind, content = messages.get(timeout=0.5)
             except Empty:
                 continue
-            if isinstance(message, str):
-                errors.append(message)
-            elif isinstance(message, int):
-                line.step(message)
+            if kind == "error":
+                errors.append(content)
             else:
-                line.record(message)
+                getattr(line, kind)(content)
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()

@@ -60,6 +60,9 @@ class MemoryContext:
     def latest(self) -> Path | None:
         return self._checkpoint if self._checkpoint and self._checkpoint.is_dir() else None
 
+    def announce(self, text: str) -> None:
+        self._progress.announce(text)
+
     def watch(self, step: int) -> None:
         self._progress.step(step)
 

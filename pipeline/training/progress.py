@@ -1,5 +1,6 @@
 """How far a training is, on one line: from the first step on, and then by the clock."""
 
+import sys
 from typing import Any
 
 from pipeline.logs import Progress
@@ -15,6 +16,10 @@ class TrainingProgress:
         self._title, self._steps = title, steps
         self._line: Progress | None = None
         self._note = ""
+
+    def announce(self, text: str) -> None:
+        """Print a line about the run."""
+        print(f"{self._title}: {text}", file=sys.stderr, flush=True)
 
     def step(self, step: int) -> None:
         """Show that `step` steps are done. The first call, before any, starts the clock."""

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.errors import TrainingError
+from pipeline.seeds import seed_of
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.run import Run
 from wespe import training
@@ -17,6 +18,7 @@ from wespe.learner import Learner
 from wespe.method import Method
 from wespe.methods import build_method
 from wespe.networks.features import read_weights
+from wespe.precision import is_fast
 
 
 class Context(Protocol):
@@ -38,6 +40,9 @@ class Context(Protocol):
     def latest(self) -> Path | None:
         """The checkpoint to resume from."""
 
+    def announce(self, text: str) -> None:
+        """Show a line about the run, before its first step."""
+
     def watch(self, step: int) -> None:
         """Show how far the run is; called before the first step and after each."""
 
@@ -53,10 +58,11 @@ def train(run: Run, context: Context, features: Path) -> nn.Module:
     """
     settings = run.training
     torch.manual_seed(settings.seed)
-    learner = Learner(_method(run, features).to(context.device), run.learner, context.wrap, context.gather)
+    learner = _learner(run, context, features)
     checkpoint = Checkpoint(learner, Guard(run.guard, learner), run, [])
     if (latest := context.latest()) is not None:
         checkpoint.read(latest)
+    context.announce(_beginning(learner, context.device))
 
     def saves(step: int) -> bool:
         return step % settings.checkpoint_every == 0 or step == settings.steps
@@ -75,6 +81,25 @@ def train(run: Run, context: Context, features: Path) -> nn.Module:
         checkpoint.history.append({"step": 0})
         context.report({"step": 0}, checkpoint)
     return learner.generator
+
+
+def _beginning(learner: Learner, device: torch.device) -> str:
+    """What a run does before its first step, which may take a while, and how it computes."""
+    kind = "bfloat16" if learner.bfloat16 else "float32"
+    patches = 0 if learner.step else learner.method.first_patches
+    start = f"fits its start to {patches:,} patches, then " if patches else ""
+    slow = learner.bfloat16 and not is_fast(device.type)
+    warning = "; float32 is much faster on this processor, set learner.precision: auto" if slow else ""
+    return f"{start}computes in {kind}{warning}"
+
+
+def _learner(run: Run, context: Context, features: Path) -> Learner:
+    method = _method(run, features).to(context.device)
+    steps, seed = run.training.steps, seed_of(run.training.seed, "worker", context.rank)
+    try:
+        return Learner(method, run.learner, context.wrap, context.gather, steps=steps, seed=seed)
+    except ValueError as error:
+        raise TrainingError(f"camera {run.camera}: {error}; correct its preset in params.yaml") from None
 
 
 def _method(run: Run, features: Path) -> Method:

@@ -25,7 +25,8 @@ WATCH_EVERY_S = 1.0
 class RayContext:
     """One of the workers of a run.
 
-    messages: takes steps (int) and records (dict) of rank 0, for whoever shows them; None drops them.
+    messages: takes what rank 0 has to show, as pairs of a method of TrainingProgress and its argument; None
+        drops them.
     """
 
     def __init__(self, run: Run, messages: Queue | None = None):
@@ -63,17 +64,21 @@ class RayContext:
         checkpoint = ray.train.get_checkpoint()
         return Path(self._open.enter_context(checkpoint.as_directory())) if checkpoint else None
 
+    def announce(self, text: str) -> None:
+        if self._messages is not None:
+            self._messages.put(("announce", text))
+
     def watch(self, step: int) -> None:
         """The start and the first step at once, later steps once a second."""
         now = time.monotonic()
         if self._messages is not None and (self._watched < 2 or now >= self._watch_at):
             self._watched, self._watch_at = self._watched + 1, now + WATCH_EVERY_S
-            self._messages.put(step)
+            self._messages.put(("step", step))
 
     def report(self, record: dict[str, Any], checkpoint: Checkpoint | None) -> None:
         """Every worker has to report a checkpoint, for Ray waits for all; rank 0 writes it."""
         if self._messages is not None:
-            self._messages.put(record)
+            self._messages.put(("record", record))
         if checkpoint is None:
             return
         with tempfile.TemporaryDirectory() as folder:

@@ -25,12 +25,13 @@ from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.critic import CriticConfig
 from wespe.networks.features import ContentConfig
-from wespe.networks.generator import GeneratorConfig
+from wespe.networks.resnet import ResNetConfig
+from wespe.optimisers import OptimiserConfig
 
 SIZE = 32
 PATCHES = Patches(size_px=SIZE, per_photo=20)
 UNPAIRED = WespeConfig(
-    generator=GeneratorConfig(width=4, blocks=0, norm="none", output="residual"),
+    generator=ResNetConfig(width=4, blocks=0, norm="none", output="residual"),
     critic=CriticConfig(width=0.1),
     content=ContentConfig(layers={"relu1_1": 1.0}, weights="random"),
 )
@@ -60,9 +61,15 @@ def read(folders: dict[str, Path], paired: bool = True) -> Data:
     return read_data(PATCHES, [train], [truth], (train, truth) if paired else None, tests)
 
 
+def learner_at(rate: float) -> LearnerConfig:
+    return LearnerConfig(optimiser=OptimiserConfig(learning_rate=rate))
+
+
 def test_presets_are_trained_scored_and_kept(folders: dict[str, Path], tmp_path: Path) -> None:
     presets = {
-        "srcnn": Preset(method=SrcnnConfig(), learner=LearnerConfig(learning_rate=1e-3)),
+        "srcnn": Preset(
+            method=SrcnnConfig(), learner=LearnerConfig(optimiser=OptimiserConfig(learning_rate=1e-3))
+        ),
         "unpaired": Preset(method=UNPAIRED),
     }
     settings = Settings(steps=40, batch_size=4, patches=PATCHES, seeds=[1, 2])
@@ -108,7 +115,9 @@ def test_a_preset_that_diverges_is_listed_and_the_others_are_trained(
 ) -> None:
     presets = {
         "wild": Preset(
-            method=SrcnnConfig(), learner=LearnerConfig(learning_rate=1e3), guard=GuardConfig(min_psnr_db=10)
+            method=SrcnnConfig(),
+            learner=learner_at(1e3),
+            guard=GuardConfig(min_psnr_db=10),
         ),
         "calm": Preset(method=SrcnnConfig()),
     }
@@ -198,5 +207,6 @@ def test_a_comparison_shows_the_time_left_after_its_first_step(
     presets = {"srcnn": Preset(method=SrcnnConfig(), training=Training(log_every=100))}
     settings = Settings(steps=3, batch_size=1, patches=PATCHES, seeds=[1], starts=False)
     compare(presets, settings, read(folders), tmp_path / "out")
-    first, *_ = capsys.readouterr().err.splitlines()
+    computes, first, *_ = capsys.readouterr().err.splitlines()
+    assert computes.startswith("train srcnn-1: computes in ")
     assert re.fullmatch(r"train srcnn-1  1/3 steps  \S+/s  \d+ s left", first)

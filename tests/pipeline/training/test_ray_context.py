@@ -23,12 +23,12 @@ from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.critic import CriticConfig
 from wespe.networks.features import ContentConfig
-from wespe.networks.generator import GeneratorConfig
+from wespe.networks.resnet import ResNetConfig
 
 SIZE, TOTAL, STEPS = 32, 40, 15
 LEARNED_FROM = 8  # patches a step of the method that learns
 METHOD = WespeConfig(
-    generator=GeneratorConfig(width=4, blocks=1),
+    generator=ResNetConfig(width=4, blocks=1),
     critic=CriticConfig(width=0.1),
     content=ContentConfig(layers={"relu1_2": 1.0}, weights="random"),
 )
