@@ -4,6 +4,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from pipeline.errors import PipelineError
 from stages.command import run
 
 EXAMPLE = """example, for pairs of a phone and a better camera, named alike in two folders:
@@ -55,13 +56,16 @@ def _compare(arguments: argparse.Namespace) -> None:
     from pipeline.research.comparison_table import table
 
     presets = params.load().named_presets(arguments.presets)
-    settings = Settings(
-        steps=arguments.steps,
-        batch_size=arguments.batch_size,
-        patches=Patches(size_px=arguments.size_px, per_photo=arguments.per_photo),
-        seeds=arguments.seeds,
-        starts=not arguments.no_starts,
-    )
+    try:
+        settings = Settings(
+            steps=arguments.steps,
+            batch_size=arguments.batch_size,
+            patches=Patches(size_px=arguments.size_px, per_photo=arguments.per_photo),
+            seeds=arguments.seeds,
+            starts=not arguments.no_starts,
+        )
+    except ValueError as error:
+        raise PipelineError(f"{error}; correct the option") from None
     data = read_data(settings.patches, arguments.source, arguments.target, arguments.pairs, arguments.tests)
     print(table(compare(presets, settings, data, arguments.out), data.tests))
 

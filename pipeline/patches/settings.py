@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-MIN_PX, MAX_PX = 17, 1024  # the critics' strides leave a single pixel of 16 px, which no norm can take
+MIN_PX, MAX_PX = 17, 1024  # of 16 px the critics' strides leave one pixel, which cannot be normalised
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -12,7 +12,7 @@ SplitName = Literal["train", "validation", "test"]
 class Split:
     """Shares of the photos (0–1) that are held out; the rest is for training.
 
-    test: judges the model. validation: is cut into patches and touched by nothing, for choices of your own.
+    test: for evaluation. validation: cut into patches and used by no stage, for choices of your own.
     """
 
     validation: float = 0.1

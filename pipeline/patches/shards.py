@@ -1,16 +1,16 @@
 """Patches in Parquet: one row a patch, pixels as fixed-size binary, an index written last.
 
-Where every photo has a truth, each row holds the patch of its truth as well, cut at the same place. Readers
-of the pixels alone do not read it: Parquet keeps the columns of a row group apart.
+Where every photo has a truth, each row also holds the patch of its truth, cut at the same place. Readers of
+the pixels alone skip it: Parquet stores the columns of a row group separately.
 
     patches/index.json             settings, and of every shard its rows, bytes and sha256
     patches/train/00000.parquet    about SHARD_BYTES of pixels each, at most GROUP_BYTES a row group
 
 Why this layout: fixed-size binary is read without a copy (one buffer of n·size·size·3 bytes), where
 tensor columns and lists of bytes are not; zstd-1 saved 28 % of the demo photos' pixels, and one thread
-still reads 28,000 patches of 100 px a second, over three times what a whole stream hands on. PNG is
+still reads 28,000 patches of 100 px a second, over three times the speed of a whole stream. PNG is
 smaller by another fifth and eleven times slower to read. `make bench` prints size and speed of the
-candidates. A row group is the unit of reading: near 2 MB, so that a shuffle window can mix many places of
+candidates. A row group is the unit of reading: about 2 MB, so that a shuffle window can mix many places of
 the set.
 """
 

@@ -1,4 +1,4 @@
-"""Which photos a method learns from, and which are kept for judging it."""
+"""Which photos are for training, and which are held out for evaluation."""
 
 from collections.abc import Iterable
 
@@ -25,7 +25,7 @@ def assign_splits(ids: Iterable[str], split: Split) -> dict[str, SplitName]:
 
 
 def _place(id: str) -> float:
-    """Return a point in 0–1 that depends on nothing but the id."""
+    """A number in 0–1 that depends on the id alone."""
     return seed_of("split", id) / 2**63
 
 

@@ -41,6 +41,12 @@ class Settings:
     batch_size: int | None = None
     starts: bool = True
 
+    def __post_init__(self) -> None:
+        for name, lowest in (("steps", 0), ("batch_size", 1)):
+            value = getattr(self, name)
+            if value is not None and value < lowest:
+                raise ValueError(f"{name} must be at least {lowest}, not {value}")
+
 
 def compare(presets: Mapping[str, Preset], settings: Settings, data: Data, out: Path) -> list[Row]:
     """Train and score every preset with every seed; after each, write the table so far into `out`."""

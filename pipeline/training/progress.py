@@ -29,7 +29,7 @@ class TrainingProgress:
             self._show(step)
 
     def record(self, record: dict[str, Any]) -> None:
-        """Show a record of losses, and go on showing it beside the next steps."""
+        """Show a record of losses, here and beside the next steps."""
         if record["step"]:
             self._note = describe(record)
             self._show(record["step"])

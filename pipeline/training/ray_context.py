@@ -48,7 +48,7 @@ class RayContext:
         return torch.stack(everyone)
 
     def batches(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The driver made the datasets begin at the latest checkpoint's step; pairs bring their truth."""
+        """The driver made the datasets begin at the latest checkpoint's step."""
         size = self._run.training.batch_size // self.workers
         streams = [
             batches(ray.train.get_dataset_shard(name), batch_size=size, size_px=self._run.size_px)
@@ -56,7 +56,7 @@ class RayContext:
         ]
         for parts in zip(*streams, strict=False):
             source, target = chain.from_iterable(parts)
-            if self.device.type == "cuda":  # from pinned memory the copy to the device need not wait
+            if self.device.type == "cuda":  # copies from pinned memory run while the device computes
                 source, target = source.pin_memory(), target.pin_memory()
             yield source, target
 
@@ -69,14 +69,14 @@ class RayContext:
             self._messages.put(("announce", text))
 
     def watch(self, step: int) -> None:
-        """The start and the first step at once, later steps once a second."""
+        """Send the start and the first step at once, later steps once a second."""
         now = time.monotonic()
         if self._messages is not None and (self._watched < 2 or now >= self._watch_at):
             self._watched, self._watch_at = self._watched + 1, now + WATCH_EVERY_S
             self._messages.put(("step", step))
 
     def report(self, record: dict[str, Any], checkpoint: Checkpoint | None) -> None:
-        """Every worker has to report a checkpoint, for Ray waits for all; rank 0 writes it."""
+        """Every worker has to report a checkpoint, because Ray waits for all; rank 0 writes it."""
         if self._messages is not None:
             self._messages.put(("record", record))
         if checkpoint is None:

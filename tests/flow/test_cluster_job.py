@@ -255,7 +255,7 @@ def test_a_node_killed_in_the_middle_loses_no_photo(
 def test_a_cluster_grows_from_nothing_for_a_job(
     cluster: Cluster, bucket: Bucket, model: Path, coffee: Image.Image, repository: Path, tmp_path: Path
 ) -> None:
-    """Protects: a job does not need CPUs to be there when it starts, the autoscaler brings them."""
+    """Protects: a job may start on a cluster without CPUs; the autoscaler adds them."""
     bucket.fill(coffee, 4)
     port = free_port()
     (tmp_path / "autoscaling.json").write_text(json.dumps(autoscaling(port)))

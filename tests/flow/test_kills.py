@@ -1,4 +1,4 @@
-"""Training stages as a user runs them, killed for real: nothing is lost, and nothing changes."""
+"""Trainings as a user runs them, with processes killed: nothing is lost, and the result is the same."""
 
 import json
 import os
@@ -54,7 +54,7 @@ PARAMS = {
 
 
 class Workplace:
-    """A folder with params.yaml and patches, where stages run as a user runs them."""
+    """A folder with params.yaml and patches, in which stages run."""
 
     def __init__(self, folder: Path, repository: Path):
         self.folder = folder
@@ -82,7 +82,7 @@ class Workplace:
         return output
 
     def wait_for_checkpoint(self, process: subprocess.Popen, count: int) -> None:
-        """Until the run has written its n-th checkpoint; its folders are named by number."""
+        """Wait until the run has written its n-th checkpoint."""
         for _ in range(2400):
             if (
                 len(list(self.folder.glob("runs/phone/*/checkpoint_*/history.json")))
@@ -123,7 +123,9 @@ def kill_worker(driver: subprocess.Popen) -> None:
     worker.send_signal(signal.SIGKILL)
 
 
-def test_killed_worker_and_killed_driver_go_on_and_end_as_if_nothing_had_been(workplace: Workplace) -> None:
+def test_a_killed_worker_and_a_killed_driver_resume_to_the_same_weights(
+    workplace: Workplace,
+) -> None:
     """Stream position, optimisers, average and losses all resume: the weights are the same bit for bit."""
     workplace.run("stages.train", "phone")
     uncut, losses = workplace.weights(), (workplace.folder / "reports/phone/losses.json").read_text()
@@ -138,7 +140,7 @@ def test_killed_worker_and_killed_driver_go_on_and_end_as_if_nothing_had_been(wo
     assert 30 <= workplace.step() < 60
 
     output = workplace.run("stages.train", "phone")
-    assert "going on from step" in output
+    assert "resuming from step" in output
     assert workplace.weights() == uncut
     steps = [
         [record["step"] for record in json.loads(text)]

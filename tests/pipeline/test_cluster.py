@@ -19,13 +19,13 @@ def test_an_invalid_number_of_workers_is_refused(monkeypatch: pytest.MonkeyPatch
         wanted_workers()
 
 
-def test_our_message_is_found_in_the_text_that_ray_carries() -> None:
+def test_our_message_is_found_in_the_text_of_rays_error() -> None:
     text = "Traceback …\npipeline.errors.PhotoError: a.jpg: broken; replace it\nFailed to apply UDF"
     assert root_cause(RuntimeError(text)) == "a.jpg: broken; replace it"
     assert root_cause(RuntimeError("first\nlast\n")) == "last"
 
 
-def test_a_submitted_job_has_brought_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_submitted_job_does_not_package_the_code_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects: Ray refuses a job whose packaging and whose driver both name py_modules."""
     assert {package.__name__ for package in carried_packages()["py_modules"]} == {"wespe", "pipeline"}
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")

@@ -153,7 +153,7 @@ def test_a_paired_preset_needs_photos_with_truth(content: dict, tmp_path: Path) 
     file = tmp_path / "params.yaml"
     content["cameras"]["demo-phone"]["preset"] = "srcnn"
     file.write_text(yaml.safe_dump(content))
-    assert load(file)  # the simulated camera brings the truth
+    assert load(file)  # the simulated camera gives the truth
     del content["cameras"]["demo-phone"]["photos"]["simulated_camera"]
     file.write_text(yaml.safe_dump(content))
     with pytest.raises(ParamsError, match=r"preset srcnn learns from pairs \(srcnn\); add `truth`"):

@@ -24,7 +24,7 @@ assert not ray.is_initialized()
 assert not psutil.Process().children()
 """
 
-# What `pip install wespe` does not bring; the command works without it.
+# What `pip install wespe` does not install; the command works without it.
 EXTRAS = {"ray", "mlflow", "dvc", "boto3", "pydantic", "yaml", "scipy", "skimage", "sklearn", "torchvision"}
 COMMAND = "stages/laptop"
 
@@ -42,8 +42,8 @@ def test_importing_every_module_only_defines_things(repository: Path, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_imports_what_the_library_alone_brings(repository: Path, tmp_path: Path) -> None:
-    """Whatever its functions import is imported here, in a fresh Python."""
+def test_the_command_needs_no_optional_package(repository: Path, tmp_path: Path) -> None:
+    """All that its functions import is imported here, in a new process."""
     trees = [ast.parse(file.read_text()) for file in (repository / COMMAND).glob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     wanted = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}

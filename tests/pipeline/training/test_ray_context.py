@@ -57,7 +57,7 @@ def learner(wrap: Any = lambda module: module, gather: Any = lambda values: valu
 
 
 def learn_and_read(config: dict[str, Any]) -> None:
-    """Run inside a Ray Train worker: learn from half of every batch, then note what the streams bring."""
+    """Run inside a Ray Train worker: learn from half of every batch, then note what the streams give."""
     from pipeline.training.ray_context import RayContext
 
     context = RayContext(PAIRED)
