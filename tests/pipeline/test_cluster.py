@@ -1,9 +1,6 @@
 """What the environment may ask of the cluster, and what Ray's workers inherit of it."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -30,30 +27,6 @@ def test_a_submitted_job_does_not_package_the_code_twice(monkeypatch: pytest.Mon
     assert {package.__name__ for package in carried_packages()["py_modules"]} == {"wespe", "pipeline"}
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     assert carried_packages() == {}
-
-
-IMPORT_EVERYTHING = """
-import importlib, os, pkgutil
-before = dict(os.environ)
-import pipeline, stages
-for package in (pipeline, stages):
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
-changed = {name for name in before.keys() | os.environ.keys() if before.get(name) != os.environ.get(name)}
-print(sorted(name for name in changed if name.startswith(("PYTHON", "RAY", "WESPE"))))
-"""
-
-
-def test_importing_changes_no_environment_variable(repository: Path) -> None:
-    """Protects: whoever uses the library, and the processes that they start."""
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", IMPORT_EVERYTHING],
-        env=os.environ | {"PYTHONPATH": str(repository)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ended.stdout == "[]\n"
 
 
 def test_a_session_restores_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

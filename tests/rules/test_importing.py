@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 IMPORT_ALL = """
-import importlib, pkgutil, pipeline, stages, wespe
+import importlib, os, pkgutil
+before = dict(os.environ)
+import pipeline, stages, wespe
 
 packages = (wespe, pipeline, stages)
 names = [m.name for p in packages for m in pkgutil.walk_packages(p.__path__, p.__name__ + ".")]
@@ -22,6 +24,9 @@ import psutil, ray
 assert len(names) > 20, names
 assert not ray.is_initialized()
 assert not psutil.Process().children()
+# Other packages set what is theirs; ours and what processes inherit of Python and Ray stay as they were.
+names = [name for name in before.keys() | os.environ if before.get(name) != os.environ.get(name)]
+assert not [name for name in names if name.startswith(("PYTHON", "RAY", "WESPE"))], names
 """
 
 # What `pip install wespe` does not install; the command works without it.

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.io import decode_jpeg, encode_jpeg, read_file
 
 from pipeline.research.benchmarks.clock import seconds
 from pipeline.research.benchmarks.plain import PlainLearner
@@ -93,8 +94,6 @@ def measure_photos(photo: Path, repeats: int) -> Iterator[str]:
 
 def _photo_and_codec(photo: Path, repeats: int) -> tuple[torch.Tensor, float]:
     """A photo enlarged to 12 megapixels (3, h, w), and the seconds that decoding and encoding it take."""
-    from torchvision.io import decode_jpeg, encode_jpeg, read_file
-
     small = decode_jpeg(read_file(str(photo)), device="cuda")[None].float()
     large = functional.interpolate(small, (HEIGHT, WIDTH), mode="bicubic").clamp(0, 255).round().byte()[0]
     data = encode_jpeg(large, quality=95).cpu()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.errors import TrainingError
 from pipeline.layout import FEATURES, CameraPaths
 from pipeline.patches.patches import Patches
 from pipeline.patches.shards import Index, encode, write_shards
@@ -21,6 +22,7 @@ from wespe.guard import GuardConfig
 from wespe.learner import LearnerConfig
 from wespe.methods.lut_residual import LutResidualConfig
 from wespe.networks.features import ContentConfig
+from wespe.optimisers import OptimiserConfig
 
 SIZE, PATCHES = 32, 150
 STEPS, HALF = 4, 2
@@ -94,6 +96,26 @@ def test_ray_and_memory_write_the_same_checkpoints(
     train(RUN, MemoryContext(RUN, source, target, checkpoint=halfway), features)
     assert latest_step(ray_run) == STEPS
     assert same_but_for_timings(halfway, last_checkpoint(ray_run))
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_training_that_diverges_stops_at_once_and_leaves_no_model(
+    patches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray Train would otherwise repeat it, to diverge again."""
+    from pipeline.training.driver import train_camera
+
+    monkeypatch.chdir(tmp_path)
+    learner = replace(RUN.learner, optimiser=OptimiserConfig(learning_rate=1e30))
+    wild = replace(RUN, learner=learner, guard=GuardConfig(min_psnr_db=0))
+    source, target = (shards(tmp_path / f"{n}", one) for n, one in enumerate(patches))
+    with pytest.raises(TrainingError) as stopped:
+        train_camera(wild, source, target)
+    message = str(stopped.value)
+    assert message.startswith("camera phone: ")
+    assert "is not finite at step" in message
+    assert "lower learner.optimiser.learning_rate (now 1e+30)" in message
+    assert not (tmp_path / CameraPaths(camera="phone").model).exists()
 
 
 def train_halfway(run: Run, context: MemoryContext, features: Path) -> None:
