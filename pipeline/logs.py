@@ -51,20 +51,22 @@ class Progress:
         self._every_s = 0.2 if self._live else every_s
         self._start = _Mark(time.monotonic(), start, 0.0)
         self._first: _Mark | None = None  # after the first update
-        self._printed_s, self._width = 0.0, 0
+        self._printed_s, self._width = self._start.time_s, 0
 
     def update(self, count: int = 1, note: str = "", work: float = 0.0) -> None:
         """Count units as done, of so much work, and print the line if it is time."""
         self.done += count
         self._worked += work
         now = _Mark(time.monotonic(), self.done, self._worked)
+        first = self._first is None and self.done > self._start.done
         if self.done >= self.total:
             speed, _ = self._rate(self._start, now)
             self._write(self._text(speed, f"in {_clock(now.time_s - self._start.time_s)}", note), last=True)
-        elif self._first is None or now.time_s - self._printed_s >= self._every_s:
+        elif first or now.time_s - self._printed_s >= self._every_s:
             self._printed_s = now.time_s
             self._write(self._text(*self._rate(self._first or self._start, now), note), last=False)
-        self._first = self._first or now
+        if first:
+            self._first = now
 
     def _rate(self, since: _Mark, now: _Mark) -> tuple[str, str]:
         """Speed, and the time left at that speed."""
