@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_order_and_another_seed_another(source: Str
 
 @pytest.mark.usefixtures("ray_session")
 @pytest.mark.parametrize("first_row", [1, 999, 2048, 5000])
-def test_a_stream_goes_on_at_any_row_as_if_it_had_never_stopped(source: Stream, first_row: int) -> None:
+def test_a_stream_resumes_at_any_row(source: Stream, first_row: int) -> None:
     whole = read(source, 0, first_row + 300)
     assert read(source, first_row, 300) == whole[first_row:]
 
@@ -99,7 +99,7 @@ def test_two_workers_get_enough_and_share_nothing_in_an_epoch(source: Stream) ->
 
 
 def test_source_and_target_do_not_keep_step(tmp_path: Path, source: Stream) -> None:
-    """No pairing survives, even between sets of the same length, written in the same order, with one seed."""
+    """Sets of one length, order and seed are still not paired."""
     target = stream_of(write(tmp_path / "target", 1000), "train", name="target", seed=1)
     pairs = zip(*(numbers_of(one.read(0)[0]) for one in (source, target)), strict=False)
     met = sum(a == b for a, b in pairs)
@@ -176,7 +176,7 @@ def test_two_workers_share_pairs_not_halves_of_them(pairs: Stream) -> None:
     assert all(len(one) >= 1000 / 50 and all(one) for one in matched)
 
 
-def test_pairs_of_a_set_without_truths_are_an_error_with_a_remedy(tmp_path: Path) -> None:
+def test_pairs_of_a_set_without_truths_are_refused_with_a_remedy(tmp_path: Path) -> None:
     index = write(tmp_path / "source", 10)
     with pytest.raises(ShardError, match=r"no truth beside its patches.*`truth` or `simulated_camera`"):
         stream_of(index, "train", name="pairs", seed=1, paired=True)
