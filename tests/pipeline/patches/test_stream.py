@@ -107,13 +107,21 @@ def test_source_and_target_do_not_keep_step(tmp_path: Path, source: Stream) -> N
 
 
 @pytest.mark.parametrize("first_row", [0, 999, 5000])
-def test_arrays_and_shards_of_the_same_patches_give_one_stream(source: Stream, first_row: int) -> None:
+@pytest.mark.parametrize("stored", ["source", "pairs"])
+def test_arrays_and_shards_of_the_same_patches_give_one_stream(
+    request: pytest.FixtureRequest, stored: str, first_row: int
+) -> None:
     """Protects: what is compared in memory is what cameras are trained on."""
-    patches = np.concatenate([source.groups.read(group)[0] for group in range(len(source.groups.rows))])
-    memory = Stream(name=source.name, seed=source.seed, groups=ArrayGroups(patches))
-    assert list(memory.groups.rows) == list(source.groups.rows)
-    for one, other in zip(*(islice(s.batches(first_row, 30), 100) for s in (memory, source)), strict=True):
-        assert np.array_equal(one[0], other[0])
+    shards_stream: Stream = request.getfixturevalue(stored)
+    groups = shards_stream.groups
+    read_groups = [groups.read(group) for group in range(len(groups.rows))]
+    arrays = ArrayGroups(*map(np.concatenate, zip(*read_groups, strict=True)))
+    memory = Stream(name=shards_stream.name, seed=shards_stream.seed, groups=arrays)
+    assert list(arrays.rows) == list(groups.rows)
+    both = (islice(stream.batches(first_row, 30), 100) for stream in (memory, shards_stream))
+    for ours, theirs in zip(*both, strict=True):
+        assert len(ours) == len(theirs) == groups.columns
+        assert all(map(np.array_equal, ours, theirs))
 
 
 @pytest.mark.usefixtures("ray_session")
