@@ -34,6 +34,7 @@ class Checkpoint:
         state = {f"learner/{name}": value for name, value in self.learner.state_dict().items()}
         state |= {f"guard/{name}": value for name, value in self.guard.state_dict().items()}
         state["rng"] = torch.get_rng_state()
+        state["bfloat16"] = torch.tensor(self.learner.bfloat16)
         state = {name: value.detach().cpu().contiguous() for name, value in state.items()}
         write_atomically(folder / STATE, save(state))
         write_atomically(folder / HISTORY, json.dumps(self.history).encode())
@@ -42,6 +43,7 @@ class Checkpoint:
         """Load what `write` wrote, in place."""
         state = load_file(folder / STATE)
         torch.set_rng_state(state["rng"])
+        self.learner.bfloat16 = bool(state["bfloat16"])  # whatever this machine would choose now
         for part, prefix in ((self.learner, "learner/"), (self.guard, "guard/")):
             part.load_state_dict(
                 {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

@@ -97,9 +97,12 @@ def _learner(run: Run, context: Context, features: Path) -> Learner:
     method = _method(run, features).to(context.device)
     steps, seed = run.training.steps, seed_of(run.training.seed, "worker", context.rank)
     try:
-        return Learner(method, run.learner, context.wrap, context.gather, steps=steps, seed=seed)
+        learner = Learner(method, run.learner, context.wrap, context.gather, steps=steps, seed=seed)
     except ValueError as error:
         raise TrainingError(f"camera {run.camera}: {error}; correct its preset in params.yaml") from None
+    chosen = torch.tensor([float(learner.bfloat16)], device=context.device)
+    learner.bfloat16 = bool(context.gather(chosen).min())  # all workers alike: each has measured for itself
+    return learner
 
 
 def _method(run: Run, features: Path) -> Method:

@@ -53,7 +53,7 @@ PARAMS = {
                 "critic": {"width": 0.1},
                 "content": {"layers": {"relu1_2": 1.0}, "weights": "random"},
             },
-            "learner": {"optimiser": {"learning_rate": 0.0005}, "ema_decay": 0.9},
+            "learner": {"optimiser": {"learning_rate": 0.0005}, "ema_decay": 0.9, "precision": "fp32"},
             "guard": {"min_psnr_db": 0},
             "training": {"steps": 60, "batch_size": 4, "log_every": 10, "checkpoint_every": 10},
         }

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from pipeline.errors import TrainingError
 from pipeline.layout import FEATURES, CameraPaths
@@ -35,7 +36,7 @@ RUN = Run(
     method=LutResidualConfig(
         start_patches=24, content=ContentConfig(layers={"relu1_1": 1.0}, weights="random")
     ),
-    learner=LearnerConfig(ema_decay=0.5),
+    learner=LearnerConfig(ema_decay=0.5, precision="fp32"),
     guard=GuardConfig(min_psnr_db=0, rollbacks=1),
     training=Training(steps=STEPS, batch_size=8, log_every=1, checkpoint_every=HALF),
 )
@@ -133,6 +134,19 @@ def train_halfway(run: Run, context: MemoryContext, features: Path) -> None:
     context.report = killed
     with pytest.raises(Killed):
         train(run, context, features)
+
+
+def test_a_resumed_run_keeps_the_precision_that_it_began_with(
+    patches, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Protects: bit-exact resuming, since a busy machine may measure another speed of bfloat16."""
+    choices = iter([True, False])
+    monkeypatch.setattr("wespe.learner.computes_in_bfloat16", lambda *_: next(choices))
+    checkpoint = tmp_path / "checkpoint"
+    train_halfway(RUN, MemoryContext(RUN, *patches, checkpoint=checkpoint), features)
+    train(RUN, MemoryContext(RUN, *patches, checkpoint=checkpoint), features)
+    assert load_file(checkpoint / STATE)["bfloat16"]
+    assert next(choices, None) is None, "both asked"
 
 
 def test_a_run_of_no_steps_keeps_the_start(patches, features: Path, tmp_path: Path) -> None:

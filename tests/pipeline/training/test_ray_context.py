@@ -32,7 +32,7 @@ METHOD = WespeConfig(
     critic=CriticConfig(width=0.1),
     content=ContentConfig(layers={"relu1_2": 1.0}, weights="random"),
 )
-LEARNER = LearnerConfig(ema_decay=0.5)
+LEARNER = LearnerConfig(ema_decay=0.5, precision="fp32")
 PAIRED = Run(
     camera="phone",
     target="dslr",
