@@ -24,7 +24,7 @@ test: $(BIN)/.installed  ## lint, types, import rules and the tests
 	lint-imports
 	pytest --numprocesses 2 --dist loadfile
 
-check: $(BIN)/.installed  ## lint, types, import rules and the quick tests: no Ray, MLflow, DVC or browser
+check: $(BIN)/.installed  ## lint, types, import rules and the quick tests: no engines
 	ruff check
 	ruff format --check
 	mypy

@@ -12,15 +12,19 @@ from pathlib import Path
 
 import pytest
 
-# What starts Ray, makes an MLflow registry or opens a browser. Tests in flow/ start whole pipelines.
-ENGINES = {"ray_session", "migrated", "chromium"}
-FLOW = Path(__file__).parent / "flow"
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: waiting threads would cost minutes
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TESTS = Path(__file__).parent
+# Fixtures that start Ray, an MLflow registry, a browser or a command; tests of pipelines and of ONNX.
+ENGINES = {"ray_session", "migrated", "chromium", "wespe"}
+PLACES = {TESTS / "flow", TESTS / "pipeline/models/test_onnx_model.py", TESTS / "stages/test_export.py"}
 DEMO_PHOTOS = ("chelsea.png", "coffee.png", "rocket.jpg")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if ENGINES & set(getattr(item, "fixturenames", ())) or FLOW in item.path.parents:
+        if ENGINES & set(getattr(item, "fixturenames", ())) or PLACES & {item.path, *item.path.parents}:
             item.add_marker("engine")
 
 

@@ -34,6 +34,7 @@ EXTRAS = {"ray", "mlflow", "dvc", "boto3", "pydantic", "yaml", "scipy", "skimage
 COMMAND = "stages/laptop"
 
 
+@pytest.mark.engine
 def test_importing_every_module_only_defines_things(repository: Path, tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", IMPORT_ALL],

@@ -31,6 +31,7 @@ TINY = Preset(
         critic=CriticConfig(width=0.1),
         content=ContentConfig(layers={"relu1_2": 1.0}),
     ),
+    learner=LearnerConfig(precision="fp32"),
     training=Training(batch_size=2),
 )
 

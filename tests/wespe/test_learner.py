@@ -180,6 +180,7 @@ def test_a_snapshot_is_not_written_into_by_what_follows() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.engine
 def test_a_compiled_step_learns_the_same() -> None:
     batches = [batch(0), batch(1)]
     plain, compiled = (
