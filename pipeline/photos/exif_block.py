@@ -1,6 +1,6 @@
-"""An EXIF block, changed where it has become untrue; all else, maker notes too, stays where it is.
+"""An EXIF block, edited in place: all that stays true, maker notes too, keeps its bytes and its offset.
 
-A block is a small TIFF file, so that a TIFF photo is one too: with pixels and the tags that describe them.
+A block is a small TIFF file; so a TIFF photo is a block with pixels and the tags that describe them.
 """
 
 import struct
@@ -9,6 +9,7 @@ from typing import Literal
 EMPTY = b"II*\0\x08\0\0\0" + bytes(6)
 PREFIX = b"Exif\0\0"
 ORIENTATION, SOFTWARE, EXIF_IFD = 0x0112, 0x0131, 0x8769
+UPRIGHT = 1
 PIXEL_X, PIXEL_Y = 0xA002, 0xA003
 COMPRESSION, THUMBNAIL, THUMBNAIL_BYTES = 0x0103, 0x0201, 0x0202
 KINDS = {"ascii": (2, 1), "short": (3, 2), "long": (4, 4), "rational": (5, 8), "undefined": (7, 1)}
@@ -19,14 +20,14 @@ Directory = dict[int, bytes]  # tag → its entry of 12 bytes
 class ExifBlock:
     """Tags of the first directory to read, set and remove; `finished` gives the new block.
 
-    Raises ValueError when the bytes are no such block.
+    Raises ValueError when the bytes are not an EXIF block.
     """
 
     def __init__(self, data: bytes = EMPTY):
         data = data.removeprefix(PREFIX)
         self.order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4], "")
         if not self.order:
-            raise ValueError("no EXIF block")
+            raise ValueError("not an EXIF block")
         self.data = bytearray(data)
         try:
             start = self._unpack("I", 4)[0]
@@ -38,7 +39,12 @@ class ExifBlock:
             raise ValueError("a damaged EXIF block") from None
 
     def text(self, tag: int) -> str:
-        return self.value(tag).split(b"\0")[0].decode("utf-8", "replace") if tag in self.tags else ""
+        """A tag's text, UTF-8 or Latin-1; '' where there is none."""
+        raw = self.value(tag).split(b"\0")[0] if tag in self.tags else b""
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return raw.decode("latin-1")
 
     def value(self, tag: int) -> bytes:
         """The raw value of a tag of single bytes; b'' where there is none."""

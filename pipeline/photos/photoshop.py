@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 
+SEGMENT = b"Photoshop 3.0\0"  # before resources in a JPEG; a long block goes on in further segments
 IPTC = 0x0404
 THUMBNAILS = (0x0409, 0x040C)
 
@@ -28,7 +29,7 @@ def _parts(resources: bytes) -> Iterator[tuple[int, bytes]]:
     start = 0
     while start < len(resources):
         if resources[start : start + 4] != b"8BIM":
-            raise ValueError("no resource")
+            raise ValueError("not a resource")
         number, name_size = struct.unpack_from(">HB", resources, start + 4)
         size_at = start + 7 + name_size + (name_size + 1) % 2
         [size] = struct.unpack_from(">I", resources, size_at)

@@ -1,0 +1,138 @@
+"""The file of an enhanced photo: new pixels, and all that the original carried, true again."""
+
+import io
+import struct
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from pipeline.errors import PhotoError
+from pipeline.photos import xmp
+from pipeline.photos.codecs import WRITERS
+from pipeline.photos.dithering import dithered
+from pipeline.photos.exif_block import ORIENTATION, SOFTWARE, UPRIGHT, ExifBlock
+from pipeline.photos.formats import BY_NAME, Format
+from pipeline.photos.icc import gray_profile, read_profile, rgb_profile, sampled_curve
+from pipeline.photos.original import Metadata, Original
+from pipeline.photos.photoshop import without_thumbnail
+from pipeline.photos.writing import EncodedPhoto, Picture
+
+WIDTH, HEIGHT = 256, 257
+THUMBNAIL_PX = 160
+MOST_EXIF_BYTES, ROOM_FOR_TAGS = 65_527, 2_000  # of a JPEG; what tags of ours take
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG's
+STRIP_ROWS = 256
+
+
+def require_room(kind: str, height: int, width: int) -> None:
+    """Raise PhotoError when a format cannot hold a photo of this size: better before the work than after."""
+    most_px = BY_NAME[kind].most_px
+    if max(height, width) > most_px:
+        raise PhotoError(
+            f"{width}×{height} px: {kind} holds at most {most_px} px a side; use --max-megapixels or --format"
+        )
+
+
+def encode_enhanced(
+    original: Original, enhanced_hwc: np.ndarray, kind: str, note: str, quality: int | None = None
+) -> EncodedPhoto:
+    """Encode the result of an original, with what it carries and a note of who made it.
+
+    kind: a name in formats.BY_NAME. quality: 1–100, else the original's, or 95.
+    Carried: EXIF, XMP, IPTC, profile, density, comments and texts, corrected where they became untrue; gray,
+    alpha and 16 bits where the format has them, else as RGB, laid over white, and dithered.
+    """
+    format, (height, width, _) = BY_NAME[kind], enhanced_hwc.shape
+    exif, warnings = _exif(original.metadata.exif, enhanced_hwc, note, thumbnail=kind != "TIFF")
+    metadata = replace(
+        original.metadata,
+        exif=exif,
+        xmp=xmp.corrected(original.metadata.xmp, width, height),
+        photoshop=without_thumbnail(original.metadata.photoshop),
+        dpi=_sensible(original.metadata),
+    )
+    values, gray = _values(original, enhanced_hwc, format)
+    picture = Picture(
+        values_hwc=values,
+        profile=_profile_for(original, gray),
+        metadata=metadata,
+        layout=original.layout if kind == original.kind or kind == "JPEG" else {},
+        quality=quality,
+    )
+    encoded = WRITERS[kind](picture)
+    return EncodedPhoto(data=encoded.data, warnings=(*warnings, *encoded.warnings))
+
+
+def _values(original: Original, enhanced_hwc: np.ndarray, format: Format) -> tuple[np.ndarray, bool]:
+    """Samples that the format can hold, and whether they are gray."""
+    gray = original.gray and format.gray
+    pixels = _gray(enhanced_hwc) if original.gray else enhanced_hwc
+    pixels, alpha = pixels if gray or pixels.shape[2] == 3 else pixels.repeat(3, 2), original.alpha_hw
+    if not format.deep:
+        pixels, alpha = dithered(pixels), None if alpha is None else dithered(alpha)
+    if alpha is None:
+        return pixels, gray
+    if not format.alpha:
+        return _over_white(pixels, alpha), gray
+    return np.concatenate([pixels, alpha.astype(pixels.dtype, copy=False)[..., None]], -1), gray
+
+
+def _gray(photo_hwc: np.ndarray) -> np.ndarray:
+    """One channel, strip by strip: a large photo as floats needs too much memory."""
+    gray = np.empty((*photo_hwc.shape[:2], 1), photo_hwc.dtype)
+    for top in range(0, len(photo_hwc), STRIP_ROWS):
+        gray[top : top + STRIP_ROWS, :, 0] = (photo_hwc[top : top + STRIP_ROWS] @ LUMA).round()
+    return gray
+
+
+def _profile_for(original: Original, gray: bool) -> bytes:
+    """The original's profile, or one of the same curve where it has other channels than the result."""
+    if not original.profile:
+        return b""
+    profile = read_profile(original.profile)
+    if profile.curves is None or (profile.space == "GRAY") == gray:
+        return original.profile
+    curve = sampled_curve(profile.curves[len(profile.curves) // 2])
+    return gray_profile(curve) if gray else rgb_profile(curve)
+
+
+def _exif(exif: bytes, enhanced_hwc: np.ndarray, note: str, thumbnail: bool) -> tuple[bytes, tuple[str, ...]]:
+    """The block with what is true now, a note, and a new thumbnail if there was one and it fits."""
+    height, width, _ = enhanced_hwc.shape
+    warnings: tuple[str, ...] = ()
+    try:
+        block = ExifBlock(exif) if exif else ExifBlock()
+        block.set_size(width, height)
+    except (ValueError, struct.error):
+        block, warnings = ExifBlock(), ("its EXIF is damaged and not carried",)
+    for tag, size in ((WIDTH, width), (HEIGHT, height)):
+        if tag in block.tags:
+            block.set(tag, "long", size)
+    if ORIENTATION in block.tags:
+        block.set(ORIENTATION, "short", UPRIGHT)
+    before = block.text(SOFTWARE).split("; wespe ")[0].strip()
+    block.set(SOFTWARE, "ascii", f"{before}; {note}" if before and not before.startswith("wespe ") else note)
+    small = _thumbnail(enhanced_hwc) if thumbnail and block.had_thumbnail else b""
+    if len(block.data) + len(small) + ROOM_FOR_TAGS > MOST_EXIF_BYTES:
+        small = b""
+    return bytes(block.finished(small)), warnings
+
+
+def _sensible(metadata: Metadata) -> tuple[float, float] | None:
+    """The density, unless it is none: 0, or more than any scanner has."""
+    return metadata.dpi if metadata.dpi and all(1 <= density < 1e6 for density in metadata.dpi) else None
+
+
+def _thumbnail(enhanced_hwc: np.ndarray) -> bytes:
+    step = max(1, max(enhanced_hwc.shape) // (4 * THUMBNAIL_PX))
+    image = Image.fromarray(dithered(np.ascontiguousarray(enhanced_hwc[::step, ::step])))
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80)
+    return file.getvalue()
+
+
+def _over_white(pixels_hwc: np.ndarray, alpha_hw: np.ndarray) -> np.ndarray:
+    share = alpha_hw[..., None] / np.float32(255)
+    return (pixels_hwc * share + 255 * (1 - share)).round().astype(np.uint8)
