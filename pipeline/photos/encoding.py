@@ -5,6 +5,7 @@ import struct
 from dataclasses import replace
 
 import numpy as np
+import torch
 from PIL import Image
 
 from pipeline.errors import PhotoError
@@ -66,15 +67,16 @@ def encode_enhanced(
 
 def _values(original: Original, enhanced_hwc: np.ndarray, format: Format) -> tuple[np.ndarray, bool]:
     """Samples that the format can hold, and whether they are gray."""
-    gray = original.gray and format.gray
+    gray, alpha = original.gray and format.gray, original.alpha_hw
+    if alpha is not None and not format.alpha:
+        enhanced_hwc, alpha = _over_white(enhanced_hwc, original), None
     pixels = _gray(enhanced_hwc) if original.gray else enhanced_hwc
-    pixels, alpha = pixels if gray or pixels.shape[2] == 3 else pixels.repeat(3, 2), original.alpha_hw
+    if original.gray and not gray:
+        pixels = pixels.repeat(3, 2)
     if not format.deep:
         pixels, alpha = dithered(pixels), None if alpha is None else dithered(alpha)
     if alpha is None:
         return pixels, gray
-    if not format.alpha:
-        return _over_white(pixels, alpha), gray
     return np.concatenate([pixels, alpha.astype(pixels.dtype, copy=False)[..., None]], -1), gray
 
 
@@ -133,6 +135,19 @@ def _thumbnail(enhanced_hwc: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _over_white(pixels_hwc: np.ndarray, alpha_hw: np.ndarray) -> np.ndarray:
-    share = alpha_hw[..., None] / np.float32(255)
-    return (pixels_hwc * share + 255 * (1 - share)).round().astype(np.uint8)
+def _over_white(enhanced_hwc: np.ndarray, original: Original) -> np.ndarray:
+    """Lay a result over white, in sRGB's values as `Original.srgb_hwc` does."""
+    assert original.alpha_hw is not None
+    laid, levels = np.empty_like(enhanced_hwc), np.iinfo(enhanced_hwc.dtype).max
+    for top in range(0, len(laid), STRIP_ROWS):
+        strip, colours = slice(top, top + STRIP_ROWS), original.colours
+        share = (
+            torch.from_numpy(original.alpha_hw[strip].astype(np.float32))
+            / np.iinfo(original.alpha_hw.dtype).max
+        )
+        values = torch.from_numpy(enhanced_hwc[strip].astype(np.float32) / levels).permute(2, 0, 1)[None]
+        srgb = colours.srgb(values) if colours else values
+        srgb = srgb * share + (1 - share)
+        values = colours.native(srgb) if colours else srgb
+        laid[strip] = (values[0].permute(1, 2, 0).numpy() * levels).round()
+    return laid

@@ -59,7 +59,7 @@ def read(data: bytes, max_pixels: float) -> Samples:
     require_memory(-(-width // scale), -(-height // scale), bits)
     metadata, warnings = _metadata(parts)
     if not parts.end:
-        data, warnings = _completed(data), (*warnings, "it has no end marker; its picture is complete")
+        data, warnings = _completed(data), (*warnings, "it has no end marker, but its picture is complete")
     values, channels, layout = _deep(data, bits) if bits > 8 else _shallow(data, scale)
     return Samples(
         values_hwc=values,

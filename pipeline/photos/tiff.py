@@ -94,9 +94,8 @@ def _samples(page: tifffile.TiffPage) -> tuple[np.ndarray, Channels, tuple[str, 
     _check(page, photometric, bits)
     values = _stored(page)
     if photometric == PALETTE and page.colormap is not None:
-        values, bits = page.colormap[:, values[..., 0]].transpose(1, 2, 0), 16
-        if (values % 257 == 0).all():  # 8 bits, as nearly always
-            values, bits = values // 257, 8
+        palette = page.colormap if page.colormap.max() < 256 else page.colormap >> 8  # some writers forget
+        values, bits = palette[:, values[..., 0]].transpose(1, 2, 0), 8
     values = whole_range(values, bits)
     if photometric == WHITE_IS_ZERO:
         values = np.concatenate([np.iinfo(values.dtype).max - values[..., :1], values[..., 1:]], -1)
