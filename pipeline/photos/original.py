@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from PIL import Image
 
 from pipeline.photos.colour_profile import Colours
@@ -109,12 +108,8 @@ class Original:
         return srgb
 
     def _srgb_floats(self, strip: slice) -> np.ndarray:
-        levels = np.float32(np.iinfo(self.photo_hwc.dtype).max)
-        floats = self.photo_hwc[strip] / levels
-        if self.colours is not None:
-            floats = (
-                self.colours.srgb(torch.from_numpy(floats).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
-            )
+        photo, levels = self.photo_hwc[strip], np.float32(np.iinfo(self.photo_hwc.dtype).max)
+        floats = photo / levels if self.colours is None else self.colours.srgb_of_levels(photo)
         if self.alpha_hw is not None:
             share = self.alpha_hw[strip, :, None] / levels
             floats = floats * share + (1 - share)

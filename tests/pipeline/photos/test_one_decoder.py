@@ -47,7 +47,7 @@ def test_training_and_enhancing_see_the_same(variant, model):
     if original.alpha_hw is not None:
         share = (original.alpha_hw / np.iinfo(original.alpha_hw.dtype).max)[..., None]
         seen = seen * share + 255 * (1 - share)
-    assert np.abs(seen - decode_photo(variant.data)).max() <= 0.51
+    assert np.abs(seen - decode_photo(variant.data)).max() <= 0.56  # rounding, and a table's step
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
