@@ -22,6 +22,7 @@ from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, WEIGHTS
 from pipeline.models.memory import give_back, keep_freed
 from pipeline.photos.colour_profile import Colours
+from wespe.generator import Generator
 from wespe.methods import METHODS, MethodConfig, build_generator
 from wespe.precision import InBfloat16, bfloat16_will_do
 from wespe.tiling import Tiling, TooLarge
@@ -39,7 +40,7 @@ LARGE_BYTES = 128 * 2**20  # of a photo, beside which memory is scarce
 class Model:
     """A generator ready to enhance, what config.json says of it, and the sha256 of its weights."""
 
-    generator: nn.Module
+    generator: Generator
     config: Mapping[str, Any]
     sha256: str
     _turn: Lock = field(default_factory=Lock, repr=False, compare=False)

@@ -21,6 +21,7 @@ from pipeline.models.model_folder import Model
 from pipeline.photos.images import read_photo
 from pipeline.sources.demo import Demo
 from wespe.batch import photos_nchw
+from wespe.generator import Generator
 from wespe.tiling import reach_px
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
@@ -83,7 +84,7 @@ def export_model(model: Model, path: Path) -> Exported:
 class Clamped(nn.Module):
     """A generator whose results are photos: 0–1."""
 
-    def __init__(self, generator: nn.Module):
+    def __init__(self, generator: Generator):
         super().__init__()
         self.generator = generator
 
@@ -141,7 +142,7 @@ def _need_packages() -> None:
             raise PipelineError(f"the package {name} is missing: pip install 'wespe[onnx]'") from None
 
 
-def _traced(generator: nn.Module) -> torch.export.ExportedProgram:
+def _traced(generator: Generator) -> torch.export.ExportedProgram:
     """Leave the photo's height and width open."""
     photos, size = torch.zeros(1, 3, *TRACED_PX), dict.fromkeys((2, 3), torch.export.Dim.DYNAMIC)
     traced = torch.export.export(Clamped(generator), (photos,), dynamic_shapes=(size,))
@@ -171,7 +172,7 @@ def _facts(model: Model, least_px: int) -> dict[str, str]:
 
     halo_px: what a tile of a photo needs around it; not there when the model must see the photo whole.
     """
-    whole = hasattr(model.generator, "decide") or any(
+    whole = model.generator.decides or any(
         isinstance(module, nn.InstanceNorm2d) for module in model.generator.modules()
     )
     halo_px = None if whole else reach_px(model.generator)
@@ -202,7 +203,7 @@ def _file(program: torch.onnx.ONNXProgram, facts: dict[str, str]) -> bytes:
     return proto.SerializeToString(deterministic=True)
 
 
-def _differences(generator: nn.Module, data: bytes, least_px: int) -> Iterator[Difference]:
+def _differences(generator: Generator, data: bytes, least_px: int) -> Iterator[Difference]:
     """Run the file on real photos, one per size."""
     photos = Demo(kind="demo", half="target").fetch(Path(), "")
     for (height, width), photo in zip(CHECKED_PX, photos, strict=False):
@@ -212,7 +213,7 @@ def _differences(generator: nn.Module, data: bytes, least_px: int) -> Iterator[D
 
 
 @torch.inference_mode()
-def _difference(generator: nn.Module, data: bytes, photo_hwc: np.ndarray) -> Difference:
+def _difference(generator: Generator, data: bytes, photo_hwc: np.ndarray) -> Difference:
     photos = photos_nchw(torch.tensor(photo_hwc)[None], "cpu")
     wanted = generator(photos).clamp(0, 1).numpy() * 255
     found = _run(data, photos.numpy()) * 255

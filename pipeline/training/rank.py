@@ -137,8 +137,9 @@ def train(run: Run, context: Context, features: Path) -> None:
             learned.history.append(record)
             context.report(record, learned if saves(learner.step) else None)
     except Diverged as error:
+        rate = run.learner.optimiser.learning_rate
         raise TrainingError(
-            f"camera {run.camera}: {error}; lower learner.learning_rate (now {run.learner.learning_rate:g}) "
+            f"camera {run.camera}: {error}; lower learner.optimiser.learning_rate (now {rate:g}) "
             f"or raise guard.rollbacks (now {run.guard.rollbacks}) in its preset and run `dvc repro` again"
         ) from None
 

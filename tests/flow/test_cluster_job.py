@@ -33,7 +33,7 @@ from ray.util import get_node_ip_address
 
 from pipeline.models.model_folder import save_model
 from wespe.methods.wespe import WespeConfig
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 
 BIN = Path(sys.executable).parent
 MARK = "WESPE_TEST_CLUSTER"  # in the environment of all that a cluster starts
@@ -210,8 +210,8 @@ def bucket() -> Iterator[Bucket]:
 def model(tmp_path: Path) -> Path:
     """So slow a model that there is time for a kill: a photo takes about half a second."""
     torch.manual_seed(0)
-    config = GeneratorConfig(width=32, blocks=1)
-    save_model(tmp_path / "model", Generator(config), WespeConfig(generator=config), {})
+    config = ResNetConfig(width=32, blocks=1)
+    save_model(tmp_path / "model", ResNet(config), WespeConfig(generator=config), {})
     return tmp_path / "model"
 
 

@@ -45,7 +45,7 @@ PARAMS = {
                 "critic": {"width": 0.1},
                 "content": {"layers": {"relu1_2": 1.0}, "weights": "random"},
             },
-            "learner": {"learning_rate": 0.0005, "ema_decay": 0.9},
+            "learner": {"optimiser": {"learning_rate": 0.0005}, "ema_decay": 0.9},
             "guard": {"min_psnr_db": 0},
             "training": {"steps": 60, "batch_size": 4, "log_every": 10, "checkpoint_every": 10},
         }
@@ -150,7 +150,7 @@ def test_killed_worker_and_killed_driver_go_on_and_end_as_if_nothing_had_been(wo
 def test_a_loss_that_is_not_finite_stops_the_run_at_once_and_leaves_no_model(workplace: Workplace) -> None:
     before = workplace.weights()
     params = json.loads(json.dumps(PARAMS))
-    params["presets"]["tiny"]["learner"]["learning_rate"] = 1e30
+    params["presets"]["tiny"]["learner"]["optimiser"]["learning_rate"] = 1e30
     workplace.write(params)
     process = workplace.start("stages.train", "phone")
     output, _ = process.communicate(timeout=200)
@@ -158,6 +158,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_at_once_and_leaves_no_model(wor
     assert process.returncode == 1
     assert "train: camera phone: the loss " in output
     assert "is not finite at step" in output
-    assert "lower learner.learning_rate" in output
+    assert "lower learner.optimiser.learning_rate" in output
     assert "Traceback" not in output
     assert workplace.weights() == before

@@ -98,7 +98,7 @@ def change(content: dict, path: str, value: object) -> None:
         ),
         ("presets/demo/method/content/weights", "imagnet", "weights must be imagenet, random, or the path"),
         (
-            "presets/demo/learner/learning_rate",
+            "presets/demo/learner/optimiser/learning_rate",
             float("nan"),
             "learning_rate: Input should be a finite number",
         ),

@@ -13,7 +13,7 @@ class PlainLearner:
     def __init__(self, method: Method, config: LearnerConfig):
         self.method = method
         self._optimisers = {
-            name: torch.optim.Adam(group.parameters(), lr=config.rate(name))
+            name: torch.optim.Adam(group.parameters(), lr=config.of(name).learning_rate)
             for name, group in method.networks.items()
         }
 

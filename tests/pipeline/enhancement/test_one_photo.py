@@ -20,7 +20,7 @@ from pipeline.models.model_folder import Model, save_model
 from pipeline.photos.decoding import decode_original
 from pipeline.photos.images import decode_photo, read_exif
 from wespe.methods.wespe import WespeConfig
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 
 XMP = b'<x xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:title="\xc3\xa9"/></x>'
 IPTC = b"\x1c\x02\x78\x00\x05hello"
@@ -32,7 +32,7 @@ SUFFIXES = [".jpg", ".png", ".tif", ".webp", ".avif"]
 @pytest.fixture(scope="module")
 def model() -> Model:
     torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(width=4, blocks=1, norm="none", output="residual"))
+    generator = ResNet(ResNetConfig(width=4, blocks=1, norm="none", output="residual"))
     torch.nn.init.constant_(generator.tail[-1].bias, 0.5)
     return Model(generator.eval(), {"camera": "phone"}, "0123456789abcdef")
 
@@ -297,8 +297,8 @@ def test_settings_out_of_range_are_refused(wrong):
 
 
 def test_verifying_names_the_halo_and_the_difference(photo, tmp_path):
-    generator = GeneratorConfig(width=4, blocks=1, norm="none")
-    save_model(tmp_path / "model", Generator(generator), WespeConfig(generator=generator), {})
+    generator = ResNetConfig(width=4, blocks=1, norm="none")
+    save_model(tmp_path / "model", ResNet(generator), WespeConfig(generator=generator), {})
     (tmp_path / "a.png").write_bytes(encoded(photo, "PNG"))
     said = verify_tiles(tmp_path / "model", tmp_path / "a.png")
     assert re.search(

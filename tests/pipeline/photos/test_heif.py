@@ -20,7 +20,7 @@ from pipeline.models.model_folder import Model
 from pipeline.photos.formats import is_photo, written_as
 from pipeline.photos.heif import can_read_heif
 from pipeline.photos.images import decode_photo, read_exif
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 
 pytest.importorskip("pi_heif")
 BLOCK_PX = 16
@@ -168,7 +168,7 @@ def photo() -> np.ndarray:
 @pytest.fixture(scope="module")
 def model() -> Model:
     torch.manual_seed(0)
-    return Model(Generator(GeneratorConfig(width=4, blocks=1)).eval(), {"camera": "phone"}, "a" * 64)
+    return Model(ResNet(ResNetConfig(width=4, blocks=1)).eval(), {"camera": "phone"}, "a" * 64)
 
 
 def test_pixels_are_the_photos(photo):

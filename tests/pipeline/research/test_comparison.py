@@ -21,12 +21,13 @@ from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.critic import CriticConfig
 from wespe.networks.features import ContentConfig
-from wespe.networks.generator import GeneratorConfig
+from wespe.networks.resnet import ResNetConfig
+from wespe.optimisers import OptimiserConfig
 
 SIZE = 32
 PATCHES = Patches(size_px=SIZE, per_photo=20)
 UNPAIRED = WespeConfig(
-    generator=GeneratorConfig(width=4, blocks=0, norm="none", output="residual"),
+    generator=ResNetConfig(width=4, blocks=0, norm="none", output="residual"),
     critic=CriticConfig(width=0.1),
     content=ContentConfig(layers={"relu1_1": 1.0}, weights="random"),
 )
@@ -56,9 +57,15 @@ def read(folders: dict[str, Path], paired: bool = True):
     return read_data(PATCHES, [train], [truth], (train, truth) if paired else None, tests)
 
 
+def learner_at(rate: float) -> LearnerConfig:
+    return LearnerConfig(optimiser=OptimiserConfig(learning_rate=rate))
+
+
 def test_presets_are_trained_scored_and_kept(folders: dict[str, Path], tmp_path: Path) -> None:
     presets = {
-        "srcnn": Preset(method=SrcnnConfig(), learner=LearnerConfig(learning_rate=1e-3)),
+        "srcnn": Preset(
+            method=SrcnnConfig(), learner=LearnerConfig(optimiser=OptimiserConfig(learning_rate=1e-3))
+        ),
         "unpaired": Preset(method=UNPAIRED),
     }
     settings = Settings(steps=40, batch_size=4, patches=PATCHES, seeds=[1, 2], log_every=20)
@@ -101,7 +108,9 @@ def test_a_preset_that_diverges_is_told_and_the_others_go_on(
 ) -> None:
     presets = {
         "wild": Preset(
-            method=SrcnnConfig(), learner=LearnerConfig(learning_rate=1e3), guard=GuardConfig(min_psnr_db=10)
+            method=SrcnnConfig(),
+            learner=learner_at(1e3),
+            guard=GuardConfig(min_psnr_db=10),
         ),
         "calm": Preset(method=SrcnnConfig()),
     }
