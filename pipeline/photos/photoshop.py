@@ -17,6 +17,16 @@ def without_thumbnail(resources: bytes) -> bytes:
     return b"".join(part for number, part in parts if number not in THUMBNAILS)
 
 
+def iptc_of(resources: bytes) -> bytes:
+    """Bare IPTC out of resources; b'' where there is none, or it is damaged."""
+    try:
+        whole = next((part for number, part in _parts(resources) if number == IPTC), b"")
+        size_at = 7 + whole[6] + (whole[6] + 1) % 2 if whole else 0
+        return whole[size_at + 4 : size_at + 4 + int.from_bytes(whole[size_at : size_at + 4], "big")]
+    except (struct.error, ValueError, IndexError):
+        return b""
+
+
 def iptc_resource(iptc: bytes) -> bytes:
     """Wrap bare IPTC, as TIFF may have it, into a resource."""
     if not iptc:

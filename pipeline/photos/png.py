@@ -22,6 +22,7 @@ from pipeline.photos.writing import EncodedPhoto, Picture
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_END = 33  # after the signature and IHDR
 XMP_KEY = b"XML:com.adobe.xmp"
+RESOURCES_KEY = b"Raw profile type iptc"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 GRAY_TYPES = (0, 4)
@@ -67,9 +68,7 @@ def write(picture: Picture) -> EncodedPhoto:
     fast = {"level": 4, "filter": imagecodecs.PNG.FILTER.PAETH} if deep else {"level": 6}
     encoded = imagecodecs.png_encode(np.ascontiguousarray(values), **fast)
     chunks = b"".join(_packed(kind, content) for kind, content in _written(picture))
-    lost = ("its IPTC and Photoshop data are not carried: PNG has no place for them",)
-    losses = lost if picture.metadata.photoshop else ()
-    return EncodedPhoto(data=b"".join((encoded[:HEADER_END], chunks, encoded[HEADER_END:])), warnings=losses)
+    return EncodedPhoto(data=b"".join((encoded[:HEADER_END], chunks, encoded[HEADER_END:])))
 
 
 def _chunks(data: bytes) -> Iterator[Chunk]:
@@ -177,6 +176,13 @@ def _raw_profile(text: bytes) -> bytes:
         return b""
 
 
+def _hexadecimal(name: bytes, raw: bytes) -> bytes:
+    """As ImageMagick writes it, and ExifTool reads it: PNG itself has no place for IPTC."""
+    digits = raw.hex().encode()
+    lines = [digits[start : start + 72] for start in range(0, len(digits), 72)]
+    return b"\n%s\n%8d\n" % (name, len(raw)) + b"\n".join(lines) + b"\n"
+
+
 def _international(rest: bytes) -> bytes:
     """The text of an iTXt chunk after its key."""
     text = b"".join(rest[2:].split(b"\0", 2)[2:])  # after its language and its translated key
@@ -208,6 +214,8 @@ def _written(picture: Picture) -> Iterator[Chunk]:
         yield b"eXIf", metadata.exif
     if metadata.xmp:
         yield b"iTXt", XMP_KEY + bytes(5) + metadata.xmp
+    if metadata.photoshop:
+        yield b"zTXt", RESOURCES_KEY + b"\0\0" + zlib.compress(_hexadecimal(b"iptc", metadata.photoshop))
     for comment in metadata.comments:
         yield b"iTXt", b"Comment" + bytes(5) + _utf8(comment)
     yield from metadata.texts

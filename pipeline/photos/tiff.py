@@ -12,7 +12,7 @@ from pipeline.errors import PhotoError
 from pipeline.photos.exif_block import UPRIGHT, ExifBlock
 from pipeline.photos.exif_tree import Tree, packed, read_tree
 from pipeline.photos.original import Channels, Metadata, Samples
-from pipeline.photos.photoshop import iptc_resource
+from pipeline.photos.photoshop import iptc_of, iptc_resource
 from pipeline.photos.pixels import first_of, whole_range
 from pipeline.photos.size_limit import require_memory
 from pipeline.photos.writing import EncodedPhoto, Picture
@@ -209,7 +209,11 @@ def _dpi(tree: Tree) -> tuple[float, float] | None:
 def _block(picture: Picture) -> ExifBlock:
     metadata = picture.metadata
     block = ExifBlock(metadata.exif) if metadata.exif else ExifBlock()
-    for tag, content in ((XMP, metadata.xmp), (PHOTOSHOP, metadata.photoshop), (PROFILE, picture.profile)):
+    iptc = iptc_of(metadata.photoshop)
+    contents = {XMP: metadata.xmp, IPTC: iptc, PHOTOSHOP: metadata.photoshop, PROFILE: picture.profile}
+    if metadata.photoshop == iptc_resource(iptc):
+        contents[PHOTOSHOP] = b""  # it would only say the same again
+    for tag, content in contents.items():
         block.tags.pop(tag, None)
         if content:
             block.set(tag, "undefined", content)

@@ -9,7 +9,7 @@ from pipeline.photos.original import Metadata, Samples
 from pipeline.photos.pixels import first_of, of_pillow
 from pipeline.photos.riff import chunks
 from pipeline.photos.size_limit import require_memory
-from pipeline.photos.writing import EncodedPhoto, Picture
+from pipeline.photos.writing import EncodedPhoto, Picture, without_resources
 
 HAS_EXIF = 0x08  # in the flags of VP8X
 
@@ -52,7 +52,7 @@ def write(picture: Picture) -> EncodedPhoto:
         quality=picture.quality or (100 if lossless else 95),
         lossless=lossless,
     )
-    return EncodedPhoto(data=file.getvalue())
+    return EncodedPhoto(data=file.getvalue(), warnings=without_resources("WebP", picture))
 
 
 def has_exif(head: bytes) -> bool:

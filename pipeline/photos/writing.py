@@ -30,3 +30,11 @@ class EncodedPhoto:
 
     data: bytes | bytearray
     warnings: tuple[str, ...] = ()
+
+
+def without_resources(name: str, picture: Picture) -> tuple[str, ...]:
+    """The warning of a format that has no place for Photoshop's resources, comments and texts."""
+    metadata = picture.metadata
+    lost = {"IPTC": metadata.photoshop, "comments": metadata.comments, "PNG texts": metadata.texts}
+    named = " and ".join(kind for kind, content in lost.items() if content)
+    return (f"its {named} cannot be kept in {name}",) if named else ()

@@ -10,16 +10,17 @@ from pipeline.enhancement.one_photo import Settings, enhance_photo
 from pipeline.models.model_folder import Model
 from pipeline.photos.decoding import decode_original
 from pipeline.photos.images import decode_photo
+from wespe.generator import Generator
 
 
-class Witness(torch.nn.Module):
+class Witness(Generator):
     """A generator that changes nothing, and remembers what it was shown."""
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.ones(1))
 
-    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+    def forward(self, photos_nchw: torch.Tensor, *_: object) -> torch.Tensor:
         self.seen = photos_nchw.clone()
         return photos_nchw
 
