@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -9,7 +10,8 @@ from PIL import Image
 from pipeline.errors import PhotoError
 from pipeline.photos.codecs import CODECS, format_of
 from pipeline.photos.colour_management import interpreted
-from pipeline.photos.exif import Exif, facts
+from pipeline.photos.exif import Exif, facts, is_adobe_rgb
+from pipeline.photos.icc import adobe_rgb_profile
 from pipeline.photos.original import Original, Samples
 
 UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # of an array (h, w, …), by EXIF orientation
@@ -35,6 +37,8 @@ def decode_original(data: bytes, max_megapixels: float = 0) -> Original:
         if not kind:
             raise PhotoError("not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo")
         samples = CODECS[kind].read(data, max_megapixels * 1e6)
+        if kind == "JPEG" and not samples.profile and is_adobe_rgb(samples.metadata.exif):
+            samples = replace(samples, profile=adobe_rgb_profile())
         original = _original(kind, samples)
         return original.reduced(max_megapixels) if max_megapixels else original
 

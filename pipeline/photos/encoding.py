@@ -12,6 +12,7 @@ from pipeline.errors import PhotoError
 from pipeline.photos import xmp
 from pipeline.photos.codecs import WRITERS
 from pipeline.photos.dithering import dithered
+from pipeline.photos.exif import facts
 from pipeline.photos.exif_block import ORIENTATION, SOFTWARE, UPRIGHT, ExifBlock
 from pipeline.photos.formats import BY_NAME, Format
 from pipeline.photos.icc import gray_profile, read_profile, rgb_profile, sampled_curve
@@ -19,8 +20,9 @@ from pipeline.photos.original import Metadata, Original
 from pipeline.photos.photoshop import without_thumbnail
 from pipeline.photos.writing import EncodedPhoto, Picture
 
-WIDTH, HEIGHT = 256, 257
+WIDTH, HEIGHT, SUBJECT_AREA, SUBJECT_LOCATION = 256, 257, 0x9214, 0xA214
 THUMBNAIL_PX = 160
+NO_ROOM = "its EXIF fills all of its 64 KB: what made this photo is noted in a comment instead"
 MOST_EXIF_BYTES, ROOM_FOR_TAGS = 65_527, 2_000  # of a JPEG; what tags of ours take
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG's
 STRIP_ROWS = 256
@@ -45,13 +47,14 @@ def encode_enhanced(
     alpha and 16 bits where the format has them, else as RGB, laid over white, and dithered.
     """
     format, (height, width, _) = BY_NAME[kind], enhanced_hwc.shape
-    exif, warnings = _exif(original.metadata.exif, enhanced_hwc, note, thumbnail=kind != "TIFF")
+    exif, warnings = _exif(original, enhanced_hwc, note, kind)
     metadata = replace(
         original.metadata,
         exif=exif,
         xmp=xmp.corrected(original.metadata.xmp, width, height),
         photoshop=without_thumbnail(original.metadata.photoshop),
         dpi=_sensible(original.metadata),
+        comments=(*original.metadata.comments, *([note.encode()] if NO_ROOM in warnings else [])),
     )
     values, gray = _values(original, enhanced_hwc, format)
     picture = Picture(
@@ -99,26 +102,51 @@ def _profile_for(original: Original, gray: bool) -> bytes:
     return gray_profile(curve) if gray else rgb_profile(curve)
 
 
-def _exif(exif: bytes, enhanced_hwc: np.ndarray, note: str, thumbnail: bool) -> tuple[bytes, tuple[str, ...]]:
-    """The block with what is true now, a note, and a new thumbnail if there was one and it fits."""
-    height, width, _ = enhanced_hwc.shape
-    warnings: tuple[str, ...] = ()
+def _exif(
+    original: Original, enhanced_hwc: np.ndarray, note: str, kind: str
+) -> tuple[bytes, tuple[str, ...]]:
+    """The block with what is true now, a note, and a new thumbnail if there was one and it fits.
+
+    JPEG has room for 64 KB: where only the note is too much, it is left out.
+    """
+    exif = original.metadata.exif
     try:
-        block = ExifBlock(exif) if exif else ExifBlock()
-        block.set_size(width, height)
+        block = _corrected(
+            exif, enhanced_hwc, moved=original.is_reduced or facts(exif).orientation != UPRIGHT
+        )
     except (ValueError, struct.error):
-        block, warnings = ExifBlock(), ("its EXIF is damaged and not carried",)
+        return _noted(ExifBlock(), note), ("its EXIF is damaged and not carried",)
+    small = _thumbnail(enhanced_hwc) if kind != "TIFF" and block.had_thumbnail else b""
+    if len(block.data) + len(small) + ROOM_FOR_TAGS > MOST_EXIF_BYTES:
+        small = b""
+    noted = _noted(block, note, small)
+    if kind == "JPEG" and len(noted) > MOST_EXIF_BYTES >= len(exif):
+        return bytes(_corrected(exif, enhanced_hwc, moved=True).finished()), (NO_ROOM,)
+    return noted, ()
+
+
+def _corrected(exif: bytes, enhanced_hwc: np.ndarray, moved: bool) -> ExifBlock:
+    """The block with this photo's size, upright, without places in the photo if they have moved.
+
+    Raises ValueError or struct.error when it is damaged.
+    """
+    height, width, _ = enhanced_hwc.shape
+    block = ExifBlock(exif) if exif else ExifBlock()
+    block.set_size(width, height)
+    if moved:
+        block.remove_details(SUBJECT_AREA, SUBJECT_LOCATION)
     for tag, size in ((WIDTH, width), (HEIGHT, height)):
         if tag in block.tags:
             block.set(tag, "long", size)
     if ORIENTATION in block.tags:
         block.set(ORIENTATION, "short", UPRIGHT)
+    return block
+
+
+def _noted(block: ExifBlock, note: str, thumbnail: bytes = b"") -> bytes:
     before = block.text(SOFTWARE).split("; wespe ")[0].strip()
     block.set(SOFTWARE, "ascii", f"{before}; {note}" if before and not before.startswith("wespe ") else note)
-    small = _thumbnail(enhanced_hwc) if thumbnail and block.had_thumbnail else b""
-    if len(block.data) + len(small) + ROOM_FOR_TAGS > MOST_EXIF_BYTES:
-        small = b""
-    return bytes(block.finished(small)), warnings
+    return bytes(block.finished(thumbnail))
 
 
 def _sensible(metadata: Metadata) -> tuple[float, float] | None:

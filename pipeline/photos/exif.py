@@ -6,6 +6,8 @@ from datetime import datetime
 from PIL import Image
 from PIL.ExifTags import IFD, Base
 
+from pipeline.photos.exif_tree import EXIF, INTEROP, Entry, read_tree
+
 PREFIX = b"Exif\0\0"
 
 
@@ -32,6 +34,17 @@ def facts(block: bytes) -> Exif:
         )
     except Exception:  # a hostile block can make the parser raise anything; the pixels may be fine
         return Exif()
+
+
+def is_adobe_rgb(block: bytes) -> bool:
+    """Whether the block says Adobe RGB, as cameras do that embed no profile (DCF 2.0, option file)."""
+    try:
+        details = read_tree(block).tags.get(EXIF)
+        interop = details.get(INTEROP) if isinstance(details, dict) else None
+        index = interop.get(1) if isinstance(interop, dict) else None
+    except ValueError:
+        return False
+    return isinstance(index, Entry) and index.value.startswith(b"R03")
 
 
 def _orientation(tags: Image.Exif) -> int:

@@ -84,6 +84,17 @@ class ExifBlock:
                 size = width if tag == PIXEL_X else height
                 struct.pack_into(self.order + ("H" if kind == 3 else "I"), self.data, place + 8, size)
 
+    def remove_details(self, *removed: int) -> None:
+        """Remove tags of the Exif directory; all others keep their values where they lie."""
+        if EXIF_IFD not in self.tags:
+            return
+        start = struct.unpack_from(f"{self.order}I", self.tags[EXIF_IFD], 8)[0]
+        tags, following = self._directory(start)
+        kept = {tag: entry for tag, entry in tags.items() if tag not in removed}
+        if len(kept) < len(tags):
+            directory = self._packed(kept, following)
+            self.data[start : start + len(directory)] = directory
+
     def finished(self, thumbnail: bytes = b"") -> bytearray:
         """The new block, with a thumbnail (JPEG) if one is given."""
         following = self._thumbnail_directory(thumbnail) if thumbnail else 0

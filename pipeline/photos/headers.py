@@ -2,8 +2,11 @@
 
 import io
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
+from PIL.ExifTags import Base
 
 from pipeline.photos import avif, heif, tiff, webp
 from pipeline.photos.decoding import read_exif
@@ -36,11 +39,26 @@ def read_header(head: bytes, size_bytes: int) -> Header:
     return Header(pixels=_pixels(head) or int(size_bytes / BYTES_PER_PIXEL), make=exif.make, model=exif.model)
 
 
+def software(photo: Path | BinaryIO) -> str:
+    """What made a photo, as its EXIF and its comment say; '' where nothing is said, or it is damaged."""
+    try:
+        with _opened(photo) as image:
+            comment = image.info.get("comment", b"")
+            return f"{image.getexif().get(Base.Software, '')} {comment.decode('utf-8', 'replace')}".strip()
+    except Exception:  # whatever a damaged file makes a parser raise
+        return ""
+
+
+def _opened(photo: Path | BinaryIO) -> Image.Image:
+    Image.MAX_IMAGE_PIXELS = None  # only the header is read
+    return Image.open(photo)
+
+
 def _pixels(head: bytes) -> int:
     try:
         if heif.begins(head):
             heif.can_read_heif()
-        with Image.open(io.BytesIO(head)) as image:
+        with _opened(io.BytesIO(head)) as image:
             return image.width * image.height
     except Exception:  # cut off, damaged or hostile: whoever reads all of it will say what
         return 0

@@ -130,6 +130,11 @@ def gray_profile(curve: bytes) -> bytes:
     return _packed(b"GRAY", {b"kTRC": curve})
 
 
+def adobe_rgb_profile() -> bytes:
+    """Adobe RGB (1998), §4.3."""
+    return rgb_profile(gamma_curve(563 / 256), ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)))
+
+
 def srgb_profile() -> bytes:
     return rgb_profile(SRGB_CURVE)
 
