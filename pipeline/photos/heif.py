@@ -11,7 +11,7 @@ from pipeline.photos import avif, bmff
 from pipeline.photos.cicp import profile_of
 from pipeline.photos.exif import PREFIX
 from pipeline.photos.original import Channels, Metadata, Samples
-from pipeline.photos.pixels import of_array, of_pillow
+from pipeline.photos.pixels import first_of, of_array, of_pillow
 from pipeline.photos.size_limit import require_memory
 
 BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
@@ -43,6 +43,7 @@ def read(data: bytes, max_pixels: float) -> Samples:
         deep = bmff.bits(data) > 8
         require_memory(*image.size, 16 if deep else 8)
         profile = image.info.get("icc_profile") or profile_of(*(bmff.code_points(data) or (2, 2)))
+        frames = getattr(image, "n_frames", 1)
         exif, xmp = image.info.get("exif") or b"", image.info.get("xmp") or b""
         values, channels = _deep(data) if deep else of_pillow(image)
     return Samples(
@@ -51,6 +52,7 @@ def read(data: bytes, max_pixels: float) -> Samples:
         orientation=1,  # libheif has turned it
         profile=profile,
         metadata=Metadata(exif=exif.removeprefix(PREFIX), xmp=xmp),
+        warnings=first_of(frames),
     )
 
 
