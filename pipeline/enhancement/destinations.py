@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image
-from PIL.ExifTags import Base
-
 from pipeline.errors import EnhancementError
 from pipeline.photos.formats import FORMATS, HEIF, RAW, written_as
+from pipeline.photos.headers import software
 
 MARK = "-enhanced"
 NOTE = re.compile(r"wespe \S+ (?P<model>[0-9a-f]{12}), strength")  # as one_photo.py writes it
@@ -117,9 +115,5 @@ def is_ours(photo: Path | BinaryIO) -> bool:
 
 def maker(photo: Path | BinaryIO) -> str:
     """The beginning of the sha256 of the model that made it, as its EXIF says; '' if it is not wespe's."""
-    try:
-        with Image.open(photo) as image:
-            noted = NOTE.search(str(image.getexif().get(Base.Software, "")))
-    except Exception:  # whatever a damaged file makes a parser raise: it is not ours
-        return ""
+    noted = NOTE.search(software(photo))
     return noted["model"] if noted else ""

@@ -16,8 +16,7 @@ from pipeline.enhancement.stores import FolderStore, Store, open_store, sha256_o
 from pipeline.errors import EnhancementError, PipelineError
 from pipeline.logs import Progress
 from pipeline.models.model_folder import Model, load_model
-from pipeline.photos.headers import HEAD_BYTES, Header, read_header
-from pipeline.photos.heif import is_heif
+from pipeline.photos.headers import HEAD_BYTES, Header, read_header, tells_all
 
 AT_ONCE = 16
 MANY = 500  # photos, whose headers take seconds to read
@@ -112,7 +111,7 @@ def _headers(found: list[Found]) -> list[Header]:
     def header(one: Found) -> Header:
         try:
             head = one.store.head(one.stored.name, HEAD_BYTES)
-            if is_heif(head):  # whose EXIF may lie anywhere
+            if not tells_all(head):
                 head = one.store.head(one.stored.name, one.stored.bytes)
         except (OSError, PipelineError):  # gone, or not to be read: the job will list it
             head = b""

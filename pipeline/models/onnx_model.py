@@ -27,6 +27,7 @@ from wespe.tiling import reach_px
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 INPUT, OUTPUT = "photos_nchw", "enhanced_nchw"
 OPSET = 20  # the first whose GridSample looks things up in three dimensions
+LEAST_PX = 16  # below, networks that halve a photo several times have nothing left to look at
 TRACED_PX = (256, 320)
 CHECKED_PX = ((33, 64), (211, 157), (357, 411))  # odd ones, and one larger than what was traced
 # Of 255. Measured were at most 0.0003; other processors add up in another order.
@@ -67,7 +68,7 @@ def export_model(model: Model, path: Path) -> Exported:
         program = _program(traced)
     except Exception as error:  # torch has no one name for what it cannot follow
         raise PipelineError(f"use it with torch, it has no ONNX form: {_first_line(error)}") from error
-    least_px = max(int(side.lower) for side in traced.range_constraints.values())
+    least_px = max(LEAST_PX, *(int(side.lower) for side in traced.range_constraints.values()))
     data = _file(program, _facts(model, least_px))
     differences = tuple(_differences(model.generator, data, least_px))
     for found in differences:
@@ -82,14 +83,19 @@ def export_model(model: Model, path: Path) -> Exported:
 
 
 class Clamped(nn.Module):
-    """A generator whose results are photos: 0–1."""
+    """A generator whose results are photos: 0–1, and that takes none below LEAST_PX a side.
+
+    ONNX has no assertion. An index that a smaller photo lacks makes every runtime refuse it.
+    """
 
     def __init__(self, generator: Generator):
         super().__init__()
         self.generator = generator
 
     def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        return self.generator(photos_nchw).clamp(0, 1)
+        last = torch.tensor([LEAST_PX - 1])
+        present = photos_nchw[:, :1].index_select(2, last).index_select(3, last)
+        return self.generator(photos_nchw).clamp(0, 1) + present * 0
 
 
 def average_pool(photos_nchw: torch.Tensor, bins: tuple[int, int]) -> torch.Tensor:

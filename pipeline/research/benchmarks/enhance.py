@@ -93,7 +93,7 @@ def _measure_one_photo(path: Path, name: str, preset: Preset, repeats: int) -> R
 
 def _enhance(model: Model, path: Path) -> bytes | bytearray:
     with open(path, "rb") as file:
-        return enhance_photo(model, file, path.suffix, Settings())
+        return enhance_photo(model, file, path.suffix, Settings()).data
 
 
 @torch.inference_mode()

@@ -5,6 +5,7 @@ import re
 import struct
 from collections.abc import Callable
 
+import imagecodecs
 import numpy as np
 import pytest
 import torch
@@ -17,9 +18,8 @@ from pipeline.enhancement.one_photo import Settings, enhance_photo, verify_tiles
 from pipeline.errors import PhotoError
 from pipeline.models.model_files import save_model
 from pipeline.models.model_folder import Model
-from pipeline.photos.deep import encode_deep_png
+from pipeline.photos.decoding import decode_original
 from pipeline.photos.images import decode_photo, read_exif
-from pipeline.photos.originals import decode_original
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.resnet import ResNet, ResNetConfig
 
@@ -65,7 +65,7 @@ def encoded(pixels: np.ndarray | Image.Image, kind: str, **options) -> bytes:
 
 
 def enhance(model: Model, data: bytes, suffix: str, settings: Settings) -> bytes:
-    return bytes(enhance_photo(model, io.BytesIO(data), suffix, settings))
+    return bytes(enhance_photo(model, io.BytesIO(data), suffix, settings).data)
 
 
 def opened(data: bytes) -> Image.Image:
@@ -104,7 +104,7 @@ def test_all_that_a_photo_carries_is_kept_in_every_format(suffix, full, model, p
     if suffix in (".jpg", ".png", ".tif"):
         assert after.info["dpi"] == pytest.approx((300, 300), abs=0.01)
     if suffix in (".jpg", ".tif"):
-        assert decode_original(result).photoshop == PHOTOSHOP
+        assert decode_original(result).metadata.photoshop == PHOTOSHOP
     if suffix == ".jpg":
         assert after.info["comment"] == b"a comment"
         assert (after.quantization, get_sampling(after)) == (before.quantization, 1)
@@ -220,7 +220,7 @@ def test_16_bits_become_8_by_dither(model):
     """Protects: a smooth sky without steps. Their mean over 8×8 pixels is finer than a level."""
     pytest.importorskip("imagecodecs")
     ramp = np.broadcast_to(np.linspace(20000, 20514, 512).astype(np.uint16)[None, :, None], (16, 512, 3))
-    source = encode_deep_png(np.ascontiguousarray(ramp), [])
+    source = imagecodecs.png_encode(np.ascontiguousarray(ramp))
     result = decode_photo(enhance(model, source, ".jpg", Settings(strength=0, quality=100)))
     means = result.reshape(2, 8, 64, 8, 3).mean((0, 1, 3, 4))
     assert len(np.unique(means.round(1))) > 12
@@ -310,5 +310,5 @@ def test_verifying_names_the_halo_and_the_difference(photo, tmp_path):
 
 
 def test_what_cannot_be_read_says_what_to_do(model):
-    with pytest.raises(PhotoError, match=r"\.nef is not read, develop RAW to TIFF; known are \.jpg"):
+    with pytest.raises(PhotoError, match=r"\.nef is unsupported; use \.jpg"):
         enhance(model, b"II*\0", ".nef", Settings())
