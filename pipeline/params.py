@@ -13,9 +13,9 @@ from pydantic import Discriminator, TypeAdapter, ValidationError
 
 from pipeline.enhancement.routing import Route
 from pipeline.errors import ParamsError
-from pipeline.evaluation.learned_scores import JudgeFiles
+from pipeline.evaluation.settings import LearnedScoreFiles
 from pipeline.patches.patches import Patches
-from pipeline.registry.gates import Gates
+from pipeline.registry.settings import Gates
 from pipeline.sources.fetching import PhotoSet
 from pipeline.training.settings import Training
 from wespe.guard import GuardConfig
@@ -67,7 +67,7 @@ class Params:
     targets: dict[str, Target]
     presets: dict[str, Preset]
     gates: Gates = field(default_factory=Gates)
-    judges: JudgeFiles = field(default_factory=JudgeFiles)
+    learned_scores: LearnedScoreFiles = field(default_factory=LearnedScoreFiles)
     routes: list[Route] = field(default_factory=list)
 
     # Read by pydantic; reaches every dataclass below, which then need not know pydantic.

@@ -4,31 +4,16 @@ import argparse
 import json
 
 from pipeline import params
+from pipeline.evaluation.gains import answer, interval_text
+from pipeline.evaluation.scores import CHANGE, Summary
+from pipeline.evaluation.variants import VARIANT_NAMES, VARIANTS
 from pipeline.layout import MLFLOW_DATABASE, CameraPaths
 from stages.command import run
+from wespe.metrics.interval import Interval
+from wespe.metrics.table import METRICS, Metric
 
-ROWS = {  # metric → label, digits
-    "psnr": ("PSNR, dB", 2),
-    "psnr_best_affine": ("PSNR at best colour, dB", 2),
-    "ssim": ("SSIM", 3),
-    "ms_ssim": ("MS-SSIM", 3),
-    "ms_ssim_dped": ("MS-SSIM, DPED's", 3),
-    "delta_e2000": ("ΔE2000 ↓", 1),
-    "colour_distance": ("colour distance to target ↓", 1),
-    "texture_distance": ("texture distance, same ↓", 2),
-    "fidelity": ("fidelity to the source, dB", 1),
-    "noise_gain": ("noise gain in flat areas", 2),
-    "colourfulness": ("colourfulness", 1),
-    "noise": ("noise, 8-bit levels", 2),
-    "entropy": ("entropy, bits", 2),
-    "png_bpp": ("PNG, bits per pixel", 2),
-}
-COLUMNS = {
-    "untouched": "untouched",
-    "histogram_match": "histogram match",
-    "auto_enhance": "auto-enhance",
-    "enhanced": "enhanced",
-}
+LABEL_WIDTH = 36
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 
 def main() -> None:
@@ -54,24 +39,31 @@ def _summary() -> None:
     print(f"runs and models:                  mlflow ui --backend-store-uri sqlite:///{MLFLOW_DATABASE}")
 
 
-def _print_scores(summary: dict) -> None:
-    print(f"  {'':28}{''.join(f'{label:>17}' for label in COLUMNS.values())}   gain [95 % interval]")
-    for metric, (label, digits) in ROWS.items():
-        if metric not in summary["enhanced"]:
-            continue
-        cells = [_cell(summary.get(column, {}).get(metric), digits) for column in COLUMNS]
-        print(f"  {label:28}{''.join(cells)}{_gain(summary['gain'].get(metric), digits)}")
+def _print_scores(summary: Summary) -> None:
+    """Print every score that the enhanced photos have, in the order of METRICS."""
+    titles = "".join(f"{VARIANT_NAMES[variant].lower():>17}" for variant in VARIANTS)
+    print(f"  {'':{LABEL_WIDTH}}{titles}   change [95 % interval]")
+    for name, metric in METRICS.items():
+        if name in summary["enhanced"]:
+            cells = "".join(_cell(summary[variant].get(name), metric) for variant in VARIANTS)
+            change = _change(name, metric, summary[CHANGE].get(name))
+            print(f"  {_label(metric):{LABEL_WIDTH}}{cells}{change}".rstrip())
 
 
-def _cell(interval: dict | None, digits: int) -> str:
-    return f"{'–':>17}" if interval is None else f"{interval['mean']:17.{digits}f}"
+def _label(metric: Metric) -> str:
+    return f"{metric.title} {ARROWS[metric.better]}".rstrip()
 
 
-def _gain(interval: dict | None, digits: int) -> str:
+def _cell(interval: Interval | None, metric: Metric) -> str:
+    return f"{'–':>17}" if interval is None else f"{interval['mean']:17.{metric.digits}f}"
+
+
+def _change(name: str, metric: Metric, interval: Interval | None) -> str:
     if interval is None:
         return ""
-    mean, low, high = (f"{interval[end]:+.{digits}f}" for end in ("mean", "low", "high"))
-    return f"   {mean} [{low}, {high}]" if low != high else f"   {mean}"
+    mean, said = f"{interval['mean']:+.{metric.digits}f}", answer(name, interval)
+    ends = "" if metric.of_set else f" {interval_text(interval, metric.digits, '+')}"
+    return f"   {mean}{ends}" + (f" {said}" if said in ("better", "worse") else "")
 
 
 def _print_model(paths: CameraPaths, model: dict) -> None:
