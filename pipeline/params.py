@@ -13,7 +13,7 @@ from pydantic import Discriminator, TypeAdapter, ValidationError
 
 from pipeline.enhancement.settings import Route
 from pipeline.errors import ParamsError
-from pipeline.evaluation.settings import JudgeFiles
+from pipeline.evaluation.settings import LearnedScoreFiles
 from pipeline.patches.settings import Patches
 from pipeline.registry.settings import Gates
 from pipeline.sources.settings import PhotoSet
@@ -67,7 +67,7 @@ class Params:
     targets: dict[str, Target]
     presets: dict[str, Preset]
     gates: Gates = field(default_factory=Gates)
-    judges: JudgeFiles = field(default_factory=JudgeFiles)
+    learned_scores: LearnedScoreFiles = field(default_factory=LearnedScoreFiles)
     routes: list[Route] = field(default_factory=list)
 
     # Pydantic applies it to every dataclass below, so that those need not import pydantic.

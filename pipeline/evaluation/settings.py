@@ -1,8 +1,6 @@
-"""What evaluation compares, and the files of weights that its learned scores read."""
+"""The files of weights that learned scores need."""
 
 from dataclasses import dataclass
-
-VARIANTS = ("untouched", "histogram_match", "auto_enhance", "enhanced")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +20,11 @@ class BrisqueFiles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgeFiles:
-    """Files of weights that somebody has; a judge without them gives no score.
+class LearnedScoreFiles:
+    """Paths of weights; a score without its weights is left out.
 
-    cornia: what `python -m stages.cornia` wrote. ffs: the folder that `python -m stages.rate train` wrote.
+    cornia: the file that `python -m stages.cornia` wrote. ffs: the folder that `python -m stages.rate train`
+    wrote.
     """
 
     lpips: LpipsFiles | None = None

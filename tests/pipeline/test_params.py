@@ -8,7 +8,7 @@ import yaml
 
 from pipeline.errors import ParamsError
 from pipeline.params import load
-from pipeline.registry.gates import Gates
+from pipeline.registry.settings import Gates
 
 
 @pytest.fixture

@@ -90,7 +90,6 @@ LATE = {
     "pipeline.enhancement.stores.bucket": "botocore, of the extra `pipeline`",
     "pipeline.models.known_models": "torch: `wespe models` lists files at once",
     "pipeline.models.onnx_model": "the extra `onnx`",
-    "pipeline.photos.deep": "decoders of rare files, slow to import",
     "pipeline.photos.heif": "the extra `heif`",
     "pipeline.s3_client": "boto3, of the extra `pipeline`, slow to import",
     "pipeline.sources.s3": "botocore, of the extra `pipeline`",
