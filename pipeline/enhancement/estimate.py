@@ -1,4 +1,4 @@
-"""What a job will take, from really enhancing pieces of a few of its photos on this machine."""
+"""Estimate a job's time and size by enhancing pieces of a few of its photos on this machine."""
 
 import time
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ class Estimate:
 
 
 def estimate(plan: Plan) -> Estimate | None:
-    """Take the middle of some photos through their models; None when none of them can be read."""
+    """Enhance the middle of some photos; None when none of them can be read."""
     models = {uri: load_model(folder) for uri, folder in plan.folders.items()}
-    taken = [_taken(task, plan, models[task.model]) for task in _spread(plan.tasks)]
-    samples = [sample for sample in taken if sample]
+    measured = [_measure(task, plan, models[task.model]) for task in _spread(plan.tasks)]
+    samples = [sample for sample in measured if sample]
     if not samples:
         return None
     seconds, written = np.mean(samples, axis=0)
@@ -46,7 +46,7 @@ def _spread(tasks: Sequence[Task]) -> list[Task]:
     return [tasks[place] for place in places]
 
 
-def _taken(task: Task, plan: Plan, model: Model) -> tuple[float, float] | None:
+def _measure(task: Task, plan: Plan, model: Model) -> tuple[float, float] | None:
     """Seconds and bytes per pixel."""
     try:
         with plan.sources[task.source].open(task.name) as file:
@@ -58,7 +58,7 @@ def _taken(task: Task, plan: Plan, model: Model) -> tuple[float, float] | None:
     reading_s = (time.perf_counter() - began_s) / original.photo_hwc[..., 0].size
     piece = _middle(original)
     model.enhance(piece.photo_hwc[:64, :64])  # the first call is slow
-    kind = FORMATS.get(PurePosixPath(plan.settings.renamed(task.photo)).suffix.lower(), "JPEG")
+    kind = FORMATS.get(PurePosixPath(task.result).suffix.lower(), "JPEG")
     began_s = time.perf_counter()
     enhanced = model.enhance(piece.photo_hwc, strength=plan.settings.strength, colours=piece.colours)
     written = encode_enhanced(piece, enhanced, kind, "", plan.settings.quality or None).data

@@ -1,4 +1,4 @@
-"""Which model a photo gets: the one that was named, or by the camera that its EXIF names."""
+"""Which model a photo gets: the one named, or the one for the camera in its EXIF."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ AUTO = "auto"
 
 @dataclass(frozen=True, kw_only=True)
 class Router:
-    """The first route that matches counts. Without routes every photo gets `fixed`."""
+    """The first route that matches decides; `fixed`, if given, is for every photo."""
 
     fixed: str = ""
     routes: Sequence[Route] = ()
 
     def choose(self, header: Header) -> str:
-        """The model's URI; '' if there is none for such a photo."""
+        """The model's URI; '' if no route matches."""
         if self.fixed:
             return self.fixed
         route = next((route for route in self.routes if _matches(route, header)), None)

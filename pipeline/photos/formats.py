@@ -34,11 +34,20 @@ HEIF = {".heic", ".heif", ".hif"}
 RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"}
 
 
+# Folders that NAS systems, archivers and file systems fill with thumbnails, copies and deleted files.
+SYSTEM_FOLDERS = {
+    "#recycle", "#snapshot", "$recycle.bin", "@eadir", "@recently-snapshot", "@recycle", "@syno", "@tmp",
+    "__macosx", "lost+found", "system volume information",
+}  # fmt: skip
+
+
 def is_photo(name: str) -> bool:
-    """Whether a file is a photo, by its name; hidden files and folders never are."""
+    """Tell by the name whether a file is a photo; hidden ones and those of system folders never are."""
     path = PurePath(name)
     hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
-    return not hidden and path.suffix.lower() in FORMATS.keys() | HEIF
+    system = any(part.lower() in SYSTEM_FOLDERS for part in path.parts)
+    marker = name.endswith("/")  # a bucket's stand-in for a folder
+    return not (hidden or system or marker) and path.suffix.lower() in FORMATS.keys() | HEIF
 
 
 def written_as(suffix: str) -> str:
