@@ -23,9 +23,9 @@ def assign_splits(ids: Iterable[str], split: Split) -> dict[str, SplitName]:
     """
     ordered = sorted(set(ids), key=_place)
     test, validation = _sizes([_place(id) for id in ordered], split)
-    names: list[SplitName] = ["test"] * test + ["validation"] * validation
-    train: list[SplitName] = ["train"] * (len(ordered) - len(names))
-    names += train
+    sizes: dict[SplitName, int] = {"test": test, "validation": validation}
+    sizes["train"] = len(ordered) - test - validation
+    names = [name for name, size in sizes.items() for _ in range(size)]
     return dict(zip(ordered, names, strict=True))
 
 
