@@ -13,7 +13,7 @@ MAX_NAME_BYTES = 255  # of ext4, APFS, NTFS, exFAT
 
 
 def write_atomically(path: Path, data: bytes | bytearray) -> None:
-    """Write to a temporary name beside `path`, flush to disk, rename. Two at once do not meet."""
+    """Write to a temporary file beside `path`, flush it to disk, rename it; safe for several writers."""
     part = path.with_name(f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}")
     try:
         with open(part, "wb") as file:

@@ -2,8 +2,6 @@
 
 import argparse
 
-from pipeline import params
-from pipeline.evaluation.evaluation import evaluate_camera
 from pipeline.layout import CameraPaths
 from stages.command import parse, run
 
@@ -11,7 +9,7 @@ from stages.command import parse, run
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.evaluate",
-        description="Score a camera's model on photos it has never seen, beside the untouched photo and a"
+        description="Score a camera's model on photos that it has never seen, beside the untouched photo, a"
         " histogram match and auto-enhance, and draw them before and after. Writes reports/CAMERA.",
         epilog="`dvc repro` runs this for every model that has changed. `dvc metrics show` prints the scores"
         " of all cameras, `python -m stages.summary` prints them with their intervals.",
@@ -22,11 +20,21 @@ def main() -> None:
 
 
 def _evaluate(camera: str) -> None:
+    from pipeline import params
+    from pipeline.evaluation.evaluation import evaluate_camera
+    from pipeline.evaluation.gains import TARGET_DECIDES, TRUTH_DECIDES
+    from pipeline.evaluation.variants import VARIANT_NAMES, VARIANTS
+    from wespe.metrics.table import METRICS
+
     loaded = params.load()
-    summary = evaluate_camera(camera, loaded.camera(camera).target, loaded.judges)
-    judge = "psnr" if "psnr" in summary["enhanced"] else "colour_distance"
-    scores = ", ".join(f"{variant} {summary[variant][judge]['mean']:.2f}" for variant in summary)
-    print(f"evaluate {camera}: {judge} {scores} → {CameraPaths(camera=camera).report}")
+    summary = evaluate_camera(camera, loaded.camera(camera).target, loaded.learned_scores)
+    name = TRUTH_DECIDES if TRUTH_DECIDES in summary["enhanced"] else TARGET_DECIDES
+    metric = METRICS[name]
+    means = ", ".join(
+        f"{VARIANT_NAMES[variant].lower()} {summary[variant][name]['mean']:.{metric.digits}f}"
+        for variant in VARIANTS
+    )
+    print(f"evaluate {camera}: {metric.title}: {means} → {CameraPaths(camera=camera).report}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import argparse
 import sys
 
-from pipeline.sources.fetching import fetch_photos
 from stages.command import parse, run
 
 
@@ -25,7 +24,8 @@ def main() -> None:
 
 
 def _fetch(address: str) -> None:
-    from pipeline.params import load  # imports torch: seconds that --help need not cost
+    from pipeline.params import load
+    from pipeline.sources.fetching import fetch_photos
 
     summary = fetch_photos(address, load().photo_set(address).photos)
     for warning in summary.warnings:

@@ -3,32 +3,8 @@
 import argparse
 import json
 
-from pipeline import params
 from pipeline.layout import MLFLOW_DATABASE, CameraPaths
 from stages.command import parse, run
-
-ROWS = {  # metric → label, digits
-    "psnr": ("PSNR, dB", 2),
-    "psnr_best_affine": ("PSNR at best colour, dB", 2),
-    "ssim": ("SSIM", 3),
-    "ms_ssim": ("MS-SSIM", 3),
-    "ms_ssim_dped": ("MS-SSIM, DPED's", 3),
-    "delta_e2000": ("ΔE2000 ↓", 1),
-    "colour_distance": ("colour distance to target ↓", 1),
-    "texture_distance": ("texture distance, same ↓", 2),
-    "fidelity": ("fidelity to the source, dB", 1),
-    "noise_gain": ("noise gain in flat areas", 2),
-    "colourfulness": ("colourfulness", 1),
-    "noise": ("noise, 8-bit levels", 2),
-    "entropy": ("entropy, bits", 2),
-    "png_bpp": ("PNG, bits per pixel", 2),
-}
-COLUMNS = {
-    "untouched": "untouched",
-    "histogram_match": "histogram match",
-    "auto_enhance": "auto-enhance",
-    "enhanced": "enhanced",
-}
 
 
 def main() -> None:
@@ -42,36 +18,19 @@ def main() -> None:
 
 
 def _summary() -> None:
+    from pipeline import params
+    from pipeline.report.text_summary import score_lines
+
     for name, camera in params.load().cameras.items():
         paths = CameraPaths(camera=name)
         print(f"\n{name} → {camera.target}")
         if not paths.intervals.exists() or not paths.registered.exists():
             print("  not trained yet: run `dvc repro`")
             continue
-        _print_scores(json.loads(paths.intervals.read_bytes()))
+        print(*score_lines(json.loads(paths.intervals.read_bytes())), sep="\n")
         _print_model(paths, json.loads(paths.registered.read_bytes()))
     print("\nplots and scores of all cameras:  dvc plots show, dvc metrics show")
     print(f"runs and models:                  mlflow ui --backend-store-uri sqlite:///{MLFLOW_DATABASE}")
-
-
-def _print_scores(summary: dict) -> None:
-    print(f"  {'':28}{''.join(f'{label:>17}' for label in COLUMNS.values())}   gain [95 % interval]")
-    for metric, (label, digits) in ROWS.items():
-        if metric not in summary["enhanced"]:
-            continue
-        cells = [_cell(summary.get(column, {}).get(metric), digits) for column in COLUMNS]
-        print(f"  {label:28}{''.join(cells)}{_gain(summary['gain'].get(metric), digits)}")
-
-
-def _cell(interval: dict | None, digits: int) -> str:
-    return f"{'–':>17}" if interval is None else f"{interval['mean']:17.{digits}f}"
-
-
-def _gain(interval: dict | None, digits: int) -> str:
-    if interval is None:
-        return ""
-    mean, low, high = (f"{interval[end]:+.{digits}f}" for end in ("mean", "low", "high"))
-    return f"   {mean} [{low}, {high}]" if low != high else f"   {mean}"
 
 
 def _print_model(paths: CameraPaths, model: dict) -> None:

@@ -143,7 +143,7 @@ def learn(
     best, best_loss, waited = copy.deepcopy(rater.state_dict()), math.inf, 0
     for epoch in range(1, settings.max_epochs + 1):
         record = {"epoch": epoch, "loss": _learn_once(rater, optimiser, training, settings.batch_size, order)}
-        record |= {f"validation_{name}": value for name, value in judge(rater, validation).items()}
+        record |= {f"validation_{name}": value for name, value in measure(rater, validation).items()}
         if not math.isfinite(record["loss"] + record["validation_loss"]):
             raise ArithmeticError(f"the loss is not finite in epoch {epoch}")
         waited += 1
@@ -156,8 +156,8 @@ def learn(
 
 
 @torch.inference_mode()
-def judge(rater: Rater, examples: Examples) -> Record:
-    """Mean loss (of the crops) and accuracy (of photos, by the mean over their crops, as in scoring)."""
+def measure(rater: Rater, examples: Examples) -> Record:
+    """Return the mean loss of crops, and the accuracy on photos, each by the mean over its crops."""
     rater.eval()
     losses, right = [], 0
     for crops, label in zip(examples.crops, examples.labels, strict=True):
@@ -165,14 +165,6 @@ def judge(rater: Rater, examples: Examples) -> Record:
         losses.append(float(_loss(logits, label.expand(len(logits)))))
         right += int((logits.sigmoid().mean() > 0.5) == label)
     return {"loss": sum(losses) / len(losses), "accuracy": right / len(losses)}
-
-
-def accuracy_interval(share: float, count: int) -> tuple[float, float]:
-    """95 % interval of a share of `count` (Wilson 1927): it holds at 0 and 1 too, unlike the bootstrap's."""
-    z = 1.96
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return middle - half, middle + half
 
 
 def _learn_once(

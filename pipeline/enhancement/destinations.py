@@ -6,9 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image
-from PIL.ExifTags import Base
-
 from pipeline.errors import EnhancementError
 from pipeline.files import check_writable, file_name, numbered
 from pipeline.photos.formats import FORMATS, HEIF, RAW, written_as
@@ -121,10 +118,8 @@ def is_ours(photo: Path | BinaryIO) -> bool:
 
 
 def maker(photo: Path | BinaryIO) -> str:
-    """The first digits of the sha256 of the model that made a photo, by its EXIF; '' if wespe did not."""
-    try:
-        with Image.open(photo) as image:
-            noted = NOTE.search(str(image.getexif().get(Base.Software, "")))
-    except Exception:  # parsers of damaged files raise anything; such a file is not ours
-        return ""
+    """The beginning of the sha256 of the model that made it, as its EXIF says; '' if it is not wespe's."""
+    from pipeline.photos.headers import software  # imports torch, which takes seconds
+
+    noted = NOTE.search(software(photo))
     return noted["model"] if noted else ""

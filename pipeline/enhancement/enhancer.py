@@ -75,7 +75,8 @@ class Enhancer:
         )
 
     def _enhanced(self, task: Task, file: BinaryIO, result: str) -> bytes | bytearray:
-        return enhance_photo(self.models[task.model], file, PurePosixPath(result).suffix, self.settings)
+        suffix = PurePosixPath(result).suffix
+        return enhance_photo(self.models[task.model], file, suffix, self.settings).data
 
 
 def reason_of(error: Exception) -> str:

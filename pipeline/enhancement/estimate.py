@@ -10,9 +10,10 @@ import numpy as np
 from pipeline.enhancement.plan import Plan, Task
 from pipeline.errors import PipelineError
 from pipeline.models.model_folder import Model, load_model
-from pipeline.photos.enhanced import encode_enhanced
+from pipeline.photos.decoding import decode_original
+from pipeline.photos.encoding import encode_enhanced
 from pipeline.photos.formats import FORMATS
-from pipeline.photos.originals import Original, decode_original
+from pipeline.photos.original import Metadata, Original
 
 SAMPLES = 3
 PIECE_PX = 1_000  # a side
@@ -60,7 +61,7 @@ def _measure(task: Task, plan: Plan, model: Model) -> tuple[float, float] | None
     kind = FORMATS.get(PurePosixPath(task.result).suffix.lower(), "JPEG")
     began_s = time.perf_counter()
     enhanced = model.enhance(piece.photo_hwc, strength=plan.settings.strength, colours=piece.colours)
-    written = encode_enhanced(piece, enhanced, kind, "", plan.settings.quality or None)
+    written = encode_enhanced(piece, enhanced, kind, "", plan.settings.quality or None).data
     pixels = piece.photo_hwc[..., 0].size
     return reading_s + (time.perf_counter() - began_s) / pixels, len(written) / pixels
 
@@ -70,4 +71,4 @@ def _middle(original: Original) -> Original:
     top, left = (max(0, side - PIECE_PX) // 2 for side in (height, width))
     area = slice(top, top + PIECE_PX), slice(left, left + PIECE_PX)
     alpha = None if original.alpha_hw is None else original.alpha_hw[area]
-    return replace(original, photo_hwc=original.photo_hwc[area], alpha_hw=alpha, exif=b"", xmp=b"")
+    return replace(original, photo_hwc=original.photo_hwc[area], alpha_hw=alpha, metadata=Metadata())

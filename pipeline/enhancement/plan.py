@@ -17,8 +17,7 @@ from pipeline.errors import EnhancementError, PipelineError
 from pipeline.files import check_writable
 from pipeline.logs import Progress
 from pipeline.models.model_folder import Model, load_model
-from pipeline.photos.headers import HEAD_BYTES, Header, read_header
-from pipeline.photos.heif import is_heif
+from pipeline.photos.headers import HEAD_BYTES, Header, read_header, tells_all
 
 AT_ONCE = 16
 MANY = 500  # photos: reading their headers takes seconds
@@ -126,7 +125,7 @@ def _headers(found: list[InputPhoto]) -> list[Header]:
     def header(one: InputPhoto) -> Header:
         try:
             head = one.store.head(one.stored.name, HEAD_BYTES)
-            if is_heif(head):  # its EXIF may be anywhere in the file
+            if not tells_all(head):
                 head = one.store.head(one.stored.name, one.stored.bytes)
         except (OSError, PipelineError):  # gone or unreadable: the job will report it
             head = b""

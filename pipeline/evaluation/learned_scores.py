@@ -1,7 +1,6 @@
-"""Judges that have learned: NIQE from the target's photos, others from weights that are given."""
+"""Scores that have learned: NIQE from the target's photos, the others from weights that a user gives."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +10,8 @@ import torch
 from safetensors import SafetensorError
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.photo_scores import Judges
+from pipeline.evaluation.photo_scores import LearnedScores
+from pipeline.evaluation.settings import LearnedScoreFiles
 from pipeline.models.rater_folder import load_rater, rate_photo
 from wespe.metrics.brisque import Brisque
 from wespe.metrics.cornia import Cornia
@@ -21,74 +21,38 @@ from wespe.metrics.niqe import Niqe
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LpipsFiles:
-    """Safetensors of torchvision's ImageNet SqueezeNet 1.1, and of the LPIPS authors' layers on it."""
-
-    backbone: str
-    linear: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrisqueFiles:
-    """The libsvm regression of BRISQUE's authors, and the ranges of its features."""
-
-    model: str
-    ranges: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class JudgeFiles:
-    """Files of weights that somebody has; a judge without them gives no score.
-
-    cornia: what `python -m stages.cornia` wrote. ffs: the folder that `python -m stages.rate train` wrote.
-    """
-
-    lpips: LpipsFiles | None = None
-    brisque: BrisqueFiles | None = None
-    cornia: str | None = None
-    ffs: str | None = None
-
-
-def load_judges(files: JudgeFiles, target_photos: Iterable[np.ndarray]) -> Judges:
-    """Read what is given, and learn the target's look. Raises PipelineError naming the judge and the file."""
-    blind: dict[str, Callable[[np.ndarray], float]] = {}
-    compared: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {}
+def load_learned_scores(files: LearnedScoreFiles, target_photos: Iterable[np.ndarray]) -> LearnedScores:
+    """Load what weights there are, and fit NIQE to the target. Raises PipelineError naming score and file."""
+    functions: dict[str, Callable[..., float]] = {}
     facts: dict[str, float] = {}
-    if (look := _look(target_photos)) is not None:
-        blind["niqe_target"] = _or_nan(look.score)
+    left_out: dict[str, str] = {}
+    try:
+        functions["niqe_target"] = _nan_if_too_small(Niqe.fit(target_photos).score)
+    except ValueError as error:
+        left_out["niqe_target"] = f"{error}; add photos to the target"
     if files.brisque:
         model, ranges = _path(files.brisque.model), _path(files.brisque.ranges)
-        blind["brisque"] = _or_nan(_given("brisque", lambda: Brisque.read(model, ranges)).score)
+        brisque = _loaded("brisque", lambda: Brisque.read(model, ranges))
+        functions["brisque"] = _nan_if_too_small(brisque.score)
     if files.cornia:
         codebook = _path(files.cornia)
-        blind["cornia"] = _given("cornia", lambda: Cornia.from_bytes(codebook.read_bytes())).score
+        functions["cornia"] = _loaded("cornia", lambda: Cornia.from_bytes(codebook.read_bytes())).score
     if files.lpips:
         backbone, linear = _path(files.lpips.backbone), _path(files.lpips.linear)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        compared["lpips"] = _given("lpips", lambda: Lpips(backbone, linear, device))
+        functions["lpips"] = _loaded("lpips", lambda: Lpips(backbone, linear, device))
     if files.ffs:
-        trained = load_rater(_path(files.ffs))
-        blind["ffs"] = _or_nan(partial(rate_photo, trained))
-        facts["ffs_accuracy"] = trained.accuracy.value
-    return Judges(blind=blind, compared=compared, facts=facts)
+        rater = load_rater(_path(files.ffs))
+        functions["ffs"] = _nan_if_too_small(partial(rate_photo, rater))
+        facts["ffs_accuracy"] = rater.accuracy.value
+    return LearnedScores(functions=functions, facts=facts, left_out=left_out)
 
 
 def _path(given: str) -> Path:
     return Path(given).expanduser()
 
 
-def _look(photos: Iterable[np.ndarray]) -> Niqe | None:
-    """Nothing where the target's photos are too small or too smooth for one."""
-    try:
-        return Niqe.fit(photos)
-    except ValueError:
-        return None
-
-
-def _or_nan(score: Callable[[np.ndarray], float]) -> Callable[[np.ndarray], float]:
-    """A photo too small for a judge has no score."""
-
+def _nan_if_too_small(score: Callable[[np.ndarray], float]) -> Callable[[np.ndarray], float]:
     def scored(photo_hwc: np.ndarray) -> float:
         try:
             return score(photo_hwc)
@@ -98,9 +62,11 @@ def _or_nan(score: Callable[[np.ndarray], float]) -> Callable[[np.ndarray], floa
     return scored
 
 
-def _given(judge: str, read: Callable[[], T]) -> T:
+def _loaded(score: str, read: Callable[[], T]) -> T:
     try:
         return read()
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
-        raise PipelineError(f"judges.{judge}: {reason}; correct the path, or leave the judge out") from None
+        raise PipelineError(
+            f"learned_scores.{score}: {reason}; correct the path in params.yaml, or remove the key"
+        ) from None

@@ -1,6 +1,7 @@
-"""Scores of test photos as rows: written by evaluation, read by the registry and the summary."""
+"""Scores of test photos as rows: evaluation writes them; registry, report and summary read them."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,24 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.variants import VARIANTS
 from pipeline.files import write_atomically
-from wespe.metrics.bootstrap import mean_interval
+from wespe.metrics.interval import Interval, mean_interval
 
-VARIANTS = ("untouched", "histogram_match", "auto_enhance", "enhanced")
-GAIN = "gain"  # enhanced − untouched, photo by photo
-COLOUR_DISTANCE, TEXTURE_DISTANCE = "colour_distance", "texture_distance"
-PSNR_POOLED = "psnr_pooled"
-# What a variant did to its source, so the untouched photo has none of them. The gates read them.
-SELF_CHECKS = (
-    "fidelity",
-    "noise_gain",
-    "colour_correlation",
-    "contrast_ratio",
-    "tile_difference",
-    "megapixels_per_s",
-)
+CHANGE = "change"  # enhanced − untouched, photo by photo
+LEFT_OUT = b"left_out"  # in the file's metadata: which scores are missing, and why
 
-Summary = dict[str, dict[str, dict[str, float]]]  # variant → metric → mean, low, high
+Summary = dict[str, dict[str, Interval]]  # variant → metric → mean and interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,20 +30,30 @@ class Score:
     value: float
 
 
-def write_scores(path: Path, scores: Iterable[Score]) -> None:
-    """Write one Parquet row per score, whole or not at all."""
+def write_scores(path: Path, scores: Iterable[Score], left_out: Mapping[str, str] | None = None) -> None:
+    """Write one Parquet row per score, and why some are left out, whole or not at all."""
     file = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist([asdict(score) for score in scores]), file)
+    table = pa.Table.from_pylist([asdict(score) for score in scores])
+    reasons = json.dumps(dict(left_out or {})).encode()
+    pq.write_table(table.replace_schema_metadata({LEFT_OUT: reasons}), file)
     write_atomically(path, file.getvalue().to_pybytes())
 
 
 def read_scores(path: Path) -> list[Score]:
-    """Read back what `write_scores` wrote. Raises PipelineError."""
+    """Read the rows that `write_scores` wrote. Raises PipelineError."""
     try:
         return [Score(**row) for row in pq.read_table(path).to_pylist()]
     except (OSError, pa.ArrowException, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise PipelineError(f"{path} cannot be read ({reason}); make it again with `dvc repro`") from None
+        raise _unreadable(path, error) from None
+
+
+def read_left_out(path: Path) -> dict[str, str]:
+    """Read which scores are missing: name → reason. Raises PipelineError."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return json.loads(metadata.get(LEFT_OUT, b"{}"))
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise _unreadable(path, error) from None
 
 
 def by_photo(scores: Iterable[Score], variant: str, metric: str) -> dict[str, float]:
@@ -61,16 +62,20 @@ def by_photo(scores: Iterable[Score], variant: str, metric: str) -> dict[str, fl
 
 
 def summarise(scores: list[Score]) -> Summary:
-    """Return means with 95 % bootstrap intervals over photos, per variant, and the paired gain.
+    """Return means with 95 % intervals over photos, per variant, and the change, paired by photo.
 
-    A score of the whole set has no interval: its low and high are the value. A metric that a variant lacks is
-    missing there, and has no gain if the untouched photo lacks it.
+    A metric that a variant lacks is missing there; without it in the untouched photo there is no change.
     """
     metrics = list(dict.fromkeys(score.metric for score in scores))
     table = {v: {m: by_photo(scores, v, m) for m in metrics} for v in VARIANTS}
     before, after = table["untouched"], table["enhanced"]
-    table[GAIN] = {m: {i: after[m][i] - before[m][i] for i in before[m] if i in after[m]} for m in metrics}
+    table[CHANGE] = {m: {i: after[m][i] - before[m][i] for i in before[m] if i in after[m]} for m in metrics}
     return {
-        variant: {metric: mean_interval(list(values.values())) for metric, values in row.items() if values}
+        variant: {metric: mean_interval(values.values()) for metric, values in row.items() if values}
         for variant, row in table.items()
     }
+
+
+def _unreadable(path: Path, error: Exception) -> PipelineError:
+    reason = str(error).splitlines()[0]
+    return PipelineError(f"{path} cannot be read ({reason}); make it again with `dvc repro`")

@@ -2,46 +2,57 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pipeline.evaluation.scores import VARIANTS, Score, by_photo
 from pipeline.files import write_atomically
 from pipeline.layout import INDEX
 from pipeline.patches.manifest import Photo
 from pipeline.photos.images import write_photo
 
 MOST = 24
-EXTREMES = 10  # worst, and as many best
+EXTREMES = 10  # the worst, and as many of the best
 SIDE_PX = 1200  # of the middle of a photo, at 1:1
 QUALITY = 90
 
+Scores = dict[str, dict[str, float]]  # variant → metric → value
 
-def choose(photos: Sequence[Photo], scores: Sequence[Score]) -> list[Photo]:
-    """Choose all of a few photos, and of many the worst and best by PSNR gain, or the first."""
-    if len(photos) <= MOST:
-        return list(photos)
-    before, after = (by_photo(scores, variant, "psnr") for variant in ("untouched", "enhanced"))
-    judged = [photo for photo in photos if photo.id in after]
-    if len(judged) < 2 * EXTREMES:
-        return list(photos[:MOST])
-    judged.sort(key=lambda photo: after[photo.id] - before[photo.id])
-    return judged[:EXTREMES] + judged[-EXTREMES:]
+
+@dataclass(frozen=True, kw_only=True)
+class ShownPhoto:
+    """One entry of index.json; `folder` holds VARIANT.jpg for every variant."""
+
+    id: str
+    name: str
+    width: int
+    height: int
+    folder: str
+    variants: list[str]
+    scores: Scores
+
+    @property
+    def gain(self) -> float | None:
+        """PSNR gain over the untouched photo in dB; None without a truth."""
+        before, after = (self.scores.get(v, {}).get("psnr") for v in ("untouched", "enhanced"))
+        return None if before is None or after is None else after - before
 
 
 class ShownPhotos:
-    """Writes `ID/VARIANT.jpg` into a folder, and in the end `index.json`."""
+    """A folder of `ID/VARIANT.jpg`, and in the end `index.json`: all of a few photos, or the worst and best.
 
-    def __init__(self, folder: Path, scores: Sequence[Score]):
+    Photos are dropped as better choices come, so that none has to be enhanced twice.
+    """
+
+    def __init__(self, folder: Path):
         self.folder = folder
-        self.entries: list[dict[str, Any]] = []
-        self._scores = {photo: _by_variant(own) for photo, own in _by_photo_id(scores).items()}
+        self.entries: list[ShownPhoto] = []
+        self._added = 0
         shutil.rmtree(folder, ignore_errors=True)
 
-    def add(self, photo: Photo, variants: Mapping[str, np.ndarray]) -> None:
+    def add(self, photo: Photo, variants: Mapping[str, np.ndarray], scores: Scores) -> None:
         """Write a photo's variants, the truth among them, at 1:1: of a large photo the middle."""
         folder = self.folder / photo.id[:12]
         if folder.exists():  # two ids that begin alike
@@ -49,34 +60,42 @@ class ShownPhotos:
         folder.mkdir(parents=True)
         for variant, photo_hwc in variants.items():
             write_photo(folder / f"{variant}.jpg", _middle(photo_hwc), QUALITY)
-        self.entries.append(
-            {
-                "id": photo.id,
-                "name": photo.name,
-                "width": photo.width,
-                "height": photo.height,
-                "folder": folder.name,
-                "variants": list(variants),
-                "scores": self._scores.get(photo.id, {}),
-            }
+        entry = ShownPhoto(
+            id=photo.id,
+            name=photo.name,
+            width=photo.width,
+            height=photo.height,
+            folder=folder.name,
+            variants=list(variants),
+            scores=scores,
         )
+        self._added += 1
+        self.entries.append(entry)
+        if len(self.entries) > MOST:
+            self._keep(choose(self.entries))
 
     def finish(self) -> None:
-        """Write the index, the mark of a whole folder."""
-        write_atomically(self.folder / INDEX, json.dumps(self.entries, indent=1).encode() + b"\n")
+        """Write the index, the mark of a complete folder."""
+        if self._added > MOST:
+            self._keep(choose(self.entries))
+        entries = [asdict(entry) for entry in self.entries]
+        write_atomically(self.folder / INDEX, json.dumps(entries, indent=1).encode() + b"\n")
+
+    def _keep(self, chosen: list[ShownPhoto]) -> None:
+        for entry in self.entries:
+            if entry not in chosen:
+                shutil.rmtree(self.folder / entry.folder)
+        self.entries = chosen
+
+
+def choose(entries: list[ShownPhoto]) -> list[ShownPhoto]:
+    """Choose the worst and the best by PSNR gain, or the first where too few have one."""
+    ranked = sorted((e for e in entries if e.gain is not None), key=lambda entry: entry.gain or 0)
+    if len(ranked) < 2 * EXTREMES:
+        return entries[:MOST]
+    return ranked[:EXTREMES] + ranked[-EXTREMES:]
 
 
 def _middle(photo_hwc: np.ndarray) -> np.ndarray:
     top, left = (max(0, side - SIDE_PX) // 2 for side in photo_hwc.shape[:2])
     return np.ascontiguousarray(photo_hwc[top : top + SIDE_PX, left : left + SIDE_PX])
-
-
-def _by_photo_id(scores: Sequence[Score]) -> dict[str, list[Score]]:
-    found: dict[str, list[Score]] = {}
-    for score in scores:
-        found.setdefault(score.photo_id, []).append(score)
-    return found
-
-
-def _by_variant(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
-    return {v: {s.metric: s.value for s in scores if s.variant == v} for v in VARIANTS}

@@ -25,7 +25,6 @@ from pipeline.photos.images import read_photo
 from wespe.batch import photos_nchw
 from wespe.methods.lut_residual import LutResidual
 from wespe.networks.lut import Decision, interpolate
-from wespe.tiling import reach_px
 
 SIDE = 33
 DIGITS = "%.6f"
@@ -107,8 +106,7 @@ def _flat_areas(
     generator: LutResidual, decision: Decision, level: torch.Tensor, progress: Progress
 ) -> torch.Tensor:
     """The output for flat areas of each colour, (1, 3, side², side) like `_colours`, 0–1."""
-    halo_px = reach_px(generator.detail)
-    assert halo_px is not None
+    halo_px = generator.detail.halo_px
     side = 2 * halo_px + 1  # the receptive field of the pixel in the middle
     coloured = generator.colour(_colours(level), decision)
     areas = coloured[0].permute(1, 2, 0)[..., None, None].expand(-1, -1, -1, side, side)

@@ -1,30 +1,13 @@
-"""Which photos a method learns from, and which are kept for judging it."""
+"""Which photos are for training, and which are held out for evaluation."""
 
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
+from pipeline.patches.settings import Split, SplitName
 from pipeline.seeds import seed_of
 
 TOLERANCE = 0.02  # of the set: how far a split's size may be from its share, so that fewer photos move
-SplitName = Literal["train", "validation", "test"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """Shares of the photos (0–1) that are held out; the rest is for training.
-
-    test: judges the model. validation: is cut into patches and touched by nothing, for choices of your own.
-    """
-
-    validation: float = 0.1
-    test: float = 0.1
-
-    def __post_init__(self) -> None:
-        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
-            raise ValueError("validation and test must be at least 0, and less than 1 together")
 
 
 def assign_splits(ids: Iterable[str], split: Split) -> dict[str, SplitName]:
@@ -40,8 +23,9 @@ def assign_splits(ids: Iterable[str], split: Split) -> dict[str, SplitName]:
     """
     ordered = sorted(set(ids), key=_place)
     test, validation = _sizes([_place(id) for id in ordered], split)
-    names: list[SplitName] = ["test"] * test + ["validation"] * validation
-    names += ["train"] * (len(ordered) - len(names))
+    sizes: dict[SplitName, int] = {"test": test, "validation": validation}
+    sizes["train"] = len(ordered) - test - validation
+    names = [name for name, size in sizes.items() for _ in range(size)]
     return dict(zip(ordered, names, strict=True))
 
 
@@ -64,5 +48,5 @@ def _near(size: int, share: float, count: int) -> int:
 
 
 def _place(id: str) -> float:
-    """Return a point in 0–1 that depends on nothing but the id."""
+    """A number in 0–1 that depends on the id alone."""
     return seed_of("split", id) / 2**63

@@ -1,63 +1,17 @@
-"""What a model has to show by itself before users get it: the thresholds, and what was measured."""
+"""The limits of `Gates`, each compared with what evaluation measured."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
+from pipeline.evaluation.gains import count, interval_text, too_few
+from pipeline.evaluation.scores import Score, by_photo
+from pipeline.registry.settings import Gates
+from wespe.metrics.interval import mean_interval
+from wespe.metrics.table import METRICS, Metric
 
-from pipeline.evaluation.scores import VARIANTS, Score, by_photo
-from wespe.metrics.bootstrap import mean_interval
-
-YARDSTICKS = tuple(variant for variant in VARIANTS if variant != "enhanced")
-RULES = 2  # to be raised with any change of what a gate lets through, so that models are judged anew
-CAP_DB = 60.0  # identical photos have infinitely many dB, which no mean survives; nobody sees a 60th
+RULES = 3  # raise it with any change of what a gate lets through, so that models are judged again
+MAX_DIGITS = 6
 Outcome = Literal["passed", "failed", "not measured", "off"]
-RANGES = {
-    "min_fidelity_db": (0, CAP_DB),
-    "max_noise_gain": (0, 100),
-    "min_colour_correlation": (-1, 1),
-    "min_contrast_ratio": (0, 1),
-    "max_tile_difference": (0, 255),
-    "min_megapixels_per_s": (0, 10_000),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gates:
-    """What a version must keep to become champion; `null` does not look at a threshold.
-
-    beat: the yardsticks that it must be better than, as well as the champion: on PSNR where photos have a
-        truth, with the lower end of the interval of the paired gain above 0, or else on colour distance. That
-        is no judge of a histogram match, which is fitted to it: without truths that one is not looked at.
-        Of two test photos a model without effect passes one time in four, of ten one in twenty.
-    min_fidelity_db: PSNR between photos and their enhanced selves. An inverted photo has about 5.
-    max_noise_gain: noise of flat areas, enhanced over untouched, a ratio.
-    min_colour_correlation: of enhanced and untouched colours, −1–1. At 0 they are lost, below inverted.
-    min_contrast_ratio: of brightness and colours, enhanced over untouched, in the worst photo, 0–1. Near 0
-        the model has collapsed, or makes photos grey.
-    max_tile_difference: between a piece that is enhanced by itself and the same piece of the enhanced photo,
-        in the worst photo, in 8-bit levels. 0 is exact; rounding may cost 1. Methods that look at the whole
-        photo differ, on purpose or not (`lut_residual`; instance norm); jobs tile them exactly all the same.
-    min_megapixels_per_s: on the machine that evaluates. At 0.02 a photo of 12 megapixels takes ten minutes.
-
-    Where the worst photo is not named, the mean over photos counts, by the worse end of its interval.
-    """
-
-    beat: tuple[str, ...] = ("untouched", "histogram_match")
-    min_fidelity_db: float | None = 10.0
-    max_noise_gain: float | None = 2.0
-    min_colour_correlation: float | None = 0.3
-    min_contrast_ratio: float | None = 0.2
-    max_tile_difference: float | None = None
-    min_megapixels_per_s: float | None = 0.02
-
-    def __post_init__(self) -> None:
-        if not self.beat or not set(self.beat) <= set(YARDSTICKS):
-            raise ValueError(f"beat must name one or more of {', '.join(YARDSTICKS)}, not {list(self.beat)}")
-        for name, (low, high) in RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,81 +29,79 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
-    """A metric of the enhanced photos, and the threshold that it is held against."""
+class Reading:
+    """The figure that a limit is compared with, and how a table shows it; `why` says why there is none."""
 
-    name: str
-    metric: str
-    threshold: str
-    unit: str = ""
-    worst: bool = False  # of all photos, or the mean
-
-    @property
-    def floor(self) -> bool:
-        return self.threshold.startswith("min_")
-
-
-CHECKS = (
-    Check(name="fidelity", metric="fidelity", threshold="min_fidelity_db", unit=" dB"),
-    Check(name="noise gain", metric="noise_gain", threshold="max_noise_gain"),
-    Check(name="colour correlation", metric="colour_correlation", threshold="min_colour_correlation"),
-    Check(name="contrast ratio", metric="contrast_ratio", threshold="min_contrast_ratio", worst=True),
-    Check(
-        name="tile difference",
-        metric="tile_difference",
-        threshold="max_tile_difference",
-        unit=" levels",
-        worst=True,
-    ),
-    Check(name="speed", metric="megapixels_per_s", threshold="min_megapixels_per_s", unit=" MP/s"),
-)
+    figure: float | None = None
+    text: str = ""
+    why: str = ""
 
 
 def self_checks(scores: list[Score], gates: Gates) -> list[Gate]:
-    """Hold every self check's metric against its threshold."""
+    """Compare every metric that has a limit with it."""
     return [
-        _gate(
-            check, getattr(gates, check.threshold), list(by_photo(scores, "enhanced", check.metric).values())
-        )
-        for check in CHECKS
+        _gate(metric, getattr(gates, metric.gate), list(by_photo(scores, "enhanced", name).values()))
+        for name, metric in METRICS.items()
+        if metric.gate
     ]
 
 
-def count(photos: int) -> str:
-    return "1 photo" if photos == 1 else f"{photos} photos"
-
-
-def _gate(check: Check, limit: float | None, values: list[float]) -> Gate:
-    reading, measured = _read(check, values) if values else (None, "nothing")
+def _gate(metric: Metric, limit: float | None, values: list[float]) -> Gate:
+    reading = _reading(metric, values, limit)
     return Gate(
-        name=check.name,
-        threshold=_shown(check, limit),
-        measured=measured,
-        outcome=_outcome(check, limit, reading),
+        name=metric.label.lower(),
+        threshold="none" if limit is None else f"{_bound(metric)} {limit:g} {metric.unit}".rstrip(),
+        measured=reading.why or reading.text,
+        outcome=_outcome(metric, limit, reading.figure),
     )
 
 
-def _outcome(check: Check, limit: float | None, reading: float | None) -> Outcome:
+def _bound(metric: Metric) -> str:
+    return "at least" if _is_floor(metric) else "at most"
+
+
+def _is_floor(metric: Metric) -> bool:
+    return metric.gate.startswith("min_")
+
+
+def _outcome(metric: Metric, limit: float | None, figure: float | None) -> Outcome:
     if limit is None:
         return "off"
-    if reading is None:
+    if figure is None:
         return "not measured"
-    passed = reading >= limit if check.floor else reading <= limit  # a nan passes neither
+    passed = figure >= limit if _is_floor(metric) else figure <= limit  # NaN passes neither
     return "passed" if passed else "failed"
 
 
-def _read(check: Check, values: list[float]) -> tuple[float, str]:
-    """The figure that counts, and how a table shows it."""
+def _reading(metric: Metric, values: list[float], limit: float | None) -> Reading:
+    if not values:
+        return Reading(why="nothing")
     photos = count(len(values))
-    if check.worst:
-        reading = float((np.min if check.floor else np.max)(values))  # Python's own step over a nan
-        return reading, f"{reading:.2f}{check.unit} at worst, {photos}"
-    mean = mean_interval([min(value, CAP_DB) for value in values] if check.unit == " dB" else values)
-    interval = f"[{mean['low']:.2f}, {mean['high']:.2f}]"
-    return mean["low" if check.floor else "high"], f"{mean['mean']:.2f}{check.unit} {interval}, {photos}"
+    if metric.gate_reads != "mean":
+        lowest = _is_floor(metric) == (metric.gate_reads == "worst")
+        figure = _extreme(values, lowest)
+        shown = f"{figure:.{_digits(metric, figure, limit)}f} {metric.unit}".rstrip()
+        return Reading(figure=figure, text=f"{shown} at {metric.gate_reads}, {photos}")
+    mean = mean_interval(values)
+    end = mean["low"] if _is_floor(metric) else mean["high"]
+    if end is None:
+        return Reading(why=too_few(len(values)))
+    digits = _digits(metric, end, limit)
+    shown = f"{mean['mean']:.{digits}f} {metric.unit}".rstrip()
+    return Reading(figure=end, text=f"{shown} {interval_text(mean, digits)}, {photos}")
 
 
-def _shown(check: Check, limit: float | None) -> str:
-    if limit is None:
-        return "none"
-    return f"{'at least' if check.floor else 'at most'} {limit:g}{check.unit}"
+def _extreme(values: list[float], lowest: bool) -> float:
+    """Return the lowest or the highest; NaN if one is."""
+    if any(value != value for value in values):
+        return float("nan")
+    return min(values) if lowest else max(values)
+
+
+def _digits(metric: Metric, figure: float, limit: float | None) -> int:
+    """Return as many digits as tell the figure from the limit, so that no one reads 0.02 as below 0.02."""
+    digits = metric.digits
+    if limit is not None and figure != limit:
+        while digits < MAX_DIGITS and round(figure, digits) == round(limit, digits):
+            digits += 1
+    return digits

@@ -28,9 +28,10 @@ from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, MLFLOW_DATABASE, SCORES, WEIGHTS, CameraPaths
 from pipeline.models.model_folder import Model, load_model
 from pipeline.registry.database import ensure_database
-from pipeline.registry.gates import RULES, Gates
+from pipeline.registry.gates import RULES
+from pipeline.registry.settings import Gates
 from pipeline.registry.tracking import log_metrics, log_run, log_scores
-from pipeline.registry.verdict import Rival, Verdict, judge
+from pipeline.registry.verdict import Rival, Verdict, decide
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SHA256, VERDICT = "sha256", "verdict"  # tags of a version
@@ -100,7 +101,7 @@ def explain_camera(camera: str, gates: Gates) -> Verdict:
     paths, name = CameraPaths(camera=camera), _name(camera)
     model, scores = load_model(paths.model), read_scores(paths.scores)
     if not os.environ.get("MLFLOW_TRACKING_URI") and not MLFLOW_DATABASE.exists():
-        return judge(scores, gates)  # to ask MLflow would make the database
+        return decide(scores, gates)  # to ask MLflow would make the database
     with _mlflow() as client:
         version = _version_of(client, name, model.sha256)
         return _verdict(client, name, version, _target(model), scores, gates)
@@ -269,7 +270,7 @@ def _verdict(
     reigns = version is not None and int(version.version) == champion
     before = _champions_before(client, name) if reigns else []
     rivals = before[-1:] if reigns else [champion] if champion else []
-    verdict = judge(scores, gates, _rival(client, name, rivals[0], target) if rivals else None)
+    verdict = decide(scores, gates, _rival(client, name, rivals[0], target) if rivals else None)
     if reigns and not verdict.promote:
         reason = f"champion already, but would not be now ({verdict.reason}); --roll-back replaces it"
         return replace(verdict, promote=True, reason=reason)

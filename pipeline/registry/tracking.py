@@ -99,11 +99,13 @@ def _losses(paths: CameraPaths) -> Iterator[tuple[str, float, int]]:
 
 
 def _scores(paths: CameraPaths) -> Iterator[tuple[str, float, int]]:
-    """Yield `test.enhanced/psnr` and its interval's ends, `…psnr.low` and `….high`."""
+    """Yield `test/enhanced/psnr` and, where there is an interval, `…psnr.low` and `….high`."""
     for variant, metrics in json.loads(paths.intervals.read_bytes()).items():
         for metric, interval in metrics.items():
-            for key, value in interval.items():
-                yield f"test/{variant}/{metric}" + ("" if key == "mean" else f".{key}"), value, 0
+            yield f"test/{variant}/{metric}", interval["mean"], 0
+            for end in ("low", "high"):
+                if interval[end] is not None:
+                    yield f"test/{variant}/{metric}.{end}", interval[end], 0
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

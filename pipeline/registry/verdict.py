@@ -1,10 +1,19 @@
-"""Whether a model becomes the champion: every gate, judged on the same test photos, or not at all."""
+"""Whether a model becomes the champion: every gate, measured on the same test photos, or not at all."""
 
 from dataclasses import dataclass, replace
 
-from pipeline.evaluation.scores import COLOUR_DISTANCE, Score, by_photo
-from pipeline.registry.gates import CAP_DB, Gate, Gates, count, self_checks
-from wespe.metrics.bootstrap import mean_interval
+from pipeline.evaluation.gains import (
+    TARGET_DECIDES,
+    Gain,
+    deciding_metric,
+    gain,
+    too_few,
+)
+from pipeline.evaluation.scores import Score, by_photo
+from pipeline.registry.gates import Gate, self_checks
+from pipeline.registry.settings import Gates
+from wespe.metrics.interval import MIN_VALUES
+from wespe.metrics.table import METRICS
 
 EVALUATE_AGAIN = "run the evaluation again (`dvc repro -f -s evaluate@CAMERA`)"
 
@@ -27,12 +36,12 @@ class Verdict:
     gates: tuple[Gate, ...]
 
 
-def judge(scores: list[Score], gates: Gates, champion: Rival | None = None) -> Verdict:
-    """Promote a model that is better than the yardsticks and the champion and passes its self checks.
+def decide(scores: list[Score], gates: Gates, champion: Rival | None = None) -> Verdict:
+    """Promote a model that is better than the yardsticks and the champion, and passes its self checks.
 
-    Better by PSNR, photo by photo, where photos have a truth, or else by the colour distance to the target's
-    photos. PSNR needs common photos; the distance belongs to whole sets, so there test photos and target must
-    be the same.
+    Better is what `gains.gain` says: by PSNR, photo by photo, where photos have a truth, or else by the
+    colour distance to the target's photos, which is one figure, so that test photos and target must be the
+    same.
     """
     rivals = [_beats(yardstick, scores, scores, variant=yardstick) for yardstick in gates.beat]
     results = (*rivals, _beats_champion(scores, champion), *self_checks(scores, gates))
@@ -54,47 +63,40 @@ def _beats_champion(scores: list[Score], champion: Rival | None) -> Gate:
 def _beats(
     rival: str, ours: list[Score], theirs: list[Score], *, variant: str = "enhanced", same_target: bool = True
 ) -> Gate:
-    new, old = by_photo(ours, "enhanced", "psnr"), by_photo(theirs, variant, "psnr")
-    if new:
-        return _by_psnr(rival, [_gain(new[photo], old[photo]) for photo in sorted(new.keys() & old.keys())])
-    if rival == "histogram_match":
-        return Gate(
-            name=f"beats {rival}",
-            threshold="none without truths",
-            measured="it is fitted to colours",
-            outcome="off",
-        )
-    photos = {score.photo_id for score in ours}
-    same = same_target and photos == {score.photo_id for score in theirs}
-    distance, other = by_photo(ours, "enhanced", COLOUR_DISTANCE), by_photo(theirs, variant, COLOUR_DISTANCE)
-    if not (same and distance and other):
-        return _not_measured(rival, "not scored on the same test photos and target")
-    return _by_distance(rival, distance[""], other[""], len(photos - {""}))
+    metric = deciding_metric(ours)
+    if metric == TARGET_DECIDES:
+        if rival == "histogram_match":
+            return _fitted_to_target(rival)
+        photos = {score.photo_id for score in ours} - {""}
+        if not same_target or photos != {score.photo_id for score in theirs} - {""}:
+            return _not_measured(rival, "not scored on the same test photos and target")
+        if len(photos) < MIN_VALUES:
+            return _not_measured(rival, too_few(len(photos)))
+    gained = gain(metric, by_photo(ours, "enhanced", metric), by_photo(theirs, variant, metric))
+    if gained is None:
+        return _not_measured(rival, f"no test photo in common has {METRICS[metric].label}")
+    return _gate(rival, gained)
 
 
-def _by_psnr(rival: str, gains: list[float]) -> Gate:
-    if len(gains) < 2:
-        return _not_measured(rival, f"{count(len(gains))} in common, an interval needs 2")
-    gain = mean_interval(gains)
+def _gate(rival: str, gained: Gain) -> Gate:
+    if gained.answer == "too few photos":
+        return _not_measured(rival, too_few(gained.photos))
+    metric = METRICS[gained.metric]
     return Gate(
         name=f"beats {rival}",
-        threshold="PSNR gain above 0 dB",
-        measured=f"{gain['mean']:+.2f} dB [{gain['low']:+.2f}, {gain['high']:+.2f}], {count(len(gains))}",
-        outcome="passed" if gain["low"] > 0 else "failed",
+        threshold=f"{metric.label} gain above 0 {metric.unit}",
+        measured=str(gained),
+        outcome="passed" if gained.answer == "better" else "failed",
     )
 
 
-def _by_distance(rival: str, ours: float, theirs: float, photos: int) -> Gate:
+def _fitted_to_target(rival: str) -> Gate:
     return Gate(
         name=f"beats {rival}",
-        threshold=f"colour distance below {theirs:.2f} levels",
-        measured=f"{ours:.2f} levels, one figure for {count(photos)}: no interval",
-        outcome="passed" if ours < theirs else "failed",
+        threshold="none without truths",
+        measured="it is fitted to the target's colours",
+        outcome="off",
     )
-
-
-def _gain(new_db: float, old_db: float) -> float:
-    return min(new_db, CAP_DB) - min(old_db, CAP_DB)
 
 
 def _not_measured(rival: str, why: str) -> Gate:
@@ -106,18 +108,20 @@ def _not_measured(rival: str, why: str) -> Gate:
 def _praise(gates: tuple[Gate, ...]) -> str:
     beaten = "; ".join(f"{gate.name}: {gate.measured}" for gate in gates if gate.name.startswith("beats "))
     off = ", ".join(gate.name for gate in gates if gate.outcome == "off")
-    return f"passed all gates; {beaten}" + (f"; not looked at: {off}" if off else "")
+    return f"passed all gates; {beaten}" + (f"; turned off: {off}" if off else "")
 
 
 def _complaint(gates: tuple[Gate, ...]) -> str:
-    """Name every gate that is closed; those without any score share one remedy."""
-    missing = [gate.name for gate in gates if gate.outcome == "not measured" and gate.measured == "nothing"]
-    told = [
-        f"{gate.name} {gate.outcome}: {gate.measured}"
-        + (f", wanted {gate.threshold}" if gate.outcome == "failed" else "")
+    """Name every gate that is closed; those that are not measured for one reason share one remedy."""
+    reasons: dict[str, list[str]] = {}
+    for gate in gates:
+        if gate.outcome == "not measured":
+            why = EVALUATE_AGAIN if gate.measured == "nothing" else gate.measured
+            reasons.setdefault(why, []).append(gate.name)
+    parts = [
+        f"{gate.name} failed: {gate.measured}, wanted {gate.threshold}"
         for gate in gates
-        if not gate.open and gate.name not in missing
+        if gate.outcome == "failed"
     ]
-    if missing:
-        told.append(f"{', '.join(missing)} not measured: {EVALUATE_AGAIN}")
-    return "no champion: " + "; ".join(told)
+    parts += [f"{', '.join(names)} not measured: {reason}" for reason, names in reasons.items()]
+    return "no champion: " + "; ".join(parts)

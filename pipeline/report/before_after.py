@@ -1,4 +1,4 @@
-"""Photos before and after on one page, under the slider of the report, with what has changed in words."""
+"""Photos before and after on one page, under the report's slider, with the changes in words."""
 
 import base64
 import io
@@ -14,18 +14,18 @@ from pipeline.photos.pairs import read_alike
 from pipeline.report.differences import Difference, difference, mean_difference
 from pipeline.report.rendering import number, render
 
-# A browser opens some 80 MB well, and a megapixel takes half of one on each side.
+# Browsers open pages of about 80 MB well, and a megapixel takes 0.5 MB on each side.
 SHOWN_MEGAPIXELS, MOST_SHOWN = 60, 60
 QUALITY = 90
 THUMBNAIL_PX = 184
-SIDES = {"untouched": "Before", "enhanced": "After"}  # the viewer's own names, and what it calls them here
+SIDES = {"untouched": "Before", "enhanced": "After"}  # the viewer's variants, and their labels here
 
 
 def write_before_after(pairs: dict[str, tuple[Path, Path]], page: Path) -> Difference:
     """Write one page that opens offline; return the mean difference. Raises PipelineError.
 
-    pairs: before and after by the name that is shown. Of many or large photos the middle is shown, at 1:1, of
-    very many the first; the table has all.
+    pairs: before and after, by the name to show. Of many or large photos the page shows the middle at 1:1,
+    and of very many only the first; the table lists all.
     """
     progress = Progress("compare", len(pairs), "photos")
     most_px = SHOWN_MEGAPIXELS * 1_000_000 // min(len(pairs), MOST_SHOWN)
@@ -56,7 +56,7 @@ def _facts(differences: dict[str, tuple[tuple[int, int], Difference]], mean: Dif
 
 
 def _shown(name: str, images: tuple[Image.Image, Image.Image], most_px: int) -> dict[str, Any]:
-    """A photo as the viewer wants it: both sides, cut to their middle where they are too large."""
+    """Return a photo for the viewer: both sides, cut to their middle if they are too large."""
     width, height = images[0].size
     share = min(1.0, (most_px / (width * height)) ** 0.5)
     cut = [image.crop(_middle(width, height, share)) for image in images]

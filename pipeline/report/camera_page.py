@@ -1,4 +1,4 @@
-"""One camera's report: everything that evaluation, training and the registry wrote, on one page."""
+"""One camera's report: the results of evaluation, training and the registry on one page."""
 
 import json
 from collections.abc import Mapping
@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.scores import read_scores
+from pipeline.evaluation.gains import Gain
+from pipeline.evaluation.scores import read_left_out, read_scores
+from pipeline.evaluation.variants import VARIANT_NAMES
 from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, CameraPaths
 from pipeline.report import colour_charts
 from pipeline.report.charts import Chart, line_chart
-from pipeline.report.glossary import VARIANT_NAMES
+from pipeline.report.conclusion import Conclusion, conclude
 from pipeline.report.ingredients import ingredients
-from pipeline.report.judgement import Gain, Judgement, judge
 from pipeline.report.pictures import Embedded, Picture, Strip, embed, read_pictures, strips, thumbnail
-from pipeline.report.rendering import number, render
+from pipeline.report.rendering import interval_text, number, render
 from pipeline.report.score_table import score_table
+from wespe.metrics.interval import MIN_VALUES
+from wespe.metrics.table import METRICS
 
 PYTHON = """import mlflow
 
@@ -28,23 +31,25 @@ from pipeline.models.model_folder import load_model
 
 model = load_model(Path("{address}"))
 enhanced = model.enhance(photo)  # uint8 (h, w, 3), sRGB"""
-SPEEDS = ("images_per_s", "data_wait")  # last: of the machine, not of the model
-IN_CONFIG_BUT_NO_SETTING = ("weights_sha256", "camera", "target", "format")
+SPEEDS = ("images_per_s", "data_wait")  # shown last: they describe the machine, not the model
+CONFIG_FACTS = ("weights_sha256", "camera", "target", "format")
 
 
 def write_camera_page(camera: str) -> int:
     """Write reports/CAMERA/report.html; return its size in bytes. Raises PipelineError."""
     paths = CameraPaths(camera=camera)
-    judgement = judge(read_scores(paths.scores))
+    conclusion = conclude(read_scores(paths.scores))
     shown = strips(read_pictures(CameraPaths(camera=camera).shown))
     config = read_json(paths.model / CONFIG, {})
     page = render(
         "camera.html",
         camera=camera,
         target=config.get("target", ""),
-        judgement=judgement,
-        gains=_tracks(judgement),
+        conclusion=conclusion,
+        gains=_tracks(conclusion),
         table=score_table(read_json(paths.intervals)),
+        min_photos=MIN_VALUES,
+        left_out=_left_out(read_left_out(paths.scores)),
         losses=_losses(read_json(paths.losses, [])),
         steps=config.get("step", "Unknown"),
         sets=_sets(camera, config.get("target", "")),
@@ -63,14 +68,18 @@ def read_json(path: Path, default: Any = None) -> Any:
     except FileNotFoundError:
         if default is not None:
             return default
-        raise PipelineError(f"{path} is missing; `dvc repro` makes it") from None
+        raise PipelineError(f"{path} is missing; run `dvc repro`") from None
     except ValueError:
         raise PipelineError(f"{path} is damaged; make it again with `dvc repro`") from None
 
 
-def _tracks(judgement: Judgement) -> list[dict[str, Any]]:
+def _left_out(reasons: Mapping[str, str]) -> dict[str, str]:
+    return {METRICS[name].label if name in METRICS else name: reason for name, reason in reasons.items()}
+
+
+def _tracks(conclusion: Conclusion) -> list[dict[str, Any]]:
     """Where each gain lies on one scale from 0 to 100 % that holds zero."""
-    ends = [0.0, *(end for gain in judgement.gains for end in (gain.low, gain.high))]
+    ends = [0.0, *(end for gain in conclusion.gains.values() for end in _ends(gain))]
     low, high = min(ends), max(ends)
     margin = 0.06 * (high - low) or 1.0
     low, high = low - margin, high + margin
@@ -78,29 +87,30 @@ def _tracks(judgement: Judgement) -> list[dict[str, Any]]:
     def at(value: float) -> float:
         return round(100 * (value - low) / (high - low), 2)
 
+    digits = METRICS[conclusion.metric].digits
     return [
         {
-            "name": VARIANT_NAMES[gain.yardstick].lower(),
-            "kind": {1: "better", -1: "worse"}.get(gain.sign, "unclear"),
-            "text": f"{number(gain.mean, 2, True)} {judgement.unit}",
-            "interval": _interval(gain),
+            "name": VARIANT_NAMES[yardstick].lower(),
+            "kind": gain.answer if gain.answer in ("better", "worse") else "unclear",
+            "text": f"{number(gain.interval['mean'], digits, True)} {conclusion.unit}",
+            "interval": interval_text(gain.interval, digits, signed=True),
             "zero": at(0),
-            "low": at(gain.low),
-            "high": at(gain.high),
-            "mean": at(gain.mean),
+            "low": at(_ends(gain)[0]),
+            "high": at(_ends(gain)[1]),
+            "mean": at(gain.interval["mean"]),
         }
-        for gain in judgement.gains
+        for yardstick, gain in conclusion.gains.items()
     ]
 
 
-def _interval(gain: Gain) -> str:
-    if gain.low == gain.high:
-        return ""
-    return f"{number(gain.low, 2, True)} … {number(gain.high, 2, True)}"
+def _ends(gain: Gain) -> tuple[float, float]:
+    """The ends of a gain's interval, or the gain itself where there is none."""
+    low, high, mean = gain.interval["low"], gain.interval["high"], gain.interval["mean"]
+    return mean if low is None else low, mean if high is None else high
 
 
 def _photos(shown: list[Strip]) -> dict[str, Any]:
-    """Photos for the viewer, in the order of their thumbnails, and the data URIs of all their variants."""
+    """Return photos for the viewer, in the order of their thumbnails, and data URIs of all variants."""
     pictures = [picture for strip in shown for picture in strip.pictures]
     photos, embedded = [], []
     for position, picture in enumerate(pictures):
@@ -120,10 +130,10 @@ def _photos(shown: list[Strip]) -> dict[str, Any]:
 
 
 def _photo(picture: Picture, shot: Embedded) -> dict[str, Any]:
-    """What the viewer's script knows of a photo; width and height are those of what is embedded."""
+    """What the viewer's script gets for a photo; width and height are those of the embedded picture."""
     psnrs = {variant: scores["psnr"] for variant, scores in picture.scores.items() if "psnr" in scores}
     size = f"{picture.width} × {picture.height} px, {shot.shown}"
-    gain = "" if picture.gain is None else f" · PSNR gained {number(picture.gain, 2, True)} dB"
+    gain = "" if picture.gain is None else f" · PSNR gain {number(picture.gain, 2, True)} dB"
     return {
         "name": picture.name,
         "width": shot.width,
@@ -148,9 +158,9 @@ def _strip(strip: Strip) -> dict[str, Any]:
 
 
 def _losses(records: list[dict[str, Any]]) -> list[Chart]:
-    """One chart per record of the training that is a number."""
-    noted = dict.fromkeys(name for record in records for name in record)
-    names = sorted(noted, key=lambda name: name in SPEEDS)
+    """Draw one chart for each number that training recorded."""
+    recorded = dict.fromkeys(name for record in records for name in record)
+    names = sorted(recorded, key=lambda name: name in SPEEDS)
     charts = []
     for name in names:
         points = [(r["step"], r[name]) for r in records if isinstance(r.get(name), int | float)]
@@ -161,16 +171,16 @@ def _losses(records: list[dict[str, Any]]) -> list[Chart]:
 
 
 def _sets(camera: str, target: str) -> list[Any]:
-    found = [ingredients(f"cameras.{camera}", "the camera’s photos")]
+    found = [ingredients(f"cameras.{camera}", "photos of the camera")]
     if target:
-        found.append(ingredients(f"targets.{target}", "what they shall look like"))
+        found.append(ingredients(f"targets.{target}", "photos to look like"))
     return [entry for entry in found if entry]
 
 
 def _model(paths: CameraPaths, config: Mapping[str, Any]) -> dict[str, Any]:
     registered = read_json(paths.registered, {})
     address = _address(registered) if registered else str(paths.model)
-    settings = {key: value for key, value in config.items() if key not in IN_CONFIG_BUT_NO_SETTING}
+    settings = {key: value for key, value in config.items() if key not in CONFIG_FACTS}
     return {
         "registered": registered,
         "address": address,

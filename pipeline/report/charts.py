@@ -12,7 +12,7 @@ from pipeline.report.rendering import number
 WIDTH, HEIGHT = 300, 150
 LEFT, RIGHT, TOP, BOTTOM = 40, 290, 10, 126
 POINTS = 200
-# The first line is the one to look at; every style differs by more than its colour.
+# The first line is the main one; styles differ by more than colour.
 STYLES = ("main", "quiet", "dotted", "dashed")
 
 Points = tuple[ArrayLike, ArrayLike]  # x, y
@@ -33,7 +33,7 @@ class Label:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """`summary` says in words what the chart shows, for those who do not see it."""
+    """`summary` describes the chart in words, for screen readers."""
 
     title: str
     summary: str
@@ -50,7 +50,7 @@ def line_chart(
     y_range: tuple[float, float] | None = None,
     y_axis: bool = True,
 ) -> Chart:
-    """Draw up to four lines, {label: (x, y)}; what is not finite leaves a gap."""
+    """Draw up to four lines, {label: (x, y)}; values that are not finite leave a gap."""
     thinned = {label: _thin(*points) for label, points in series.items()}
     xs, ys = (np.concatenate([points[axis] for points in thinned.values()]) for axis in (0, 1))
     x_range, y_range = x_range or _range(xs), y_range or _range(ys)
@@ -69,7 +69,7 @@ def line_chart(
 
 
 def _thin(xs: ArrayLike, ys: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Take means of neighbours, so that a long training makes no large page."""
+    """Average neighbours, so that a long training does not make a large page."""
     points = [np.asarray(values, dtype=np.float64) for values in (xs, ys)]
     x, y = (np.array_split(values, min(POINTS, values.size)) for values in points)
     return np.array([part.mean() for part in x]), np.array([part.mean() for part in y])

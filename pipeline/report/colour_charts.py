@@ -18,7 +18,7 @@ FULL = (0.0, LEVELS - 1.0)
 
 
 def draw(pictures: list[Picture], target: str) -> dict[str, list[Chart]]:
-    """Return the charts `curves` and `histograms`; none without pictures."""
+    """Return the charts `curves` and `histograms`; none if there are no pictures."""
     if not pictures:
         return {"curves": [], "histograms": []}
     samples = {name: _samples(pictures, name) for name in ("untouched", *CURVES)}
@@ -26,7 +26,7 @@ def draw(pictures: list[Picture], target: str) -> dict[str, list[Chart]]:
 
 
 def _samples(pictures: list[Picture], variant: str) -> list[np.ndarray]:
-    """Pixels of each photo; an empty array where it has no such variant."""
+    """Return pixels of each photo; an empty array if it has no such variant."""
     return [
         sample(read_photo(p.files[variant])) if variant in p.files else np.zeros((0, 3), np.uint8)
         for p in pictures
@@ -64,7 +64,7 @@ def _histograms(samples: dict[str, list[np.ndarray]], target: list[np.ndarray]) 
             plane,
             {label: planes[plane] for label, planes in shares.items()},
             x_range=FULL,
-            # A few clipped levels must not flatten all the others.
+            # A few tall bins at clipped levels must not flatten all the others.
             y_range=(
                 0.0,
                 max(float(np.percentile(planes[plane][1], 97)) * 1.25 for planes in shares.values()),

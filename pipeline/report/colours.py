@@ -1,4 +1,4 @@
-"""What the model does to brightness and colour: histograms, and the curve of each channel."""
+"""What the model does to brightness and colour: histograms, and one curve per channel."""
 
 from collections.abc import Iterable
 
@@ -22,7 +22,7 @@ def sample(photo_hwc: np.ndarray) -> np.ndarray:
 
 
 def histograms(samples: Iterable[np.ndarray]) -> dict[str, Curve]:
-    """Return luma, red, green, blue → levels and the share of pixels at each, in per cent."""
+    """Return luma, red, green, blue → levels and the share of pixels at each, in percent."""
     pixels = np.concatenate(list(samples))
     luma = pixels.astype(np.float32) @ LUMA_WEIGHTS
     planes = {"Luma": luma} | dict(zip(CHANNELS, pixels.T, strict=True))
@@ -31,7 +31,7 @@ def histograms(samples: Iterable[np.ndarray]) -> dict[str, Curve]:
 
 
 def median_curves(before: list[np.ndarray], after: list[np.ndarray]) -> dict[str, Curve]:
-    """Return channel → levels and the median that pixels of each level have become; NaN where few are."""
+    """Return channel → levels and the median value that each level became; NaN where pixels are few."""
     sources, results = np.concatenate(before), np.concatenate(after)
     levels = (np.arange(STEPS) + 0.5) * LEVELS / STEPS - 0.5
     return {

@@ -1,4 +1,4 @@
-"""What became of a photo, in numbers and in words: brightness, warmth, colour, and how far it went."""
+"""How a photo changed, in numbers and in words: brightness, warmth, colour, and PSNR."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 
 LUMA = (0.299, 0.587, 0.114)
-LEAST_PERCENT, LEAST_LEVELS = 1, 1  # less is hardly to be seen
+LEAST_PERCENT, LEAST_LEVELS = 1, 1  # less is hardly visible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Difference:
     colour: float
 
     def words(self) -> tuple[str, str, str]:
-        """Brightness, warmth and colour, as one would say it."""
+        """Describe the change of brightness, warmth and colour."""
         return (
             _by(self.brightness, "brighter", "darker", "as bright", "%", LEAST_PERCENT),
             _by(self.warmth, "warmer", "cooler", "as warm", "levels", LEAST_LEVELS),
@@ -48,7 +48,7 @@ def difference(before_hwc: np.ndarray, after_hwc: np.ndarray) -> Difference:
 
 
 def mean_difference(differences: Sequence[Difference]) -> Difference:
-    """The mean of each number, photo by photo."""
+    """Return the mean of each number over photos."""
     return Difference(
         psnr=fmean(one.psnr for one in differences),
         brightness=fmean(one.brightness for one in differences),
@@ -58,7 +58,7 @@ def mean_difference(differences: Sequence[Difference]) -> Difference:
 
 
 def _percent(before: float, after: float) -> float:
-    return 100 * (after - before) / max(before, 1.0)  # of black, or grey, any change would be endless
+    return 100 * (after - before) / max(before, 1.0)  # a change from black or grey would be infinite
 
 
 def _by(value: float, more: str, less: str, equal: str, unit: str, least: float) -> str:

@@ -5,13 +5,14 @@ from typing import Any
 
 from pipeline import layout
 from pipeline.evaluation.scores import read_scores
+from pipeline.evaluation.variants import VARIANT_NAMES, VARIANTS
 from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, CameraPaths
 from pipeline.report.camera_page import read_json
-from pipeline.report.glossary import VARIANT_NAMES, YARDSTICKS, meaning
-from pipeline.report.judgement import judge
+from pipeline.report.conclusion import conclude
 from pipeline.report.pictures import Picture, read_pictures, thumbnail
-from pipeline.report.rendering import number, render
+from pipeline.report.rendering import interval_text, number, render
+from wespe.metrics.table import METRICS
 
 SIDE_PX = 300
 
@@ -26,25 +27,24 @@ def write_index_page() -> int:
 
 def _card(camera: str) -> dict[str, Any]:
     paths = CameraPaths(camera=camera)
-    judgement, summary = judge(read_scores(paths.scores)), read_json(paths.intervals)
-    words, metric = meaning(judgement.metric), judgement.metric
-    gain = next((gain for gain in judgement.gains if gain.yardstick == "untouched"), None)
-    interval = f"{number(gain.low, 2, True)} … {number(gain.high, 2, True)}" if gain else ""
+    conclusion, summary = conclude(read_scores(paths.scores)), read_json(paths.intervals)
+    name, metric = conclusion.metric, METRICS[conclusion.metric]
+    gain = conclusion.gains.get("untouched")
     return {
         "camera": camera,
         "target": read_json(paths.model / CONFIG, {}).get("target", ""),
         "address": os.path.relpath(CameraPaths(camera=camera).page, layout.REPORTS),
         "pictures": _pair(read_pictures(CameraPaths(camera=camera).shown)),
-        "headline": judgement.headline,
-        "photos": judgement.photos,
-        "gain": f"{number(gain.mean, 2, True)} {judgement.unit}" if gain else "–",
-        "interval": interval if gain and gain.low != gain.high else "",
-        "kind": {1: "better", -1: "worse"}.get(gain.sign, "unclear") if gain else "unclear",
-        "judge": f"{words.label} {'↑' if words.better == 'higher' else '↓'}",
+        "headline": conclusion.headline,
+        "photos": conclusion.photos,
+        "gain": f"{number(gain.interval['mean'], metric.digits, True)} {metric.unit}" if gain else "–",
+        "interval": interval_text(gain.interval, metric.digits, True) if gain else "",
+        "answer": gain.answer if gain else "unclear",
+        "metric": f"{metric.label} {'↑' if metric.better == 'higher' else '↓'}",
         "scores": [
-            (VARIANT_NAMES[variant], number(summary[variant][metric]["mean"], words.digits))
-            for variant in (*YARDSTICKS, "enhanced")
-            if metric in summary.get(variant, {})
+            (VARIANT_NAMES[variant], number(summary[variant][name]["mean"], metric.digits))
+            for variant in VARIANTS
+            if name in summary.get(variant, {})
         ],
         "version": read_json(paths.registered, {}),
     }

@@ -1,4 +1,4 @@
-"""What data went into a model: counts by split, size and source, from the manifest."""
+"""Which photos a model was trained and tested on: counts by split, size and source, from the manifest."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import get_args
 
 from pipeline.layout import MANIFEST, photo_set
 from pipeline.patches.manifest import Photo, accepted, read_manifest
-from pipeline.patches.splits import SplitName
+from pipeline.patches.settings import SplitName
 
 LISTED = 8
 
@@ -36,7 +36,7 @@ class Ingredients:
 
 
 def ingredients(address: str, role: str) -> Ingredients | None:
-    """Sum up a manifest; None where the photos are not on this machine. Raises SourceError."""
+    """Summarise a manifest; None if the photos are not on this machine. Raises SourceError."""
     folder = photo_set(address).photos
     if not (folder / MANIFEST).exists():
         return None
@@ -65,14 +65,14 @@ def _split(name: str, photos: list[Photo]) -> Split:
 
 
 def _source(photo: Photo) -> str:
-    """Where a photo is from: the camera that it names, else the folder it lay in."""
+    """Return where a photo is from: the camera in its EXIF, or else its folder."""
     camera = " ".join(filter(None, (photo.make, photo.model)))
     folder = str(Path(photo.name).parent)
-    return camera or (f"{folder}/" if folder != "." else "no camera named")
+    return camera or (f"{folder}/" if folder != "." else "camera unknown")
 
 
 def _counts(texts: Iterable[str]) -> list[tuple[str, int]]:
-    """Count, list the most frequent, and sum up the others."""
+    """Count texts, and return the most frequent ones and the sum of the others."""
     counts = Counter(texts).most_common()
     rest = counts[LISTED:]
     others = [(f"{len(rest)} others", sum(count for _, count in rest))] if rest else []

@@ -1,4 +1,4 @@
-"""The tables of Ignatov et al. 2018 as printed, and which of our cameras and scores stand for what."""
+"""The tables of Ignatov et al. 2018 as printed, and which of our cameras and scores belong in them."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Table:
     rows: dict[str, tuple[float, ...]]
 
 
-# The scores as the paper names them → ours, by preference. What it calls SSIM is DPED's MS-SSIM.
+# The scores as the paper names them → ours. What it calls SSIM is DPED's MS-SSIM.
 SCORES = {
     "PSNR": ("psnr",),
     "SSIM": ("ms_ssim_dped",),
@@ -30,7 +30,7 @@ SCORES = {
 }
 DIGITS = {"PSNR": 2, "SSIM": 2, "entropy": 2, "bpp": 2, "CORNIA": 2, "FFS": 4}
 
-# A camera of ours with such a name, or with such a name and `-` before anything else, fills the row.
+# A camera of ours fills the row if its name is one of these, or begins with one of these and `-`.
 CAMERAS = {
     "iPhone": ("iphone", "iphone3gs", "iphone-3gs"),
     "BlackBerry": ("blackberry",),
@@ -42,7 +42,7 @@ CAMERAS = {
     "iPhone 6": ("iphone6", "iphone-6"),
 }
 
-# Not the paper's, and not of one checkout: measured once, for this project's notes on the method.
+# Neither printed in the paper nor measured in this checkout, but once, for this project's notes.
 YARDSTICKS_TITLE = "What the paper does not print: yardsticks, over 20 random draws of 200 DPED patches"
 YARDSTICKS = {
     "untouched photo": ("17.29", "0.848"),

@@ -1,4 +1,4 @@
-"""The test photos that a report shows: which ones, and as what they are embedded."""
+"""The test photos that a report shows: which ones, and how they are embedded."""
 
 import json
 import math
@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.variants import VARIANT_NAMES
 from pipeline.layout import INDEX
-from pipeline.report.glossary import VARIANT_NAMES
 
 THUMBNAIL_PX = 200
 QUALITY = 85
@@ -31,14 +31,14 @@ class Picture:
 
     @property
     def gain(self) -> float | None:
-        """PSNR gained over the untouched photo, in dB; None without a truth."""
+        """PSNR gain over the untouched photo in dB; None without a truth."""
         ends = [self.scores.get(variant, {}).get("psnr", math.nan) for variant in ("untouched", "enhanced")]
         return ends[1] - ends[0] if all(map(math.isfinite, ends)) else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """A row of photos with a reason to look at them."""
+    """A row of photos, and in its title why they are shown."""
 
     title: str
     pictures: list[Picture]
@@ -46,7 +46,7 @@ class Strip:
 
 @dataclass(frozen=True, kw_only=True)
 class Embedded:
-    """`shown` says how it relates to its photo: whole or its middle, both at 1:1."""
+    """`shown` says whether it is the whole photo or its middle, both at 1:1."""
 
     uri: str
     width: int
@@ -55,7 +55,7 @@ class Embedded:
 
 
 def read_pictures(folder: Path) -> list[Picture]:
-    """Read what evaluation listed; nothing where there is no list. Raises PipelineError."""
+    """Read the index that evaluation wrote; an empty list if there is none. Raises PipelineError."""
     path = folder / INDEX
     if not path.exists():
         return []
@@ -80,12 +80,12 @@ def _picture(folder: Path, entry: dict) -> Picture:
 
 
 def strips(pictures: list[Picture]) -> list[Strip]:
-    """Choose the worst and the best by PSNR gained, or the first photos where none has a truth."""
+    """Choose the worst and the best by PSNR gain, or the first photos where none has a truth."""
     ranked = sorted((p for p in pictures if p.gain is not None), key=lambda p: p.gain or 0)
     if not ranked:
         return [Strip(title="The first test photos", pictures=pictures[: 2 * SHOWN])] if pictures else []
     if len(ranked) <= SHOWN:
-        return [Strip(title="All test photos, from the least gain to the most", pictures=ranked)]
+        return [Strip(title="All test photos, from the smallest gain to the largest", pictures=ranked)]
     worst = min(SHOWN, len(ranked) // 2)
     best = ranked[worst:][-SHOWN:][::-1]
     return [

@@ -1,17 +1,20 @@
-"""From templates to one file: everything a page needs is inside it."""
+"""From templates to one file: everything that a page needs is inside it."""
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+if TYPE_CHECKING:  # brings SciPy, which a page of a laptop does without
+    from wespe.metrics.interval import Interval
 
 FOLDER = Path(__file__).parent
 
 
 def render(template: str, **facts: Any) -> bytes:
-    """Fill in a template of this folder; whatever a fact holds is shown as text, not as HTML."""
+    """Fill in a template of this folder; values are escaped, so that they show as text and never as HTML."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -19,14 +22,14 @@ def render(template: str, **facts: Any) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Our own style and script, which the page carries as they are.
+    # Our own style and script, inserted unescaped.
     environment.globals["inline"] = lambda name: Markup((FOLDER / name).read_text())
     environment.filters |= {"number": number, "size": size}
     return environment.get_template(template).render(facts).encode()
 
 
 def number(value: float | None, digits: int = 2, signed: bool = False) -> str:
-    """Write a number with a true minus sign; '–' where there is none."""
+    """Write a number with a true minus sign, and '–' for None and NaN."""
     if value is None or math.isnan(value):
         return "–"
     value = round(value, digits) + 0.0  # −0 is 0
@@ -34,6 +37,14 @@ def number(value: float | None, digits: int = 2, signed: bool = False) -> str:
     return text.replace("inf", "∞").replace("-", "−")
 
 
+def interval_text(interval: "Interval", digits: int = 2, signed: bool = False) -> str:
+    """Write `low … high`; '' where there is no interval."""
+    low, high = interval["low"], interval["high"]
+    if low is None or high is None:
+        return ""
+    return f"{number(low, digits, signed)} … {number(high, digits, signed)}"
+
+
 def size(count: int) -> str:
-    """Bytes as a reader wants them: 12 kB, 3.4 MB."""
+    """Write a number of bytes for a reader: 12 kB, 3.4 MB."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"

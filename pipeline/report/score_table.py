@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
-from pipeline.evaluation.scores import GAIN, Summary
-from pipeline.report.glossary import GROUPS, HIGHER, MEANINGS, NEITHER, VARIANT_NAMES, Meaning, meaning
-from pipeline.report.rendering import number
+from pipeline.evaluation.gains import answer
+from pipeline.evaluation.scores import CHANGE, Summary
+from pipeline.evaluation.variants import VARIANT_NAMES
+from pipeline.report.rendering import interval_text, number
+from wespe.metrics.interval import Interval
+from wespe.metrics.table import GROUPS, METRICS, Metric
 
 # What the page is about comes first, since a phone shows three columns.
-COLUMNS = ("untouched", "enhanced", GAIN, "histogram_match", "auto_enhance")
-KINDS = {"enhanced": "ours", GAIN: "gained"}
+COLUMNS = ("untouched", "enhanced", CHANGE, "histogram_match", "auto_enhance")
+KINDS = {"enhanced": "ours", CHANGE: "changed"}
+TOO_SMALL = "n too small"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,18 +23,18 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """`interval` is empty where a score belongs to the whole set; `verdict` is "better" or "worse"."""
+    """`interval` is empty for a score of the whole set; `answer` is "better", "worse", or empty."""
 
     mean: str
     interval: str = ""
     best: bool = False
-    verdict: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    metric: str
-    meaning: Meaning
+    name: str
+    metric: Metric
     cells: list[Cell]
 
 
@@ -43,61 +47,55 @@ class ScoreTable:
 
 
 def score_table(summary: Summary) -> ScoreTable:
-    """Lay out means, intervals and the gain over the untouched photo."""
+    """Lay out means, intervals and the change from the untouched photo."""
     shown = [column for column in COLUMNS if column in summary]
-    rows = [_row(metric, summary, shown) for metric in sorted(summary["enhanced"], key=_order)]
-    groups = [(title, [row for row in rows if row.meaning.group == title]) for title in GROUPS]
-    names = VARIANT_NAMES | {GAIN: "Gain over untouched"}
+    rows = [
+        _row(name, metric, summary, shown) for name, metric in METRICS.items() if name in summary["enhanced"]
+    ]
+    groups = [(title, [row for row in rows if row.metric.group == title]) for title in GROUPS.values()]
+    names = VARIANT_NAMES | {CHANGE: "Change from untouched"}
     return ScoreTable(
         columns=[Column(name=names[column], kind=KINDS.get(column, "")) for column in shown],
         groups=[(title, found) for title, found in groups if found],
     )
 
 
-def _order(metric: str) -> int:
-    return list(MEANINGS).index(metric) if metric in MEANINGS else len(MEANINGS)
-
-
-def _row(metric: str, summary: Summary, columns: list[str]) -> Row:
-    words = meaning(metric)
-    intervals = {column: summary[column].get(metric) for column in columns}
-    best = _best(words, [i["mean"] for column, i in intervals.items() if i and column != GAIN])
+def _row(name: str, metric: Metric, summary: Summary, columns: list[str]) -> Row:
+    intervals = {column: summary[column].get(name) for column in columns}
+    best = _best(metric, [i["mean"] for column, i in intervals.items() if i and column != CHANGE])
     cells = [
-        _gain(words, interval) if column == GAIN else _cell(interval, words.digits, best)
+        _change(name, metric, interval) if column == CHANGE else _cell(metric, interval, best)
         for column, interval in intervals.items()
     ]
-    return Row(metric=metric, meaning=words, cells=cells)
+    return Row(name=name, metric=metric, cells=cells)
 
 
-def _best(words: Meaning, means: list[float]) -> float | None:
-    if words.better == NEITHER or len(set(means)) < 2:
+def _best(metric: Metric, means: list[float]) -> float | None:
+    if not metric.better or len(set(means)) < 2:
         return None
-    return max(means) if words.better == HIGHER else min(means)
+    return max(means) if metric.better == "higher" else min(means)
 
 
-def _cell(interval: dict[str, float] | None, digits: int, best: float | None) -> Cell:
+def _cell(metric: Metric, interval: Interval | None, best: float | None) -> Cell:
     if interval is None:
         return Cell(mean="–")
-    mean = number(interval["mean"], digits)
+    mean = number(interval["mean"], metric.digits)
+    is_best = best is not None and mean == number(best, metric.digits)
+    return Cell(mean=mean, interval=_ends(metric, interval), best=is_best)
+
+
+def _change(name: str, metric: Metric, interval: Interval | None) -> Cell:
+    if interval is None:
+        return Cell(mean="–")
+    said = answer(name, interval)
     return Cell(
-        mean=mean, interval=_ends(interval, digits), best=best is not None and mean == number(best, digits)
+        mean=number(interval["mean"], metric.digits, signed=True),
+        interval=_ends(metric, interval, signed=True),
+        answer=said if said in ("better", "worse") else "",
     )
 
 
-def _gain(words: Meaning, interval: dict[str, float] | None) -> Cell:
-    """A gain is better or worse only if its whole interval is."""
-    if interval is None:
-        return Cell(mean="–")
-    sign = (interval["low"] > 0) - (interval["high"] < 0)
-    verdict = {HIGHER: {1: "better", -1: "worse"}, NEITHER: {}}.get(words.better, {1: "worse", -1: "better"})
-    return Cell(
-        mean=number(interval["mean"], words.digits, signed=True),
-        interval=_ends(interval, words.digits, signed=True),
-        verdict=verdict.get(sign, ""),
-    )
-
-
-def _ends(interval: dict[str, float], digits: int, signed: bool = False) -> str:
-    if interval["low"] == interval["high"]:
+def _ends(metric: Metric, interval: Interval, signed: bool = False) -> str:
+    if metric.of_set:
         return ""
-    return " … ".join(number(interval[end], digits, signed) for end in ("low", "high"))
+    return interval_text(interval, metric.digits, signed) or TOO_SMALL

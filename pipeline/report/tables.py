@@ -6,10 +6,10 @@ from statistics import fmean
 
 from pipeline import layout
 from pipeline.evaluation.scores import Summary
+from pipeline.evaluation.variants import VARIANT_NAMES
 from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, CameraPaths
 from pipeline.report.camera_page import read_json
-from pipeline.report.glossary import VARIANT_NAMES
 from pipeline.report.paper import (
     APE,
     AVERAGE,
@@ -31,22 +31,22 @@ MISSING = "not measured here"
 NOTES = """# The paper's tables, printed and ours
 
 *Printed* is Ignatov et al., *WESPE*, CVPR Workshops 2018. *Ours* is what `dvc repro` measured with the models
-of this checkout, on the test photos of cameras that bear the name of a row (such as `iphone`, `iphone-dped`).
+of this checkout, on the test photos of cameras named after a row (such as `iphone`, `iphone-dped`).
 
-- APE, Apple's Photo Enhancer, is not to be had: `auto_enhance` (grey world, autocontrast, CLAHE) stands in
-  its column.
+- APE, Apple's Photo Enhancer, is not available: `auto_enhance` (grey world, autocontrast, CLAHE) takes its
+  column.
 - [13] is DPED, trained on pairs: ours is a camera whose method is `dped`.
-- WESPE [DPED] and WESPE [DIV2K]: ours are cameras of the method `wespe` whose target's name holds `dped` or
-  `div2k`.
+- WESPE [DPED] and WESPE [DIV2K]: ours are cameras of the method `wespe` whose target's name contains `dped`
+  or `div2k`.
 - What the paper calls SSIM is DPED's MS-SSIM, and so is ours here. It does not say how it averages PSNR; ours
   is the mean over photos.
-- CORNIA is this project's own codebook: compare its figures with each other, and not with the printed ones.
-- FFS is this project's own rater where one was trained; the paper's was right on 68.75 % of its test photos.
+- CORNIA is trained by this project: compare its figures with each other, not with the printed ones.
+- FFS is this project's own rater, if one was trained; the paper's was right on 68.75 % of its test photos.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class CameraScores:
     """One camera's means, and what its model was trained with."""
 
     camera: str
@@ -68,10 +68,10 @@ def write_tables() -> None:
     write_atomically(layout.TABLES, "\n".join(parts).encode())
 
 
-def _measured(camera: str) -> Measured:
+def _measured(camera: str) -> CameraScores:
     paths = CameraPaths(camera=camera)
     config = read_json(paths.model / CONFIG, {})
-    return Measured(
+    return CameraScores(
         camera=camera,
         target=config.get("target", ""),
         method=config.get("method", {}).get("name", ""),
@@ -79,7 +79,7 @@ def _measured(camera: str) -> Measured:
     )
 
 
-def _table(table: Table, measured: Sequence[Measured]) -> str:
+def _table(table: Table, measured: Sequence[CameraScores]) -> str:
     heads = [f"{column} {score}" for column in table.columns for score in table.scores]
     rows: list[list[str]] = []
     ours: list[list[float | None]] = []
@@ -97,33 +97,33 @@ def _our_row(figures: list[str], cameras: list[str]) -> list[str]:
     return [f"ours: {', '.join(cameras)}" if cameras else "ours", *figures]
 
 
-def _ours(table: Table, cameras: Sequence[Measured]) -> list[float | None]:
+def _ours(table: Table, cameras: Sequence[CameraScores]) -> list[float | None]:
     return [_value(column, score, cameras) for column in table.columns for score in table.scores]
 
 
-def _value(column: str, score: str, cameras: Sequence[Measured]) -> float | None:
-    """The first camera's that stands for the column."""
+def _value(column: str, score: str, cameras: Sequence[CameraScores]) -> float | None:
+    """Return the figure of the first camera that belongs in the column."""
     variant = {ORIGINAL: "untouched", APE: "auto_enhance"}.get(column, "enhanced")
     standing = [c for c in cameras if variant != "enhanced" or _stands_for(c, column)]
     found = [camera.mean(variant, score) for camera in standing]
     return next((value for value in found if value is not None), None)
 
 
-def _stands_for(camera: Measured, column: str) -> bool:
+def _stands_for(camera: CameraScores, column: str) -> bool:
     if column == SUPERVISED:
         return camera.method == "dped"
     return camera.method == "wespe" and {TO_DPED: "dped", TO_DIV2K: "div2k"}[column] in camera.target.lower()
 
 
 def _row_of(camera: str) -> str | None:
-    """The row that a camera's name means: the longest that fits, so that iphone-6 is no iphone."""
+    """Return the row that a camera's name fits best: the longest match, so that iphone-6 is not iphone."""
     names = {name: row for row, aliases in CAMERAS.items() for name in aliases}
     fitting = [name for name in names if camera.lower() == name or camera.lower().startswith(f"{name}-")]
     return names[max(fitting, key=len)] if fitting else None
 
 
 def _average(rows: Sequence[list[float | None]]) -> list[float | None]:
-    """Means of columns; nothing where one row has nothing."""
+    """Return means of columns; None where a row has none."""
     return [_mean(column) for column in zip(*rows, strict=True)]
 
 
@@ -145,19 +145,19 @@ def _yardsticks() -> str:
     return f"### {YARDSTICKS_TITLE}\n\n{_markdown(['', 'patches', 'PSNR', 'SSIM'], rows)}"
 
 
-def _all_cameras(measured: Sequence[Measured]) -> str:
-    """Every camera of this checkout in the paper's scores, beside the yardsticks that it does not print."""
+def _all_cameras(measured: Sequence[CameraScores]) -> str:
+    """Return all cameras of this checkout in the paper's scores, with yardsticks that the paper lacks."""
     rows = [
         [f"{m.camera} → {m.target}", VARIANT_NAMES[variant], *(_cell(m, variant, score) for score in SCORES)]
         for m in measured
         for variant in VARIANT_NAMES
         if variant in m.summary
     ]
-    table = _markdown(["camera", "photos", *SCORES], rows) if rows else "None was evaluated yet.\n"
+    table = _markdown(["camera", "photos", *SCORES], rows) if rows else "No camera was evaluated yet.\n"
     return f"## All cameras of this checkout, in the same scores\n\n{table}"
 
 
-def _cell(measured: Measured, variant: str, score: str) -> str:
+def _cell(measured: CameraScores, variant: str, score: str) -> str:
     value = measured.mean(variant, score)
     return MISSING if value is None else number(value, DIGITS[score])
 

@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from filelock import FileLock, Timeout
@@ -18,30 +18,11 @@ from pipeline.patches.manifest import Photo, accepted, write_manifest
 from pipeline.patches.splits import Split, assign_splits
 from pipeline.sources import AnySource
 from pipeline.sources.intake import IntakeRecord, take_in
-from pipeline.sources.simulated_camera import SimulatedCamera
+from pipeline.sources.settings import PhotoSet
 from pipeline.sources.source import PhotoFile
 
 SHOWN_REJECTS = 5
 FEW_PHOTOS = 20  # to learn from: below, a model shows little more than its start
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoSet:
-    """The photos of one camera or target: one block in params.yaml."""
-
-    source: AnySource
-    truth: AnySource | None = None  # the same scenes from the better camera, under the same names
-    simulated_camera: SimulatedCamera | None = None  # re-renders every photo; the original becomes its truth
-    split: Split = field(default_factory=Split)
-    max_rejected_share: float = (
-        0.05  # of the photos; more broken ones than that, and than one, stop the stage
-    )
-
-    def __post_init__(self) -> None:
-        if self.truth and self.simulated_camera:
-            raise ValueError("give truth or simulated_camera: a simulated camera brings its own truth")
-        if not 0 <= self.max_rejected_share < 1:
-            raise ValueError("max_rejected_share must be at least 0 and below 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,6 @@ def add(commands: Any) -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     from pipeline.errors import PipelineError
-    from pipeline.photos.pairs import pairs_by_name
-    from pipeline.report.before_after import write_before_after
 
     before, after = arguments.before, arguments.after
     for path in (before, after):
@@ -31,6 +29,9 @@ def _compare(arguments: argparse.Namespace) -> None:
             raise PipelineError(f"{path}: no such photo or folder; correct its name")
     if before.is_dir() != after.is_dir():
         raise PipelineError(f"{before} and {after}: name two photos, or two folders")
+    from pipeline.photos.pairs import pairs_by_name  # imports torch, which takes seconds
+    from pipeline.report.before_after import write_before_after
+
     pairs = pairs_by_name(before, after) if before.is_dir() else {after.name: (before, after)}
     name = after.resolve().name if after.is_dir() else after.stem
     page = arguments.out or after.resolve().with_name(f"{name}-compared.html")

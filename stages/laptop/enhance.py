@@ -161,7 +161,7 @@ def _enhance_photo(model: "Model", work: "Work", settings: "Settings", keep_date
     from pipeline.files import write_atomically
 
     with open(work.source, "rb") as file:
-        enhanced = enhance_photo(model, file, work.destination.suffix, settings)
+        enhanced = enhance_photo(model, file, work.destination.suffix, settings).data
     work.destination.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(work.destination, enhanced)
     if keep_dates:

@@ -45,7 +45,7 @@ def test_a_second_ctrl_c_stops_at_once() -> None:
     """Protects: whoever cannot wait for what is in progress."""
     script = (
         "import time\nfrom stages.command import run\n"
-        "def work():\n    print('ready', flush=True)\n    try:\n        time.sleep(60)\n"
+        "def work():\n    try:\n        print('ready', flush=True); time.sleep(60)\n"
         "    finally:\n        print('waiting', flush=True); time.sleep(60)\n"
         "run('train', work)"
     )

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from skimage import data
 
-from pipeline.models.model_folder import load_model, save_model
+from pipeline.models.model_files import save_model
+from pipeline.models.model_folder import load_model
 from stages import export
 from wespe.methods import build_generator
 from wespe.methods.lut_residual import LutResidualConfig
@@ -65,7 +66,7 @@ def test_a_name_that_ends_in_cube_gets_the_colours(
     Image.fromarray(data.coffee()).save("beach.png")
     monkeypatch.setattr(sys, "argv", ["export", "--model", "model", *photo, "demo-phone.cube"])
     export.main()
-    assert "demo-phone.cube, 0.97 MB; interpolation differs from the model by 0.00 of 255" in capsys.readouterr().out
+    assert "0.97 MB; interpolation differs from the model by 0.00 of 255" in capsys.readouterr().out
     assert Path("demo-phone.cube").read_text().startswith('TITLE "demo-phone"\n')
 
 

@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.evaluation.scores import Score
-from pipeline.registry.gates import Gates
-from pipeline.registry.verdict import judge
+from pipeline.registry.settings import Gates
+from pipeline.registry.verdict import decide
 from stages import register
 
 
 def test_every_gate_is_a_line_of_a_table_with_columns_that_line_up():
     scores = [
         Score(photo_id=photo, name="", variant=variant, metric="psnr", value=value)
-        for photo in "ab"
+        for photo in "abcde"
         for variant, value in (("enhanced", 21.0), ("untouched", 20.0), ("histogram_match", 23.0))
     ]
-    head, *lines = register._table(judge(scores, Gates(max_tile_difference=1))).splitlines()
+    head, *lines = register._table(decide(scores, Gates(max_tile_difference=1))).splitlines()
     assert len(lines) == 9
     starts = [head.index(column) for column in ("threshold", "measured")]
     for line in lines:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.io import decode_jpeg, encode_jpeg, read_file
 
 from pipeline.research.benchmarks.clock import seconds
 from pipeline.research.benchmarks.plain import PlainLearner
@@ -27,7 +28,7 @@ from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.features import ContentConfig
-from wespe.networks.generator import GeneratorConfig
+from wespe.networks.resnet import ResNetConfig
 
 SIZE_PX, PRODUCT = 100, 8192
 HEIGHT, WIDTH = 3000, 4000
@@ -41,7 +42,7 @@ GENERATORS: dict[str, MethodConfig] = {
     "lut_residual": LutResidualConfig(),
     "srcnn": SrcnnConfig(),
     "wespe": WespeConfig(),
-    "wespe-stable": WespeConfig(generator=GeneratorConfig(norm="none", output="residual")),
+    "wespe-stable": WespeConfig(generator=ResNetConfig(norm="none", output="residual")),
 }
 
 
@@ -93,8 +94,6 @@ def measure_photos(photo: Path, repeats: int) -> Iterator[str]:
 
 def _photo_and_codec(photo: Path, repeats: int) -> tuple[torch.Tensor, float]:
     """A photo enlarged to 12 megapixels (3, h, w), and the seconds that decoding and encoding it take."""
-    from torchvision.io import decode_jpeg, encode_jpeg, read_file
-
     small = decode_jpeg(read_file(str(photo)), device="cuda")[None].float()
     large = functional.interpolate(small, (HEIGHT, WIDTH), mode="bicubic").clamp(0, 255).round().byte()[0]
     data = encode_jpeg(large, quality=95).cpu()

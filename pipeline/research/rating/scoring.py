@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PhotoError
+from pipeline.evaluation.gains import interval_text
 from pipeline.files import write_atomically
 from pipeline.logs import Progress
 from pipeline.models.rater_folder import Accuracy, LoadedRater, crop_seed
 from pipeline.photos.formats import is_photo
 from pipeline.photos.images import read_photo
-from wespe.metrics.bootstrap import mean_interval
+from wespe.metrics.interval import Interval, mean_interval
 from wespe.rater import cut_crops
 
 
@@ -38,12 +39,12 @@ class Scores:
         lines += [f"left out: {reason}" for reason in self.left_out.values()]
         return "\n".join(lines)
 
-    def mean(self, folder: str) -> dict[str, float]:
-        """mean, low, high."""
+    def mean(self, folder: str) -> Interval:
+        """Return the mean score of a folder, with its interval."""
         return mean_interval(self.folders[folder])
 
-    def change(self, folder: str) -> dict[str, float]:
-        """Mean, low, high of the differences from the originals, photo by photo."""
+    def change(self, folder: str) -> Interval:
+        """Return the mean difference from the originals, photo by photo, with its interval."""
         originals = next(iter(self.folders.values()))
         pairs = zip(self.folders[folder], originals, strict=True)
         return mean_interval([score - original for score, original in pairs])
@@ -120,6 +121,5 @@ def _photos(folder: Path) -> dict[str, Path]:
     return photos
 
 
-def _figures(interval: dict[str, float], sign: str = "") -> str:
-    mean, low, high = (f"{interval[name]:{sign}.3f}" for name in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}]"
+def _figures(interval: Interval, sign: str = "") -> str:
+    return f"{interval['mean']:{sign}.3f} {interval_text(interval, 3, sign)}"

@@ -14,6 +14,7 @@ from pipeline.logs import Progress
 from pipeline.models.rater_folder import Accuracy, LoadedRater, device, load_rater, save_rater
 from pipeline.patches.splits import Split
 from pipeline.research.rating.faves import Faves, read_faves
+from wespe.metrics.interval import share_interval
 from wespe.networks.features import ContentConfig, needed_weights
 from wespe.rater import (
     Examples,
@@ -21,9 +22,8 @@ from wespe.rater import (
     RaterConfig,
     RaterTraining,
     Record,
-    accuracy_interval,
-    judge,
     learn,
+    measure,
 )
 
 VGG19_WIDTH = 64
@@ -115,8 +115,8 @@ def _learn(rater: Rater, faves: Faves, settings: RaterTraining, table: Path) -> 
 
 
 def _accuracy(rater: Rater, test: Examples) -> Accuracy:
-    count, value = len(test.labels), judge(rater, test)["accuracy"]
-    low, high = accuracy_interval(value, count)
+    count, value = len(test.labels), measure(rater, test)["accuracy"]
+    low, high = share_interval(value * count, count)
     share = float(test.labels.float().mean())
     return Accuracy(value=value, low=low, high=high, photos=count, one_answer=max(share, 1 - share))
 

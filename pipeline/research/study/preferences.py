@@ -1,7 +1,6 @@
-"""How often each side of a study is preferred, and how sure that is."""
+"""How often each side of a study is preferred, and how certain that is."""
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,20 +8,23 @@ from pathlib import Path
 from pipeline.files import write_atomically
 from pipeline.research.study.answers import Answers
 from pipeline.research.study.key import NO_PREFERENCE, Study
-from wespe.metrics.bootstrap import mean_interval
+from wespe.metrics.interval import MIN_VALUES, mean_interval, share_interval
 
-Z95 = 1.959964  # standard deviations that hold 95 % of a normal distribution
 OVERALL = "overall"
+BETWEEN = "  between participants"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """How many of all answers, as a fraction with its 95 % Wilson interval."""
+    """A fraction with its 95 % interval; count: the answers behind it, None for a mean over participants."""
 
-    count: int
+    count: int | None
     fraction: float
     low: float
     high: float
+
+    def __str__(self) -> str:
+        return f"{self.fraction:4.0%} [{self.low:.0%}, {self.high:.0%}]"
 
 
 Shares = dict[str, Share]  # label, or no preference → share
@@ -32,26 +34,25 @@ Shares = dict[str, Share]  # label, or no preference → share
 class Preferences:
     """Shares over all answers and pair by pair.
 
-    between_participants: label → mean, low, high of the bootstrap over participants, whose answers are not
-    independent of each other; empty for a single one.
+    between_participants: the mean over participants, whose answers are not independent of each other; empty
+    below five participants, since an interval needs as many.
     """
 
     study: str
     labels: tuple[str, str]
     participants: int
     overall: Shares
-    between_participants: dict[str, dict[str, float]]
+    between_participants: Shares
     pairs: dict[str, Shares]
 
     def metrics(self) -> dict[str, float]:
         """Name the overall shares, each with its wider interval: `study/phone/after`, `….low`, `….high`."""
         named: dict[str, float] = {f"study/{self.study}/participants": self.participants}
         for label, share in self.overall.items():
-            # The bootstrap knows that a person's answers go together, but is too narrow for a few people.
-            intervals = [asdict(share), self.between_participants.get(label, asdict(share))]
+            shares = [share, self.between_participants.get(label, share)]
             named[f"study/{self.study}/{label}"] = share.fraction
-            named[f"study/{self.study}/{label}.low"] = min(interval["low"] for interval in intervals)
-            named[f"study/{self.study}/{label}.high"] = max(interval["high"] for interval in intervals)
+            named[f"study/{self.study}/{label}.low"] = min(one.low for one in shares)
+            named[f"study/{self.study}/{label}.high"] = max(one.high for one in shares)
         return named
 
 
@@ -64,26 +65,18 @@ def count_preferences(study: Study, answers: Sequence[Answers]) -> Preferences:
         labels=study.labels,
         participants=len(answers),
         overall=_shares([label for one in chosen for label in one.values()], labels),
-        between_participants=_between(chosen, labels) if len(chosen) > 1 else {},
+        between_participants=_between(chosen, labels) if len(chosen) >= MIN_VALUES else {},
         pairs={pair.name: _shares([one[pair.id] for one in chosen], labels) for pair in study.pairs},
     )
 
 
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """Return the 95 % interval of a fraction (Wilson 1927)."""
-    fraction, z2 = count / total, Z95**2 / total
-    centre = (fraction + z2 / 2) / (1 + z2)
-    half = math.sqrt(fraction * (1 - fraction) * z2 + z2**2 / 4) / (1 + z2)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def table(preferences: Preferences) -> str:
-    """One line a pair and one for all: per cent with intervals."""
+    """Return one line per pair and one for all, in per cent with intervals."""
     columns = list(preferences.overall)
     rows = {**preferences.pairs, OVERALL: preferences.overall}
-    lines = [("", columns)] + [(name, [_cell(asdict(s)) for s in row.values()]) for name, row in rows.items()]
-    if between := preferences.between_participants:
-        lines.append(("  over participants", [_cell(interval) for interval in between.values()]))
+    if preferences.between_participants:
+        rows[BETWEEN] = preferences.between_participants
+    lines = [("", columns)] + [(name, [str(share) for share in row.values()]) for name, row in rows.items()]
     first = max(len(name) for name, _ in lines)
     widths = [max(len(cells[i]) for _, cells in lines) for i in range(len(columns))]
     return "\n".join(
@@ -97,7 +90,7 @@ def write_preferences(path: Path, preferences: Preferences) -> None:
 
 
 def _labelled(study: Study, answers: Answers) -> dict[str, str]:
-    """Pair id → the label that this participant preferred."""
+    """Return pair id → the label that this participant preferred."""
     label = {
         photo: name for pair in study.pairs for photo, name in zip(pair.photos, study.labels, strict=True)
     }
@@ -109,19 +102,19 @@ def _shares(chosen: Sequence[str], labels: Sequence[str]) -> Shares:
 
 
 def _share(count: int, total: int) -> Share:
-    low, high = wilson(count, total)
+    low, high = share_interval(count, total)
     return Share(count=count, fraction=count / total, low=low, high=high)
 
 
-def _between(chosen: Sequence[dict[str, str]], labels: Sequence[str]) -> dict[str, dict[str, float]]:
-    return {label: mean_interval(list(_fractions(chosen, label))) for label in labels}
+def _between(chosen: Sequence[dict[str, str]], labels: Sequence[str]) -> Shares:
+    shares = {}
+    for label in labels:
+        interval = mean_interval(_fractions(chosen, label))
+        low, high = interval["low"] or 0.0, interval["high"] or 0.0
+        shares[label] = Share(count=None, fraction=interval["mean"], low=max(0.0, low), high=min(1.0, high))
+    return shares
 
 
 def _fractions(chosen: Sequence[dict[str, str]], label: str) -> Iterator[float]:
     for one in chosen:
         yield list(one.values()).count(label) / len(one)
-
-
-def _cell(share: dict[str, float]) -> str:
-    fraction = share["fraction"] if "fraction" in share else share["mean"]
-    return f"{fraction:4.0%} [{share['low']:.0%}, {share['high']:.0%}]"

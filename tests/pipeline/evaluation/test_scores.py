@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.scores import Score, read_scores, summarise, write_scores
+from pipeline.evaluation.scores import Score, read_left_out, read_scores, summarise, write_scores
 
 
 def row(photo_id: str, variant: str, metric: str, value: float) -> Score:
@@ -25,14 +25,17 @@ SCORES = [
 def test_rows_come_back_and_a_damaged_file_is_an_error(tmp_path: Path):
     write_scores(tmp_path / "scores.parquet", SCORES)
     assert read_scores(tmp_path / "scores.parquet") == SCORES
+    assert read_left_out(tmp_path / "scores.parquet") == {}
+    write_scores(tmp_path / "scores.parquet", SCORES, {"lpips": "no weights"})
+    assert read_left_out(tmp_path / "scores.parquet") == {"lpips": "no weights"}
     (tmp_path / "scores.parquet").write_bytes(b"PAR1")
     with pytest.raises(PipelineError, match=r"scores.parquet cannot be read.*dvc repro"):
         read_scores(tmp_path / "scores.parquet")
 
 
-def test_the_gain_pairs_photos_that_have_both_and_a_self_check_has_none():
+def test_the_change_pairs_photos_that_have_both_and_a_self_check_has_none():
     summary = summarise(SCORES)
-    assert summary["gain"] == {"noise": {"mean": 1.0, "low": 1.0, "high": 1.0}}
+    assert summary["change"] == {"noise": {"mean": 1.0, "low": None, "high": None, "n": 1}}
     assert summary["enhanced"]["noise"]["mean"] == 7.0
     assert summary["enhanced"]["fidelity"]["mean"] == 30.0
     assert "fidelity" not in summary["untouched"]

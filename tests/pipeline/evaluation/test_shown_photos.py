@@ -9,52 +9,74 @@ from PIL import Image
 from skimage import data
 
 from pipeline.evaluation.evaluation import evaluate_camera
-from pipeline.evaluation.scores import VARIANTS, Score, by_photo, read_scores
-from pipeline.evaluation.shown_photos import ShownPhotos, choose
+from pipeline.evaluation.scores import by_photo, read_scores
+from pipeline.evaluation.shown_photos import ShownPhoto, ShownPhotos, choose
+from pipeline.evaluation.variants import VARIANTS
 from pipeline.patches.manifest import Photo
 
 
-def photos(count: int) -> list[Photo]:
-    return [Photo(id=f"{n:032x}", name=f"{n}.jpg", bytes=1, width=8, height=6) for n in range(count)]
-
-
-def gains(gain: dict[int, float]) -> list[Score]:
+def entries(gains: list[float | None]) -> list[ShownPhoto]:
     return [
-        Score(photo_id=f"{n:032x}", name="", variant=variant, metric="psnr", value=value)
-        for n, dB in gain.items()
-        for variant, value in (("untouched", 20.0), ("enhanced", 20.0 + dB))
+        ShownPhoto(
+            id=f"{n:032x}",
+            name=f"{n}.jpg",
+            width=8,
+            height=6,
+            folder=str(n),
+            variants=[],
+            scores={} if gain is None else {"untouched": {"psnr": 20.0}, "enhanced": {"psnr": 20.0 + gain}},
+        )
+        for n, gain in enumerate(gains)
     ]
 
 
-def test_a_few_photos_are_all_shown_and_of_many_the_worst_and_the_best():
-    assert choose(photos(24), []) == photos(24)
-    many = photos(60)
-    chosen = choose(many, gains({n: (n * 37) % 60 - 30 for n in range(60)}))
-    assert sorted((int(photo.id, 16) * 37) % 60 for photo in chosen) == [*range(10), *range(50, 60)]
-
-
 def test_without_enough_truths_the_first_are_shown():
-    assert choose(photos(60), []) == photos(24)
-    assert choose(photos(60), gains({40: 1.0})) == photos(24)
+    assert choose(entries([None] * 60)) == entries([None] * 60)[:24]
+    some = entries([1.0] * 5 + [None] * 55)
+    assert choose(some) == some[:24]
+
+
+def test_of_many_photos_the_worst_and_the_best_stay_and_the_others_leave_no_files(tmp_path: Path):
+    """Protects: photos are written as they are scored, and none is enhanced a second time."""
+    shown = ShownPhotos(tmp_path / "photos")
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    for n in range(60):
+        photo = Photo(id=f"{n:012x}", name=f"{n}.jpg", bytes=1, width=8, height=8)
+        gain = (n * 37) % 60 - 30
+        shown.add(
+            photo, {"enhanced": pixels}, {"untouched": {"psnr": 30.0}, "enhanced": {"psnr": 30.0 + gain}}
+        )
+    shown.finish()
+    index = json.loads((tmp_path / "photos/index.json").read_text())
+    kept = sorted((int(entry["id"], 16) * 37) % 60 for entry in index)
+    assert kept == [*range(10), *range(50, 60)]
+    assert {path.name for path in (tmp_path / "photos").iterdir()} == {e["id"] for e in index} | {
+        "index.json"
+    }
+
+
+def test_a_few_photos_are_all_shown(tmp_path: Path):
+    shown = ShownPhotos(tmp_path / "photos")
+    for n in range(24):
+        photo = Photo(id=f"{n:012x}", name=f"{n}.jpg", bytes=1, width=8, height=8)
+        shown.add(photo, {}, {"untouched": {"psnr": 30.0}, "enhanced": {"psnr": 31.0}})
+    shown.finish()
+    assert len(json.loads((tmp_path / "photos/index.json").read_text())) == 24
 
 
 def test_of_a_large_photo_the_middle_is_shown_and_the_index_keeps_its_own_size(tmp_path: Path):
     large = np.asarray(Image.fromarray(data.rocket()).resize((2000, 1500)))
     photo = Photo(id="ab" * 16, name="walk/a.jpg", bytes=1, width=2000, height=1500)
-    scores = [
-        Score(photo_id=photo.id, name=photo.name, variant="enhanced", metric="noise", value=2.5),
-        Score(photo_id="", name="", variant="enhanced", metric="colour_distance", value=9.0),
-    ]
-    shown = ShownPhotos(tmp_path, scores)
-    shown.add(photo, {"untouched": large, "enhanced": large, "truth": large})
-    assert not (tmp_path / "index.json").exists()
+    shown = ShownPhotos(tmp_path / "photos")
+    shown.add(photo, {"untouched": large, "enhanced": large, "truth": large}, {"enhanced": {"noise": 2.5}})
+    assert not (tmp_path / "photos/index.json").exists()
     shown.finish()
-    [entry] = json.loads((tmp_path / "index.json").read_text())
+    [entry] = json.loads((tmp_path / "photos/index.json").read_text())
     assert (entry["id"], entry["name"], entry["folder"]) == (photo.id, "walk/a.jpg", "abababababab")
     assert (entry["width"], entry["height"]) == (2000, 1500)
     assert entry["variants"] == ["untouched", "enhanced", "truth"]
     assert entry["scores"]["enhanced"] == {"noise": 2.5}
-    with Image.open(tmp_path / entry["folder"] / "truth.jpg") as written:
+    with Image.open(tmp_path / "photos" / entry["folder"] / "truth.jpg") as written:
         assert (written.format, written.size) == ("JPEG", (1200, 1200))
         assert np.abs(np.asarray(written).astype(float) - large[150:1350, 400:1600]).mean() < 4
 

@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 
 from pipeline.errors import RegistryError
 from pipeline.layout import CONFIG, MLFLOW_DATABASE, WEIGHTS
-from pipeline.registry.gates import Gates
 from pipeline.registry.registry import explain_camera, fetch_model, log_study, register_camera, roll_back
+from pipeline.registry.settings import Gates
 
 NAME = "wespe-phone"
 GATES = Gates(max_tile_difference=1)
@@ -75,8 +75,8 @@ def test_every_gate_is_a_reason_on_the_version(evaluated):
     registration = register_camera("phone", GATES)
     assert registration.aliases == ["challenger"]
     assert "noise gain failed" in tags()["verdict"]
-    assert tags()["gate.noise_gain"] == "failed: 2.50 [2.50, 2.50], 2 photos (threshold: at most 2)"
-    assert tags()["gate.beats_untouched"].startswith("passed: +2.50 dB [+2.00, +3.00], 2 photos")
+    assert tags()["gate.noise_gain"] == "failed: 2.50 [2.50, 2.50], 6 photos (threshold: at most 2)"
+    assert tags()["gate.beats_untouched"].startswith("passed: +2.50 dB [+1.93, +3.07], 6 photos")
     assert len([key for key in tags() if key.startswith("gate.")]) == 9
 
 
@@ -96,7 +96,7 @@ def test_a_better_model_takes_the_champions_place_and_a_worse_one_does_not(evalu
         registration = register_camera("phone", GATES)
         if seed == 1:
             assert registration.aliases == ["challenger"]
-            assert "beats champion failed: -1.00 dB [-1.00, -1.00], 2 photos (ver" in registration.reason
+            assert "beats champion failed: -1.00 dB [-1.00, -1.00], 6 photos (ver" in registration.reason
     assert aliases() == {"challenger": 3, "champion": 3}
 
 

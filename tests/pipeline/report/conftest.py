@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.evaluation.scores import COLOUR_DISTANCE, Score, summarise, write_scores
+from pipeline.evaluation.scores import Score, summarise, write_scores
 from pipeline.layout import CameraPaths
 from wespe.metrics.full_reference import psnr
 
@@ -20,12 +20,12 @@ Report = Callable[..., CameraPaths]
 
 @pytest.fixture
 def evaluated_camera(camera: Callable[..., CameraPaths], demo_photos: Path) -> Report:
-    """Return `evaluated(photos=3, truth=True, name="walk/{number}.png")`: all that a report reads.
+    """Return `evaluated(photos=5, truth=True, name="walk/{number}.png")`: all that a report reads.
 
     The untouched photo is 40 % too dark, the enhanced one 10 %; the first photo gains the least.
     """
 
-    def evaluated(photos: int = 3, truth: bool = True, name: str = "walk/{number}.png") -> CameraPaths:
+    def evaluated(photos: int = 5, truth: bool = True, name: str = "walk/{number}.png") -> CameraPaths:
         paths = camera(truth=truth)
         sources = sorted(demo_photos.iterdir())
         scores, index = [], []
@@ -41,7 +41,7 @@ def evaluated_camera(camera: Callable[..., CameraPaths], demo_photos: Path) -> R
                 for metric, value in values.items()
             ]
         scores += [
-            Score(photo_id="", name="", variant=variant, metric=COLOUR_DISTANCE, value=30 * (1 - share))
+            Score(photo_id="", name="", variant=variant, metric="colour_distance", value=30 * (1 - share))
             for variant, share in BRIGHTER.items()
         ]
         (CameraPaths(camera="phone").shown / "index.json").write_text(json.dumps(index))

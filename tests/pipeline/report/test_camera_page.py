@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.scores import read_scores, write_scores
 from pipeline.layout import CameraPaths
 from pipeline.report.camera_page import write_camera_page
 
@@ -107,7 +108,21 @@ def test_the_headline_and_the_tables_say_which_way_is_better(evaluated_camera):
     arrows = page.attributes("aria-label")
     assert arrows.count("higher is better") == 1  # PSNR
     assert arrows.count("lower is better") == 2  # noise, colour distance
-    assert "Only 3 test photos" in page.words
+
+
+def test_too_few_photos_have_no_interval_and_the_page_says_so(evaluated_camera):
+    evaluated_camera(photos=3)
+    words = Page(write()).words
+    assert "There are too few test photos to say whether the model helps this camera." in words
+    assert "n too small: 3 of at least 5 test photos" in words
+    assert "95 % interval +" not in words
+
+
+def test_scores_that_are_missing_are_named_with_their_reason(evaluated_camera):
+    paths = evaluated_camera()
+    write_scores(paths.scores, read_scores(paths.scores), {"niqe_target": "too few sharp patches"})
+    words = " ".join(Page(write()).words.split())
+    assert "Left out: NIQE, fitted to the target: too few sharp patches." in words
 
 
 def test_what_a_photo_is_called_cannot_become_html(evaluated_camera):

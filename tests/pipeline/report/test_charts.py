@@ -10,6 +10,7 @@ from pipeline.report.charts import BOTTOM, LEFT, RIGHT, TOP, line_chart
 from pipeline.report.colours import histograms, median_curves, sample
 from pipeline.report.rendering import number, size
 from pipeline.report.score_table import score_table
+from wespe.metrics.interval import Interval
 
 
 def points(path: str) -> list[tuple[float, float]]:
@@ -54,8 +55,8 @@ def test_a_histogram_holds_all_pixels():
 
 
 def test_a_table_marks_the_best_and_says_better_only_where_the_interval_does():
-    def interval(mean: float, low: float, high: float) -> dict[str, float]:
-        return {"mean": mean, "low": low, "high": high}
+    def interval(mean: float, low: float | None, high: float | None) -> Interval:
+        return {"mean": mean, "low": low, "high": high, "n": 9}
 
     table = score_table(
         {
@@ -64,17 +65,19 @@ def test_a_table_marks_the_best_and_says_better_only_where_the_interval_does():
             "enhanced": {
                 "noise": interval(3, 2, 4),
                 "psnr": interval(21, 20, 22),
-                "new_one": interval(1, 1, 1),
+                "colour_distance": interval(1, None, None),
+                "sharpness": interval(1, None, None),
             },
-            "gain": {"noise": interval(1, 0.5, 1.5), "psnr": interval(1, -0.5, 2)},
+            "change": {"noise": interval(1, 0.5, 1.5), "psnr": interval(1, -0.5, 2)},
         }
     )
-    rows = {row.metric: row.cells for _, found in table.groups for row in found}
-    assert [column.name for column in table.columns[:3]] == ["Untouched", "Enhanced", "Gain over untouched"]
+    rows = {row.name: row.cells for _, found in table.groups for row in found}
+    assert [column.name for column in table.columns[:3]] == ["Untouched", "Enhanced", "Change from untouched"]
     assert [cell.best for cell in rows["noise"]] == [False, False, False, True]
     assert [cell.best for cell in rows["psnr"]] == [False, False, False, True]
-    assert (rows["noise"][2].verdict, rows["psnr"][2].verdict) == ("worse", "")
-    assert [cell.mean for cell in rows["new_one"]] == ["–", "1.000", "–", "–"]
+    assert (rows["noise"][2].answer, rows["psnr"][2].answer) == ("worse", "")
+    assert [cell.mean for cell in rows["sharpness"]] == ["–", "1.00", "–", "–"]
+    assert (rows["sharpness"][1].interval, rows["colour_distance"][1].interval) == ("n too small", "")
 
 
 def test_numbers_read_as_numbers():
