@@ -3,6 +3,7 @@
 dvc.yaml repeats them, because DVC needs them there; tests/rules compares the two.
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,8 +128,23 @@ def photo_set(address: str) -> PhotoSetPaths:
     return PhotoSetPaths(kind=kind, name=name)
 
 
-def reported_cameras() -> list[str]:
-    """The names of all cameras that have a report and the scores that it was made from."""
-    cameras = sorted(path.parent.name for path in REPORTS.glob(f"*/{PAGE}"))
-    made_of = {name: CameraPaths(camera=name) for name in cameras}
-    return [name for name, paths in made_of.items() if paths.scores.exists() and paths.intervals.exists()]
+def reported_cameras(cameras: Iterable[str]) -> list[str]:
+    """Those of the cameras that have a report and the scores that it was made from, by name."""
+    made_of = {name: CameraPaths(camera=name) for name in sorted(cameras)}
+    return [
+        name
+        for name, paths in made_of.items()
+        if paths.page.exists() and paths.scores.exists() and paths.intervals.exists()
+    ]
+
+
+def leftovers(cameras: Collection[str], targets: Collection[str]) -> list[Path]:
+    """The folders of cameras and targets that are not among these: removed or renamed ones."""
+    found = []
+    for kind, names in (("cameras", cameras), ("targets", targets)):
+        for folder in sorted((Path("data") / kind).glob("*")):
+            if folder.is_dir() and folder.name not in names:
+                paths = CameraPaths(camera=folder.name)
+                made = [paths.model, paths.runs, paths.report] if kind == "cameras" else []
+                found += [folder, *(path for path in made if path.exists())]
+    return found

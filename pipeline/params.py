@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import date
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
@@ -26,6 +27,7 @@ from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.wespe import WespeConfig
 
 FILE = Path("params.yaml")
+NUMBER = re.compile(r"\d+(e\d+)?|0x[0-9a-f]+|0o[0-7]+")  # by YAML 1.1 or 1.2
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -110,12 +112,32 @@ def load(path: Path = FILE) -> Params:
         raise ParamsError(f"{path} is not YAML{where}: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise ParamsError(f"{path} is not YAML: it contains characters that are not text") from None
+    _check_keys(content, path)
     try:
         params = TypeAdapter(Params).validate_python(content)
     except ValidationError as error:
         raise ParamsError(f"{path}: " + "; ".join(_explain(e) for e in error.errors())) from None
     _check_names(params, path)
     return _inherit_gates(params, content)
+
+
+def _check_keys(content: Any, path: Path) -> None:
+    """Refuse names that YAML reads as something else, here or in DVC, whose YAML is of another version."""
+    kinds = ("cameras", "targets", "presets")
+    blocks = {kind: content.get(kind) for kind in kinds} if isinstance(content, dict) else {}
+    for kind, names in blocks.items():
+        for name in names if isinstance(names, dict) else ():
+            if not isinstance(name, str) or NUMBER.fullmatch(name):
+                raise ParamsError(
+                    f"{path}: {kind}: YAML reads a name as {_kind_of(name)} ({name}), not as text; choose "
+                    f"another, such as {kind[:-1]}-{'1' if isinstance(name, bool) or name is None else name}"
+                )
+
+
+def _kind_of(name: Any) -> str:
+    if isinstance(name, bool):
+        return "true or false"
+    return "nothing" if name is None else "a date" if isinstance(name, date) else "a number"
 
 
 def _inherit_gates(params: Params, content: Any) -> Params:

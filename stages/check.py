@@ -2,10 +2,11 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from pipeline.files import write_atomically
-from pipeline.layout import CHECKED
+from pipeline.layout import CHECKED, leftovers
 from stages.command import parse, run
 
 
@@ -24,6 +25,13 @@ def _check() -> None:
 
     loaded = params.load()
     print(f"params.yaml is valid: cameras {', '.join(loaded.cameras)}; targets {', '.join(loaded.targets)}")
+    if left := leftovers(loaded.cameras, loaded.targets):
+        print(
+            f"no longer in params.yaml, but still here: {', '.join(map(str, left))}; delete what you"
+            " do not need, then run `python -m stages.report CAMERA` to update the index. Versions of removed"
+            " cameras stay in MLflow.",
+            file=sys.stderr,
+        )
     # The same bytes whatever the settings: stages wait for this file, and none reruns because of it.
     path = Path(CHECKED)
     path.parent.mkdir(exist_ok=True)

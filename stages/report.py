@@ -27,13 +27,14 @@ def _report(camera: str) -> None:
     from pipeline.report.rendering import size
     from pipeline.report.tables import write_tables
 
-    params.load().camera(camera)
+    loaded = params.load()
+    loaded.camera(camera)
     paths = layout.CameraPaths(camera=camera)
     written = size(write_camera_page(camera))
     if paths.registered.exists():
         log_report(json.loads(paths.registered.read_bytes())["run_id"], paths.page)
-    cameras = write_index_page()
-    write_tables()
+    cameras = write_index_page(loaded.cameras)
+    write_tables(loaded.cameras)
     print(f"report {camera}: {written} → {paths.page}")
     print(f"report: {cameras} cameras → {layout.INDEX_PAGE}, {layout.TABLES}")
 

@@ -136,7 +136,7 @@ class Evaluation:
             if column in pictures
         }
         pair = draw_pair(pictures["untouched"], pictures["enhanced"])
-        self.pairs[f"{Path(photo.name).stem}-{photo.id[:8]}"] = pair
+        self.pairs[photo.id] = pair  # names of photos may be too long, or no names to MLflow
 
 
 @dataclass(frozen=True, kw_only=True)

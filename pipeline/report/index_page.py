@@ -1,6 +1,7 @@
 """The index over all cameras that have a report."""
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from pipeline import layout
@@ -17,9 +18,9 @@ from wespe.metrics.table import METRICS
 SIDE_PX = 300
 
 
-def write_index_page() -> int:
-    """Write reports/index.html; return the number of cameras. Raises PipelineError."""
-    cards = [_card(camera) for camera in layout.reported_cameras()]
+def write_index_page(cameras: Iterable[str]) -> int:
+    """Write reports/index.html of the cameras with a report; return their number. Raises PipelineError."""
+    cards = [_card(camera) for camera in layout.reported_cameras(cameras)]
     layout.REPORTS.mkdir(exist_ok=True)
     write_atomically(layout.INDEX_PAGE, render("index.html", cards=cards))
     return len(cards)

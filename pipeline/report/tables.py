@@ -59,9 +59,9 @@ class CameraScores:
         return next((interval["mean"] for interval in found if interval), None)
 
 
-def write_tables() -> None:
-    """Write reports/tables.md from all cameras that were evaluated. Raises PipelineError."""
-    measured = [_measured(camera) for camera in layout.reported_cameras()]
+def write_tables(cameras: Iterable[str]) -> None:
+    """Write reports/tables.md from those cameras that were evaluated. Raises PipelineError."""
+    measured = [_measured(camera) for camera in layout.reported_cameras(cameras)]
     tables = [_table(table, measured) for table in TABLES]
     parts = [NOTES, tables[0], _yardsticks(), *tables[1:], _all_cameras(measured)]
     layout.REPORTS.mkdir(exist_ok=True)

@@ -208,3 +208,23 @@ def test_a_yaml_mistake_is_located_without_showing_the_line(tmp_path: Path) -> N
     with pytest.raises(ParamsError, match="is not YAML in line 3") as caught:
         load(file)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("2024", r"as a number \(2024\), not as text; choose another, such as camera-2024"),
+        ("1e3", r"a number \(1e3\)"),
+        ("2024-01-02", r"a date \(2024-01-02\), not as text; .* such as camera-2024-01-02"),
+        ("yes", r"true or false \(True\)"),
+        ("null", r"nothing \(None\)"),
+    ],
+)
+def test_a_name_that_yaml_reads_as_something_else_is_explained(
+    repository: Path, tmp_path: Path, name: str, words: str
+) -> None:
+    text = (repository / "params.yaml").read_text().replace("\n  demo-phone:\n", f"\n  {name}:\n", 1)
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=words) as caught:
+        load(tmp_path / "params.yaml")
+    assert "cameras: YAML reads a name" in str(caught.value)

@@ -104,7 +104,7 @@ def test_a_fine_grid_over_a_photo_comes_in_pieces(workplace: Path, demo_photos: 
     (demo_photos / "rocket.jpg").unlink()
     fetch(demo_photos, test_share=0)
     index = patchify("cameras.phone", Patches(size_px=32, stride_px=10))
-    assert index.rows("train") + index.rows("validation") == 27 * 42 + 37 * 57  # of 300 × 451 and 400 × 600 px
+    assert index.rows("train") + index.rows("validation") == 27 * 42 + 37 * 57  # 300 × 451, 400 × 600 px
 
 
 def test_pairs_lie_upon_each_other_from_the_photos_to_the_stream(workplace: Path) -> None:

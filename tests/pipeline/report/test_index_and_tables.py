@@ -10,6 +10,7 @@ from pipeline.report.index_page import write_index_page
 from pipeline.report.paper import AVERAGE, TABLES
 from pipeline.report.tables import write_tables
 
+CAMERAS = ("phone", "iphone3gs-wespe", "iphone-6")
 HALF_OF_LAST_DIGIT = 0.00006
 
 
@@ -33,7 +34,7 @@ def row(table: int, name: str) -> tuple[list[str], list[str]]:
 def test_the_index_links_to_every_report_and_shows_its_scores(evaluated_camera):
     evaluated_camera()
     write_camera_page("phone")
-    assert write_index_page() == 1
+    assert write_index_page(CAMERAS) == 1
     text = layout.INDEX_PAGE.read_text()
     assert '<a href="phone/report.html">phone</a>' in text
     assert text.count('src="data:image/jpeg;base64,') == 2
@@ -42,7 +43,7 @@ def test_the_index_links_to_every_report_and_shows_its_scores(evaluated_camera):
 
 def test_an_index_without_reports_says_how_to_make_one(evaluated_camera):
     evaluated_camera()
-    assert write_index_page() == 0
+    assert write_index_page(CAMERAS) == 0
     assert "stages.report" in layout.INDEX_PAGE.read_text()
 
 
@@ -50,7 +51,7 @@ def test_a_camera_fills_the_row_and_columns_that_it_stands_for(evaluated_camera)
     paths = evaluated_camera()
     rename(paths, "iphone3gs-wespe", "dped-canon")
     write_camera_page("iphone3gs-wespe")
-    write_tables()
+    write_tables(CAMERAS)
     mean = json.loads(paths.intervals.read_text())["enhanced"]["psnr"]["mean"]
     printed, ours = row(2, "iPhone")
     assert printed == ["printed", "17.28", "0.86", "17.76", "0.88", "18.11", "0.90", "21.35", "0.92"]
@@ -64,7 +65,7 @@ def test_an_iphone_6_is_no_iphone_3gs(evaluated_camera):
     paths = evaluated_camera()
     rename(paths, "iphone-6", "div2k")
     write_camera_page("iphone-6")
-    write_tables()
+    write_tables(CAMERAS)
     assert row(3, "iPhone")[1][0] == "ours: not measured here"
     assert row(6, "iPhone 6")[1][0] == "ours: iphone-6"
 
@@ -72,7 +73,7 @@ def test_an_iphone_6_is_no_iphone_3gs(evaluated_camera):
 def test_every_camera_stands_beside_the_yardsticks_whatever_its_name(evaluated_camera):
     evaluated_camera()
     write_camera_page("phone")
-    write_tables()
+    write_tables(CAMERAS)
     listed = layout.TABLES.read_text().split("## All cameras")[1]
     assert [line.split("|")[2].strip() for line in listed.splitlines() if "phone →" in line] == [
         "Untouched",
@@ -89,3 +90,14 @@ def test_printed_tables_are_whole_and_their_averages_are_those_of_their_rows():
         for column, printed in enumerate(table.rows.get(AVERAGE, ())):
             mean = sum(values[column] for values in rows) / len(rows)
             assert abs(mean - printed) < HALF_OF_LAST_DIGIT, (table.number, column, mean, printed)
+
+
+def test_a_camera_that_was_removed_leaves_index_and_tables_and_is_reported_as_left_over(evaluated_camera):
+    paths = evaluated_camera()
+    write_camera_page("phone")
+    assert write_index_page(["tablet"]) == 0
+    write_tables(["tablet"])
+    assert "phone" not in layout.INDEX_PAGE.read_text()
+    left = layout.leftovers(["tablet"], ["dslr"])
+    assert left == [layout.photo_set("cameras.phone").root, paths.model, paths.report]
+    assert layout.leftovers(["phone"], ["dslr"]) == []
