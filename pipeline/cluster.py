@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from tempfile import gettempdir
 from typing import Any
 
 import ray
@@ -15,6 +16,7 @@ import pipeline
 import wespe
 from pipeline.errors import PipelineError, TrainingError
 
+LONGEST_FOLDER_BYTES = 36  # of 107 for a socket: /ray/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store
 OBJECT_STORE_BYTES = 512 * 2**20
 # Ray reads these when it starts; what a user has set stays.
 RAY_SETTINGS = {
@@ -70,7 +72,21 @@ def _start() -> None:
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=False,
             logging_level=logging.ERROR,
+            _temp_dir=_short_folder(),
         )
+
+
+def _short_folder() -> str | None:
+    """A folder in /tmp where the paths of Ray's sockets would be too long in TMPDIR; None elsewhere."""
+    folder = os.environ.get("RAY_TMPDIR") or gettempdir()
+    if len(os.fsencode(folder)) <= LONGEST_FOLDER_BYTES:
+        return None
+    if not os.access("/tmp", os.W_OK | os.X_OK):
+        raise PipelineError(
+            f"TMPDIR={folder} is too long for Ray, whose sockets need paths of at most 107 bytes; "
+            f"set RAY_TMPDIR to a folder of at most {LONGEST_FOLDER_BYTES} letters"
+        )
+    return f"/tmp/ray-{os.getuid()}"
 
 
 @contextmanager

@@ -1,13 +1,18 @@
 """What all commands share: text that any terminal can show, errors in one line, an orderly Ctrl-C."""
 
 import argparse
+import atexit
 import codecs
 import errno
+import getpass
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
+from pathlib import Path
+from tempfile import mkdtemp
 from types import FrameType
 
 from pipeline.errors import PipelineError
@@ -43,6 +48,7 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def run(verb: str, work: Callable[[], None]) -> None:
     """Run `work`; a user's error ends as `verb: message`, a bug keeps its traceback."""
     quiet_engines()
+    _provide_home()
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # not of a job in the background, which ignores it
         signal.signal(signal.SIGINT, _interrupt)
@@ -61,6 +67,19 @@ def run(verb: str, work: Callable[[], None]) -> None:
         print(f"{verb}: interrupted{done}; run the same command again to resume", file=sys.stderr)
         sys.exit(INTERRUPTED)
     signal.signal(signal.SIGINT, before)
+
+
+def _provide_home() -> None:
+    """Give a user without home or name, as in many containers, those that MLflow, Ray and torch need."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = home = mkdtemp(prefix="wespe-home-")
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"uid-{os.getuid()}"
 
 
 def _advice(error: OSError) -> str:

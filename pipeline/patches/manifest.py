@@ -1,4 +1,4 @@
-"""The list of a camera's or target's photos: what they are, where they lie, and why some were rejected."""
+"""The list of a camera's or target's photos: their properties, their files, and why some were rejected."""
 
 import io
 from collections.abc import Iterable
@@ -17,12 +17,12 @@ from pipeline.patches.settings import SplitName
 
 @dataclass(frozen=True, kw_only=True)
 class Photo:
-    """One row. Paths are relative to the photos folder; text is '' where there is nothing to say."""
+    """One row. Paths are relative to the photos folder; text is '' if unknown."""
 
     id: str  # first 32 hex digits of the SHA-256 of the file's bytes
-    name: str  # as the user knows it: relative to the source
+    name: str  # relative to the source
     path: str = ""  # '' if rejected
-    truth_path: str = ""  # the same picture by the better camera
+    truth_path: str = ""  # the same picture from the better camera
     bytes: int
     width: int = 0  # px as displayed, after the orientation is applied; 0 if rejected
     height: int = 0

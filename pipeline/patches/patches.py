@@ -1,4 +1,4 @@
-"""Where patches lie in a photo, and cutting them out."""
+"""The positions of patches in a photo, and cutting them out."""
 
 import random
 
@@ -11,7 +11,7 @@ Position = tuple[int, int]  # y, x of the top left pixel
 
 
 def positions(patches: Patches, photo_id: str, width: int, height: int) -> list[Position]:
-    """Places of this photo's patches, from its id alone; none if the photo is smaller than a patch."""
+    """Positions of this photo's patches, by its id alone; none if the photo is smaller than a patch."""
     rows, columns = height - patches.size_px + 1, width - patches.size_px + 1
     if rows < 1 or columns < 1:
         return []

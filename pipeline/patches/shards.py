@@ -56,7 +56,7 @@ def schema(size_px: int, *pictures: str) -> pa.Schema:
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of a split, as the index has it."""
+    """One file of a split, as listed in the index."""
 
     file: str
     rows: int
@@ -73,7 +73,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Index:
-    """What a patches folder holds. `digest` changes when any patch does."""
+    """The content of a patches folder. `digest` changes when any patch does."""
 
     folder: Path
     size_px: int
@@ -183,7 +183,7 @@ def read_index(folder: Path) -> Index:
         splits = {split: tuple(Shard(**shard) for shard in rows) for split, rows in content["splits"].items()}
         size_px, paired = content["settings"]["size_px"], content.get("paired", False)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ShardError(f"no patches in {folder} ({error}); {remedy}") from None
+        raise ShardError(f"{folder} has no valid index of patches ({error}); {remedy}") from None
     for shard in (shard for rows in splits.values() for shard in rows):
         path = folder / shard.file
         found = path.stat().st_size if path.exists() else 0

@@ -38,7 +38,7 @@ def ensure_database(uri: str) -> None:
     with FileLock(path.with_name(f"{path.name}.lock")):
         if _is_ready(path):  # another process was faster
             return
-        if path.exists() and path.stat().st_size:
+        if any(path.with_name(path.name + ending).exists() for ending in COMPANIONS):
             _move_away(path)
         _create(path)
 

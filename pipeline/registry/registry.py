@@ -54,7 +54,7 @@ MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<versio
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """What became of a camera's model; `new` is False when these weights had a version already."""
+    """The registered version of a camera's model; `new` is False if these weights had a version already."""
 
     name: str
     version: int
@@ -67,7 +67,7 @@ class Registration:
 
 @dataclass(frozen=True, kw_only=True)
 class RollBack:
-    """Which version is champion again, and which one it replaced; None where that was deleted."""
+    """Which version is champion again, and which one it replaced; None if that was deleted."""
 
     name: str
     champion: int
@@ -101,7 +101,7 @@ def explain_camera(camera: str, gates: Gates) -> Verdict:
     paths, name = CameraPaths(camera=camera), _name(camera)
     model, scores = load_model(paths.model), read_scores(paths.scores)
     if not os.environ.get("MLFLOW_TRACKING_URI") and not MLFLOW_DATABASE.exists():
-        return decide(scores, gates)  # to ask MLflow would make the database
+        return decide(scores, gates)  # asking MLflow would create the database
     with _mlflow() as client:
         version = _version_of(client, name, model.sha256)
         return _verdict(client, name, version, _target(model), scores, gates)
@@ -110,7 +110,7 @@ def explain_camera(camera: str, gates: Gates) -> Verdict:
 def roll_back(camera: str) -> RollBack:
     """Make the version that was champion before champion again. Raises RegistryError.
 
-    Told again after an interruption it goes back no further than it would have.
+    Repeated after an interruption, it goes back no further than the first time.
     """
     paths, name = CameraPaths(camera=camera), _name(camera)
     with _mlflow() as client:
@@ -129,7 +129,7 @@ def roll_back(camera: str) -> RollBack:
 
 
 def _plan_roll_back(client: MlflowClient, name: str) -> tuple[int | None, int]:
-    """Say who goes and who comes: as an interrupted roll-back had it, or the champion and the one before."""
+    """Which version goes and which comes: by an interrupted roll-back, or the champion and the one before."""
     model = _model(client, name)
     if model and ROLLING_BACK in model.tags:
         replaced, champion = map(int, model.tags[ROLLING_BACK].split())
@@ -137,8 +137,8 @@ def _plan_roll_back(client: MlflowClient, name: str) -> tuple[int | None, int]:
     before = _champions_before(client, name)
     if not before:
         raise RegistryError(
-            f"{name} has no champion to go back to: no version was champion before and is still there; "
-            "see the versions with `mlflow ui`"
+            f"{name} has no champion to go back to: no earlier champion still exists; list the versions with "
+            "`mlflow ui`"
         )
     goes, comes = _champion(model), before[-1]
     client.set_registered_model_tag(name, ROLLING_BACK, f"{goes or 0} {comes}")
@@ -157,7 +157,7 @@ def log_study(camera: str, metrics: dict[str, float]) -> None:
 
 
 def log_report(run_id: str, page: Path) -> None:
-    """Put a report's page beside what the run has. Raises RegistryError."""
+    """Add a report's page to a run. Raises RegistryError."""
     with _mlflow() as client:
         client.log_artifact(run_id, str(page))
 
@@ -166,7 +166,9 @@ def fetch_model(uri: str) -> Path:
     """Return the local folder of `models:/name@alias`, `models:/name/3` or a path. Raises RegistryError."""
     if not uri.startswith("models:"):
         if not all((Path(uri) / file).is_file() for file in (WEIGHTS, CONFIG)):
-            raise RegistryError(f"{uri} holds no {WEIGHTS} and {CONFIG}; name a model folder or {EXAMPLE}")
+            raise RegistryError(
+                f"{uri} is not a model folder ({WEIGHTS} or {CONFIG} is missing); name one, or {EXAMPLE}"
+            )
         return Path(uri)
     match = MODEL_URI.fullmatch(uri)
     if match is None:
@@ -235,7 +237,7 @@ def _register(
 
 
 def _renew(client: MlflowClient, version: ModelVersion, paths: CameraPaths, scores: list[Score]) -> None:
-    """Take back the verdict, and replace the scores that it rested on."""
+    """Delete the verdict, and replace the scores that it was based on."""
     if VERDICT in version.tags:
         client.delete_model_version_tag(version.name, version.version, VERDICT)
     log_scores(client, version.run_id or "", paths)
@@ -244,7 +246,7 @@ def _renew(client: MlflowClient, version: ModelVersion, paths: CameraPaths, scor
 
 
 def _decide(client: MlflowClient, version: ModelVersion, scores: list[Score], gates: Gates) -> None:
-    """Set the aliases; the verdict's tag comes last, as the mark of a finished registration."""
+    """Set the aliases; the verdict's tag is set last and marks a complete registration."""
     name, number = version.name, version.version
     verdict = _verdict(client, name, version, version.tags.get(TARGET, ""), scores, gates)
     for gate in verdict.gates:
@@ -265,7 +267,7 @@ def _verdict(
     scores: list[Score],
     gates: Gates,
 ) -> Verdict:
-    """Judge against the champion; a champion itself, against the one before, and it stays what it is."""
+    """Judge against the champion; the champion itself is judged against the one before and stays champion."""
     champion = _champion(_model(client, name))
     reigns = version is not None and int(version.version) == champion
     before = _champions_before(client, name) if reigns else []
@@ -298,7 +300,7 @@ def _promote(client: MlflowClient, name: str, number: int) -> None:
 
 
 def _reign(client: MlflowClient, name: str, champions: list[int]) -> None:
-    """Make the last of them champion. Between the two calls the history still leads back to the same ones."""
+    """Make the last of them champion. A kill between the two calls leaves a history that is still right."""
     client.set_registered_model_tag(name, CHAMPIONS, " ".join(map(str, champions)))
     client.set_registered_model_alias(name, CHAMPION, str(champions[-1]))
 
@@ -364,7 +366,7 @@ def _digest(scores: list[Score], gates: Gates) -> str:
 def _find(client: MlflowClient, uri: str, name: str, alias: str | None, number: str | None) -> ModelVersion:
     known = {model.name: model.aliases for model in client.search_registered_models(max_results=1000)}
     if name not in known:
-        listed = f"registered are {', '.join(known)}" if known else "none is registered yet, run `dvc repro`"
+        listed = f"registered are {', '.join(known)}" if known else "none is registered yet; run `dvc repro`"
         raise RegistryError(f"{uri}: no model {name}; {listed}")
     if alias and alias not in known[name]:
         has = f"{uri}: {name} has no alias {alias}; it has {', '.join(known[name]) or 'none'}"
@@ -372,7 +374,9 @@ def _find(client: MlflowClient, uri: str, name: str, alias: str | None, number: 
     versions = {int(v.version): v for v in client.search_model_versions(f"name = '{name}'")}
     wanted = int(known[name][alias] if alias else number or 0)
     if wanted not in versions:
-        raise RegistryError(f"{uri}: no version {wanted}; there is {', '.join(map(str, sorted(versions)))}")
+        raise RegistryError(
+            f"{uri}: no version {wanted}; there are versions {', '.join(map(str, sorted(versions)))}"
+        )
     return versions[wanted]
 
 

@@ -24,8 +24,8 @@ from pipeline.models.model_folder import Model
 EXPERIMENT = "wespe"
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
 CODE = [Path(wespe.__file__).parent, Path(pipeline.__file__).parent]
-REQUIREMENTS = ("numpy", "pillow", "safetensors", "torch")
-BATCH = 1000  # MLflow takes no more metrics in one call
+REQUIREMENTS = ("imagecodecs", "numpy", "pillow", "safetensors", "tifffile", "torch")
+BATCH = 1000  # MLflow's limit of metrics per call
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Logged:
 
 
 def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> Logged:
-    """Log everything known of a trained camera as one finished run, and its model with it."""
+    """Log a trained camera as one finished run, and its model with it."""
     with mlflow.start_run(experiment_id=experiment_id(client), run_name=paths.camera) as run:
         data = _flat({"data": model.config.get("data", {})})
         mlflow.set_tags({"camera": paths.camera, "git": _git_revision(), **data})
@@ -56,7 +56,7 @@ def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> Logged:
 
 
 def log_scores(client: MlflowClient, run_id: str, paths: CameraPaths) -> None:
-    """Log scores and pictures; those of an earlier evaluation of the same model give way to them."""
+    """Log scores and pictures; they replace those of an earlier evaluation of the same model."""
     log_metrics(client, run_id, _scores(paths))
     for file in (paths.scores, paths.intervals):
         client.log_artifact(run_id, str(file))
@@ -86,7 +86,7 @@ def experiment_id(client: MlflowClient) -> str:
     # MLflow stores absolute paths: in a moved or copied checkout it would write to the old place.
     if here and found.artifact_location.startswith("file:") and found.artifact_location != here:
         raise RegistryError(
-            f"the MLflow database keeps its models in {found.artifact_location}, not in this checkout; "
+            f"the MLflow database stores its models in {found.artifact_location}, not in this checkout; "
             f"work there, or move {MLFLOW_DATABASE} and {MLFLOW_ARTIFACTS} away and run `dvc repro --force`"
         )
     return found.experiment_id

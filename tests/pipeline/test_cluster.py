@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import cluster
 from pipeline.cluster import carried_packages, root_cause, wanted_workers
-from pipeline.errors import TrainingError
+from pipeline.errors import PipelineError, TrainingError
 
 
 @pytest.mark.parametrize("value", ["two", "-1", "1.5"])
@@ -45,3 +45,14 @@ def test_a_session_restores_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert inherited["PYTHONPATH"].split(os.pathsep)[0] == os.getcwd()
     assert inherited["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] == "0.5"
     assert inherited["RAY_USAGE_STATS_ENABLED"] == "1"
+
+
+def test_a_long_tmpdir_is_replaced_since_sockets_need_short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects: TMPDIR of schedulers and of macOS; Ray's error names a socket that nobody knows."""
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    assert cluster._short_folder() is None
+    monkeypatch.setenv("RAY_TMPDIR", "/scratch/" + "x" * 86)
+    assert cluster._short_folder() == f"/tmp/ray-{os.getuid()}"
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(PipelineError, match=r"too long for Ray.*set RAY_TMPDIR"):
+        cluster._short_folder()

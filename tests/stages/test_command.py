@@ -107,3 +107,20 @@ def test_in_a_shell_it_is_exit_code_1_and_one_line_on_stderr() -> None:
 def test_a_place_that_may_not_be_written_is_one_line() -> None:
     with pytest.raises(SystemExit, match=r"^enhance: /out: permission denied; change its permissions"):
         run("enhance", raising(PermissionError(errno.EACCES, "denied", "/out")))
+
+
+def test_a_user_without_home_and_name_gets_both_for_the_time_of_a_command() -> None:
+    """Protects: containers that run as an unknown user, where importing MLflow alone is a traceback."""
+    script = (
+        "import getpass, os, pathlib, pwd\n"
+        "from stages.command import run\n"
+        "os.getuid = lambda: 4_000_000\n"
+        "run('x', lambda: print(pathlib.Path.home().is_dir(), getpass.getuser(), pathlib.Path.home()))"
+    )
+    names = ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    there, user, home = ended.stdout.split()
+    assert (there, user) == ("True", "uid-4000000")
+    assert not Path(home).exists()

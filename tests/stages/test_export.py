@@ -51,7 +51,7 @@ def test_the_printed_example_enhances_a_photo_without_torch(
 def test_no_model_is_one_line_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["export", "--model", "models/none", "out.onnx"])
-    with pytest.raises(SystemExit, match=r"export: models/none holds no generator\.safetensors"):
+    with pytest.raises(SystemExit, match=r"export: models/none is not a model folder \(generator"):
         export.main()
     assert list(tmp_path.iterdir()) == []
 

@@ -92,9 +92,20 @@ def test_a_half_built_database_is_reported_and_created_again(
     kill_when(process, path, size_bytes)
     ensure_database(uri(path))
     assert works(path)
-    moved = [file.name for file in tmp_path.glob("mlflow.db.broken-*")]
-    if moved:
-        assert moved[0] in capfd.readouterr().err
+    [moved] = [
+        file.name for file in tmp_path.glob("mlflow.db.broken-*") if not file.name.endswith("-journal")
+    ]
+    assert moved in capfd.readouterr().err
+    assert not (tmp_path / "mlflow.db-journal").exists()
+
+
+def test_a_journal_of_a_lost_database_is_not_applied_to_the_new_one(tmp_path: Path) -> None:
+    path, journal = tmp_path / "mlflow.db", tmp_path / "mlflow.db-journal"
+    path.touch()
+    journal.write_bytes(bytes(512))
+    ensure_database(uri(path))
+    assert works(path)
+    assert not journal.exists()
 
 
 def test_a_database_of_another_version_that_holds_a_model_is_never_replaced(

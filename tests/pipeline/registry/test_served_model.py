@@ -19,6 +19,7 @@ from skimage import data
 from pipeline.models.model_folder import load_model
 from pipeline.registry.gates import Gates
 from pipeline.registry.registry import register_camera
+from pipeline.registry.served_model import ServedModel
 
 ADDRESS = "models:/wespe-phone@champion"
 FRESH = f"""
@@ -59,6 +60,27 @@ def test_predict_from_a_fresh_process_gives_what_the_model_gives(elsewhere, phot
     assert np.array_equal(np.load(elsewhere / "one.npy"), expected)
     assert np.array_equal(np.load(elsewhere / "two.npy"), np.stack([expected, expected]))
     assert expected.shape == photo.shape
+
+
+def test_files_come_as_base64_in_all_its_forms_and_anything_else_is_named(camera, photo):
+    """Protects: clients that send data: URLs or URL-safe base64; a broken photo among several is named."""
+    served = ServedModel()
+    served.model = load_model(camera().model)
+    png = BytesIO()
+    Image.fromarray(photo).save(png, format="PNG")
+    text = b64encode(png.getvalue()).decode()
+    forms = [
+        text,
+        f"data:image/png;base64,{text}",
+        text.replace("+", "-").replace("/", "_"),
+        text[:60] + "\n" + text[60:],
+    ]
+    assert len(set(served.predict(None, np.array(forms)))) == 1
+    for wrong in ("hello, world", "photos/a.jpg", None, 7):
+        with pytest.raises(ValueError, match="photo 2: expected a file in base64"):
+            served.predict(None, np.array([text, wrong], object))
+    with pytest.raises(ValueError, match="photo 2: "):
+        served.predict(None, np.array([text, b64encode(b"no photo").decode()]))
 
 
 @pytest.fixture
