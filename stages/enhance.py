@@ -116,7 +116,7 @@ def _enhance(arguments: argparse.Namespace) -> None:
     failed = len(summary.failed)
     print(f"{summary.done} done, {plan.finished} up to date, {failed} failed → {plan.destination.address}")
     if failed:
-        raise EnhancementError(f"{failed} photos failed, {WHERE.format(plan.ledger.address)}")
+        raise EnhancementError(f"photos failed: {failed}; {WHERE.format(plan.ledger.address)}")
 
 
 def _plan(arguments: argparse.Namespace) -> "Plan":
