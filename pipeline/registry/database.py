@@ -88,7 +88,9 @@ def _rows(path: Path, query: str) -> list[tuple]:
         with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as database:
             return database.execute(query).fetchall()
     except sqlite3.OperationalError as error:
-        raise RegistryError(f"{path} cannot be read ({error}); check its permissions, then try again") from None
+        raise RegistryError(
+            f"{path} cannot be read ({error}); check its permissions, then try again"
+        ) from None
     except sqlite3.DatabaseError as error:
         raise RegistryError(f"{path} is not a database ({error}); move it away, then try again") from None
 
