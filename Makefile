@@ -6,7 +6,7 @@ BIN := .venv/bin
 # The stages of dvc.yaml say `python`: they mean this one.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test bench lock clean
+.PHONY: help demo test check bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -23,6 +23,12 @@ test: $(BIN)/.installed  ## lint, types, import rules and the tests
 	mypy
 	lint-imports
 	pytest --numprocesses 2 --dist loadfile
+
+check: $(BIN)/.installed  ## lint, types, import rules and the quick tests: no engines
+	ruff check
+	ruff format --check
+	mypy
+	pytest --numprocesses 2 --dist loadfile -m "not engine"
 
 bench: $(BIN)/.installed  ## speed of patchify, stream, step and enhance, each as a ratio to its ceiling
 	python -m stages.bench

@@ -1,16 +1,16 @@
-"""The errors a user can cause or meet, as one small tree.
+"""The errors that a user can cause or meet. Each says in one line what is wrong, where, and what to do next.
 
-    PipelineError              what, where, and what to do next, in one line
-    ├── ParamsError            params.yaml is wrong
+    PipelineError
+    ├── ParamsError            params.yaml is invalid
     ├── SourceError            photos cannot be fetched
     ├── PhotoError             one photo cannot be read (becomes a manifest row with a reason)
     ├── ShardError             patches cannot be cut, written or read back
-    ├── TrainingError          a run cannot start or go on
+    ├── TrainingError          a training cannot start, or has failed
     ├── CheckpointError        a model folder or checkpoint cannot be read
-    ├── RegistryError          MLflow cannot be reached or has no such model
+    ├── RegistryError          MLflow cannot be reached, or has no such model
     └── EnhancementError       a batch job cannot start, or too many photos failed
 
-Bugs of our own are `assert`s and plain exceptions; they keep their traceback.
+Our own bugs are assertions and other exceptions; they keep their traceback.
 """
 
 

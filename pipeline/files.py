@@ -1,14 +1,19 @@
-"""Write a file whole or not at all."""
+"""Paths and files of any machine: written whole or not at all."""
 
 import os
 import uuid
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import PipelineError
 
 PREFIX, SUFFIX = ".wespe-", ".part"
+MAX_NAME_BYTES = 255  # of ext4, APFS, NTFS, exFAT
 
 
 def write_atomically(path: Path, data: bytes | bytearray) -> None:
-    """Write to a temporary name beside `path`, flush to disk, rename. Two at once do not meet."""
+    """Write to a temporary file beside `path`, flush it to disk, rename it; safe for several writers."""
     part = path.with_name(f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}")
     try:
         with open(part, "wb") as file:
@@ -20,6 +25,47 @@ def write_atomically(path: Path, data: bytes | bytearray) -> None:
         part.unlink(missing_ok=True)
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with `~` as the home folder. Raises PipelineError where the user has no home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise PipelineError(f"{path}: ~ is unknown, since this user has no home folder; set HOME") from None
+
+
+def check_writable(folder: Path) -> None:
+    """Check, before work that takes long, that files can be created in a folder, which need not exist yet.
+
+    Raises PipelineError.
+    """
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise PipelineError(f"{there}: is a file, not a folder; name another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PipelineError(
+            f"{there}: is read-only for this user; change its permissions or name another place"
+        )
+
+
+def file_name(stem: str, ending: str) -> str:
+    """stem + ending; a stem that is too long for a file system is cut, between two letters."""
+    room = MAX_NAME_BYTES - len(os.fsencode(ending))
+    return (
+        os.fsencode(stem)[:room].decode(errors="ignore") + ending
+        if len(os.fsencode(stem)) > room
+        else stem + ending
+    )
+
+
+def numbered(name: str) -> Iterator[str]:
+    """Yield photo.jpg, photo-2.jpg, photo-3.jpg …, each short enough for a file system."""
+    path = PurePosixPath(name)
+    for number in count(1):
+        ending = f"-{number}{path.suffix}" if number > 1 else path.suffix
+        fitting = file_name(path.stem, ending)
+        yield name if fitting == path.name else name[: len(name) - len(path.name)] + fitting
+
+
 def is_leftover(name: str) -> bool:
-    """Tell by the name what a process that was killed meanwhile had not finished."""
+    """Tell by its name whether a file is an unfinished one of a process that was killed."""
     return name.startswith(PREFIX) and name.endswith(SUFFIX)

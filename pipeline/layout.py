@@ -1,6 +1,6 @@
-"""Where everything lies, relative to the folder that holds params.yaml. The only file that spells a path.
+"""All paths, relative to the folder of params.yaml.
 
-dvc.yaml spells the same paths a second time, because DVC must; tests/rules compares the two.
+dvc.yaml repeats them, because DVC needs them there; tests/rules compares the two.
 """
 
 from dataclasses import dataclass
@@ -45,17 +45,17 @@ class PhotoSetPaths:
 
     @property
     def features(self) -> Path:
-        """Weights of the content features that a camera's method compares photos by."""
+        """Weights of the network whose features compare content."""
         return self.root / FEATURES
 
     @property
     def method(self) -> Path:
-        """Which method a camera takes, and the digest of its code."""
+        """The name of a camera's method, and the digest of its code."""
         return self.root / METHOD
 
     @property
     def downloads(self) -> Path:
-        """Unfinished downloads; DVC does not know it, so it survives a kill."""
+        """Unfinished downloads. DVC does not manage it, so it survives an interruption."""
         return Path("data/.downloads") / self.kind / self.name
 
 
@@ -70,7 +70,7 @@ class CameraPaths:
 
     @property
     def runs(self) -> Path:
-        """Ray Train's checkpoints; DVC does not know it, so it survives a kill."""
+        """Ray Train's checkpoints. DVC does not manage it, so it survives an interruption."""
         return Path("runs") / self.camera
 
     @property
@@ -79,22 +79,22 @@ class CameraPaths:
 
     @property
     def losses(self) -> Path:
-        """All records of the training, a JSON list, one a line: `dvc plots` reads no JSON lines."""
+        """All records of the training: a JSON list, because `dvc plots` cannot read JSON lines."""
         return self.report / "losses.json"
 
     @property
     def loss_curves(self) -> Path:
-        """One file per loss: `dvc plots` draws the last field of each."""
+        """A file for each loss: `dvc plots` draws the last field of each."""
         return self.report / "losses"
 
     @property
     def metrics(self) -> Path:
-        """One small JSON of means per variant: a row of `dvc metrics show`."""
+        """A small JSON file of means for each variant: a row of `dvc metrics show`."""
         return self.report / "metrics"
 
     @property
     def intervals(self) -> Path:
-        """The same means with their bootstrap intervals, and the gain over the untouched photo."""
+        """The same means with their intervals, and the gain over the untouched photo."""
         return self.report / "intervals.json"
 
     @property
@@ -113,7 +113,7 @@ class CameraPaths:
 
     @property
     def page(self) -> Path:
-        """The report, all in one file."""
+        """The report, a single file."""
         return self.report / PAGE
 
     @property
@@ -128,7 +128,7 @@ def photo_set(address: str) -> PhotoSetPaths:
 
 
 def reported_cameras() -> list[str]:
-    """All cameras that have a report and the scores it was made of, by name."""
+    """The names of all cameras that have a report and the scores that it was made from."""
     cameras = sorted(path.parent.name for path in REPORTS.glob(f"*/{PAGE}"))
     made_of = {name: CameraPaths(camera=name) for name in cameras}
     return [name for name, paths in made_of.items() if paths.scores.exists() and paths.intervals.exists()]

@@ -1,23 +1,37 @@
-"""One timed progress line for anything that takes more than a few seconds."""
+"""A progress line with the time left, for anything that takes more than a few seconds."""
 
 import logging
 import os
 import sys
 import time
 from datetime import timedelta
+from typing import NamedTuple
 
 
 def quiet_engines() -> None:
-    """Keep engine chatter out of stage output: a user reads ours, errors still come through."""
+    """Keep the engines' own log out of a stage's output; their errors still come through."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     for name in ("ray", "mlflow", "alembic", "botocore", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
+class _Mark(NamedTuple):
+    """How far the work is at a time."""
+
+    time_s: float
+    done: int
+    worked: float
+
+
 class Progress:
     """A line such as `fetch demo-phone  12/40 photos  3.1/s  9 s left  note`.
 
-    Redraws in place on a terminal; elsewhere prints a new line every `every_s` seconds, and always the last.
+    The first line comes with the first unit of work, however slow: its time left counts whatever was started
+    meanwhile. Later lines leave that start out. On a terminal the line is redrawn in place; elsewhere a new
+    line follows every `every_s` seconds, and always the last.
+
+    start: units done before, by a run that is resumed. work, work_unit: the work of all units, such as
+        megapixels, where one unit is more work than another.
     """
 
     def __init__(
@@ -31,48 +45,44 @@ class Progress:
         work_unit: str = "",
     ):
         self.title, self.total, self.unit = title, total, unit
-        self.done = self._resumed = self._start = start
-        # Where one is more work than another, the time left follows from the work.
+        self.done = start
         self._work, self._work_unit, self._worked = work, work_unit, 0.0
         self._live = sys.stderr.isatty()
         self._every_s = 0.2 if self._live else every_s
-        self._all = work
-        self._began = self._printed = self._measured = time.monotonic()
-        self._width, self._first = 0, True
+        self._start = _Mark(time.monotonic(), start, 0.0)
+        self._first: _Mark | None = None  # after the first update
+        self._printed_s, self._width = self._start.time_s, 0
 
     def update(self, count: int = 1, note: str = "", work: float = 0.0) -> None:
+        """Count units as done, of so much work, and print the line if it is time."""
         self.done += count
-        now = time.monotonic()
-        if self._first and self.done < self.total:  # before it something may have been started: no speed yet
-            self._first, self._measured, self._start = False, now, self.done
-            self._work -= work
-        else:
-            self._worked += work
-        if self.done >= self.total or now - self._printed >= self._every_s:
-            self._printed, last = now, self.done >= self.total
-            self._write(self._last_line(now, note) if last else self._line(now, note), last)
+        self._worked += work
+        now = _Mark(time.monotonic(), self.done, self._worked)
+        first = self._first is None and self.done > self._start.done
+        if self.done >= self.total:
+            speed, _ = self._rate(self._start, now)
+            self._write(self._text(speed, f"in {_clock(now.time_s - self._start.time_s)}", note), last=True)
+        elif first or now.time_s - self._printed_s >= self._every_s:
+            self._printed_s = now.time_s
+            self._write(self._text(*self._rate(self._first or self._start, now), note), last=False)
+        if first:
+            self._first = now
 
-    def _line(self, now: float, note: str) -> str:
-        elapsed_s = max(now - self._measured, 1e-9)
-        rate = (self.done - self._start) / elapsed_s
-        left = (self.total - self.done) / rate if rate else None
-        speed = f"{rate:.3g}/s"
+    def _rate(self, since: _Mark, now: _Mark) -> tuple[str, str]:
+        """Speed, and the time left at that speed."""
+        elapsed_s = max(now.time_s - since.time_s, 1e-9)
+        finished: float = now.done - since.done
+        left: float = self.total - now.done
+        unit = ""
         if self._work:
-            left = (self._work - self._worked) * elapsed_s / self._worked if self._worked else None
-            speed = f"{self._worked / elapsed_s:.3g} {self._work_unit}/s"
-        clock = "-- left" if left is None else f"{_clock(left)} left"
-        return self._told(speed, clock, note)
+            finished, left, unit = now.worked - since.worked, self._work - now.worked, f" {self._work_unit}"
+        clock = f"{_clock(left * elapsed_s / finished)} left" if finished > 0 else "-- left"
+        return f"{finished / elapsed_s:.3g}{unit}/s", clock
 
-    def _last_line(self, now: float, note: str) -> str:
-        elapsed_s = max(now - self._began, 1e-9)
-        work = f"{self._all / elapsed_s:.3g} {self._work_unit}/s"
-        speed = work if self._all else f"{(self.done - self._resumed) / elapsed_s:.3g}/s"
-        return self._told(speed, f"in {_clock(elapsed_s)}", note)
-
-    def _told(self, speed: str, clock: str, note: str) -> str:
+    def _text(self, speed: str, clock: str, note: str) -> str:
         return f"{self.title}  {self.done}/{self.total} {self.unit}  {speed}  {clock}  {note}".rstrip()
 
-    def _write(self, line: str, last: bool) -> None:
+    def _write(self, line: str, *, last: bool) -> None:
         if self._live:
             sys.stderr.write("\r" + line.ljust(self._width) + ("\n" if last else ""))
             self._width = len(line)

@@ -1,4 +1,4 @@
-"""The only reader of params.yaml: frozen dataclasses, checked once, every mistake named by its path."""
+"""Read params.yaml into frozen dataclasses; every mistake in it is reported by its path."""
 
 import difflib
 import re
@@ -11,12 +11,12 @@ from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_ty
 import yaml
 from pydantic import Discriminator, TypeAdapter, ValidationError
 
-from pipeline.enhancement.routing import Route
+from pipeline.enhancement.settings import Route
 from pipeline.errors import ParamsError
 from pipeline.evaluation.settings import LearnedScoreFiles
-from pipeline.patches.patches import Patches
+from pipeline.patches.settings import Patches
 from pipeline.registry.settings import Gates
-from pipeline.sources.fetching import PhotoSet
+from pipeline.sources.settings import PhotoSet
 from pipeline.training.settings import Training
 from wespe.guard import GuardConfig
 from wespe.learner import LearnerConfig
@@ -41,7 +41,7 @@ class Target:
 class Camera:
     """A camera to enhance: its photos, the target to look like, the preset to train with.
 
-    gates: what the file says for this camera, over what it says for all.
+    gates: those of the whole file, with the keys that this camera overrides.
     """
 
     photos: PhotoSet
@@ -70,7 +70,7 @@ class Params:
     learned_scores: LearnedScoreFiles = field(default_factory=LearnedScoreFiles)
     routes: list[Route] = field(default_factory=list)
 
-    # Read by pydantic; reaches every dataclass below, which then need not know pydantic.
+    # Pydantic applies it to every dataclass below, so that those need not import pydantic.
     __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
 
     def photo_set(self, address: str) -> Camera | Target:
@@ -105,11 +105,11 @@ def load(path: Path = FILE) -> Params:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}; run from the folder that holds it") from None
-    except yaml.MarkedYAMLError as error:  # without the line itself, which may hold a secret
+    except yaml.MarkedYAMLError as error:  # the line itself is not shown: it may hold a password
         where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ParamsError(f"{path} is not YAML{where}: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise ParamsError(f"{path} is not YAML: it holds characters that no text has") from None
+        raise ParamsError(f"{path} is not YAML: it contains characters that are not text") from None
     try:
         params = TypeAdapter(Params).validate_python(content)
     except ValidationError as error:
@@ -119,7 +119,7 @@ def load(path: Path = FILE) -> Params:
 
 
 def _inherit_gates(params: Params, content: Any) -> Params:
-    """Give every camera the gates of the whole file, but for the keys of its own block."""
+    """Give every camera the gates of the whole file, except for the keys of its own block."""
 
     def own(name: str, camera: Camera) -> Camera:
         given = content["cameras"][name].get("gates", {})
@@ -132,7 +132,9 @@ def _check_names(params: Params, path: Path) -> None:
     for kind in ("cameras", "targets", "presets"):
         for name in getattr(params, kind):
             if not NAME.fullmatch(name):
-                raise ParamsError(f"{path}: {kind}.{name}: a name is of a–z, 0–9 and -, such as my-phone")
+                raise ParamsError(
+                    f"{path}: {kind}.{name}: a name must consist of a–z, 0–9 and -, such as my-phone"
+                )
     for number, route in enumerate(params.routes):
         if route.camera and route.camera not in params.cameras:
             raise ParamsError(
@@ -153,16 +155,14 @@ def _check_names(params: Params, path: Path) -> None:
         if not METHODS[preset.method.name].method.paired and camera.patches.size_px != theirs:
             raise ParamsError(
                 f"{path}: cameras.{name}.patches.size_px is {camera.patches.size_px}, but "
-                f"targets.{camera.target}.patches.size_px is {theirs}; the critics need them equal"
+                f"targets.{camera.target}.patches.size_px is {theirs}; they must be equal"
             )
 
 
 def _check_camera(where: str, camera: Camera, preset: Preset) -> None:
-    """What would fail only after hours of fetching and training."""
+    """Report what would otherwise fail after hours of fetching and training."""
     if camera.photos.split.test == 0:
-        raise ParamsError(
-            f"{where}.photos.split.test must be above 0, or there is nothing to judge the model by"
-        )
+        raise ParamsError(f"{where}.photos.split.test must be above 0: a model is evaluated on test photos")
     size_px, method = camera.patches.size_px, preset.method
     if isinstance(method, WespeConfig | LutResidualConfig | DpedConfig) and method.blur.taps // 2 >= size_px:
         raise ParamsError(
@@ -171,13 +171,13 @@ def _check_camera(where: str, camera: Camera, preset: Preset) -> None:
     paired = METHODS[method.name].method.paired
     if paired and camera.photos.truth is None and camera.photos.simulated_camera is None:
         raise ParamsError(
-            f"{where}.photos: preset {camera.preset} learns from pairs ({method.name}); give the photos "
-            "their truth, a source of the same names, or take another preset"
+            f"{where}.photos: preset {camera.preset} learns from pairs ({method.name}); add `truth`, a "
+            "source of photos with the same names, or choose another preset"
         )
 
 
 def _explain(error: Any) -> str:
-    """One mistake: its path as the user wrote it, what is wrong, and the nearest valid name."""
+    """Describe one mistake: its path, what is wrong, and the most similar valid name."""
     path, block = _locate(error["loc"])
     match error["type"]:
         case "unexpected_keyword_argument":
@@ -196,7 +196,7 @@ def _explain(error: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """What stood there, but for anything that may hold a password, such as a URL."""
+    """The value that was given, unless it may contain a password, as a URL does."""
     return f", not {value!r}" if not isinstance(value, str | dict | list) or str(value).isidentifier() else ""
 
 
@@ -222,14 +222,14 @@ def _locate(loc: Sequence[Any]) -> tuple[str, Any]:
 
 
 def _members(kind: Any) -> dict[str, Any]:
-    """Dataclasses of a union by the literal that tells them apart."""
+    """The dataclasses of a union, by the literal that distinguishes them."""
     if not (key := _tag_key(kind)):
         return {}
     return {get_args(get_type_hints(k)[key])[0]: k for k in get_args(get_args(kind)[0])}
 
 
 def _tag_key(kind: Any) -> str:
-    """The field whose literal tells the members of a union apart: `kind` of a source, `name` of a method."""
+    """The field whose literal distinguishes the members of a union: `kind` of sources, `name` of methods."""
     marks = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
     return next((m.discriminator for m in marks if isinstance(getattr(m, "discriminator", None), str)), "")
 

@@ -4,6 +4,6 @@ import hashlib
 
 
 def seed_of(*names: object) -> int:
-    """63-bit seed from names, e.g. `seed_of(1, "source", 7)`; the same on every machine."""
+    """A 63-bit seed from names, such as `seed_of(1, "source", 7)`; the same on every machine."""
     digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -2,7 +2,6 @@
 
 import argparse
 
-from pipeline import params
 from stages.command import run
 
 READING = """how to read it:
@@ -12,22 +11,23 @@ READING = """how to read it:
     enhance   the batch job of `stages.enhance`      against  the generator alone on the same pixels
     one photo from a file to a file's bytes          against  the generator alone on the same pixels, in the
               same precision, in pieces as large as our tiles, without their halo
-  1.00 would cost nothing. A step of training has two lines of another kind:
+  1.00 means that the engine costs nothing. A training step has two lines of another kind:
     step      one step of the learner                against  a plain one: the same networks and losses in
               float32, with PyTorch's defaults and every loss read. Above 1.00 is faster than that.
     its operations                                   against  a large matrix product: the processor's share
-  `start` is what a pass takes before its first result, and no part of the speed.
-  Both are medians of runs that alternate, so that what slows the machine slows both. Speeds change from
-  machine to machine; ratios hardly do, so watch those. The second table is why shards are as they are.
+  `start` is the time before a pass gives its first result; the speed leaves it out.
+  Both are medians of alternating runs, so that a busy machine slows both. Speeds differ between machines;
+  ratios hardly do, so compare those. The second table shows why shards are stored as they are.
 
-Takes about six minutes on two cores, and 400 MB in TMPDIR, which are removed. Runs here: unset RAY_ADDRESS.
+Takes about six minutes on two cores, and 400 MB in TMPDIR, which are removed. It runs on this machine: unset
+RAY_ADDRESS.
 """
 
 
 def main() -> None:
     argparse.ArgumentParser(
         prog="python -m stages.bench",
-        description="Measure how fast photos flow through every part, as a ratio to what the machine can do.",
+        description="Measure how fast photos pass through every part, as a ratio to what the machine can do.",
         epilog=READING,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
@@ -35,9 +35,10 @@ def main() -> None:
 
 
 def _bench() -> None:
-    loaded = params.load()
+    from pipeline import params
     from pipeline.research.benchmarks.suite import Sizes, measure_all
 
+    loaded = params.load()
     size_px = loaded.camera("demo-phone").patches.size_px
     print(measure_all(loaded.presets, size_px, Sizes()))
 

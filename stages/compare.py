@@ -4,20 +4,22 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from pipeline import params
+from pipeline.errors import PipelineError
 from stages.command import run
 
 EXAMPLE = """example, for pairs of a phone and a better camera, named alike in two folders:
   python -m stages.compare wespe wespe-stable dped srcnn --steps 2000 --batch-size 8 \\
       --source phone --target camera --pairs train/phone train/camera --tests test/phone test/camera
 
-Every preset of params.yaml that is named is trained once for each seed on the same patches, in this process,
-without Ray, on the GPU if there is one. Paired presets learn from --pairs; the others from --source and
---target, which need not show the same places. All are scored on --tests, which must be no part of the others,
-beside the untouched photo and the histogram match. The nearest seed is told without pairs: its enhanced
-patches of --source are nearest to those of --target, as sets, in colour and in texture. That finds a seed
-that failed; among seeds that differ by a tenth of a dB it was no better than chance. OUT gets table.md,
-scores.json and all models.
+Every named preset of params.yaml is trained once for each seed on the same patches, by the loop that trains a
+camera but in this process, without Ray, on the GPU if there is one. Paired presets learn from --pairs; the
+others from --source and --target, which need not show the same places. All are scored on --tests, which must
+be no part of the others, beside the untouched photo, the histogram match, and each preset's start before any
+training: the difference to it is what training added.
+
+The nearest seed is found without pairs: its enhanced patches of --source are nearest to those of --target, as
+sets, in colour and in texture. That finds a seed that failed; among seeds that differ by a tenth of a dB it
+was no better than chance. OUT gets table.md, scores.json and all models.
 """
 
 
@@ -33,30 +35,39 @@ def main() -> None:
     add_folders("--source", nargs="+", required=True, help="the camera's photos")
     add_folders("--target", nargs="+", required=True, help="photos to look like")
     add_folders("--pairs", nargs=2, help="aligned photos to learn from, for paired presets")
-    add_folders("--tests", nargs=2, required=True, help="aligned photos to score on, of one size")
-    parser.add_argument("--steps", type=int, default=2000, help="of training (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=30, help="patches a step (default: %(default)s)")
-    parser.add_argument("--size-px", type=int, default=100, help="of a patch (default: %(default)s)")
-    parser.add_argument("--per-photo", type=int, default=50, help="patches of a photo (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="(default: 1 2 3)")
+    add_folders("--tests", nargs=2, required=True, help="aligned photos to score on")
+    add_number = partial(parser.add_argument, type=int)
+    add_number("--steps", help="of training; 0 scores starts only (default: the preset's)")
+    add_number("--batch-size", help="patches a step (default: the preset's)")
+    add_number("--size-px", default=100, help="of a patch (default: %(default)s)")
+    add_number("--per-photo", default=50, help="patches of a photo (default: %(default)s)")
+    add_number("--seeds", nargs="+", default=[1, 2, 3], help="(default: 1 2 3)")
+    parser.add_argument("--no-starts", action="store_true", help="do not score presets before training")
     parser.add_argument("--out", type=Path, default=Path("reports/comparison"), help="(default: %(default)s)")
     arguments = parser.parse_args()
     run("compare", lambda: _compare(arguments))
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    presets = params.load().named_presets(arguments.presets)
+    from pipeline import params
     from pipeline.patches.patches import Patches
-    from pipeline.research.comparison import Settings, compare, read_data, table
+    from pipeline.research.comparison import Settings, compare
+    from pipeline.research.comparison_photos import read_data
+    from pipeline.research.comparison_table import table
 
-    settings = Settings(
-        steps=arguments.steps,
-        batch_size=arguments.batch_size,
-        patches=Patches(size_px=arguments.size_px, per_photo=arguments.per_photo),
-        seeds=arguments.seeds,
-    )
+    presets = params.load().named_presets(arguments.presets)
+    try:
+        settings = Settings(
+            steps=arguments.steps,
+            batch_size=arguments.batch_size,
+            patches=Patches(size_px=arguments.size_px, per_photo=arguments.per_photo),
+            seeds=arguments.seeds,
+            starts=not arguments.no_starts,
+        )
+    except ValueError as error:
+        raise PipelineError(f"{error}; correct the option") from None
     data = read_data(settings.patches, arguments.source, arguments.target, arguments.pairs, arguments.tests)
-    print(table(compare(presets, settings, data, arguments.out)))
+    print(table(compare(presets, settings, data, arguments.out), data.tests))
 
 
 if __name__ == "__main__":

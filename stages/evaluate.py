@@ -2,13 +2,8 @@
 
 import argparse
 
-from pipeline import params
-from pipeline.evaluation.evaluation import evaluate_camera
-from pipeline.evaluation.gains import TARGET_DECIDES, TRUTH_DECIDES
-from pipeline.evaluation.variants import VARIANT_NAMES, VARIANTS
 from pipeline.layout import CameraPaths
 from stages.command import run
-from wespe.metrics.table import METRICS
 
 
 def main() -> None:
@@ -25,6 +20,12 @@ def main() -> None:
 
 
 def _evaluate(camera: str) -> None:
+    from pipeline import params
+    from pipeline.evaluation.evaluation import evaluate_camera
+    from pipeline.evaluation.gains import TARGET_DECIDES, TRUTH_DECIDES
+    from pipeline.evaluation.variants import VARIANT_NAMES, VARIANTS
+    from wespe.metrics.table import METRICS
+
     loaded = params.load()
     summary = evaluate_camera(camera, loaded.camera(camera).target, loaded.learned_scores)
     name = TRUTH_DECIDES if TRUTH_DECIDES in summary["enhanced"] else TARGET_DECIDES

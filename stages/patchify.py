@@ -2,7 +2,6 @@
 
 import argparse
 
-from pipeline import params
 from stages.command import run
 
 
@@ -20,10 +19,10 @@ def main() -> None:
 
 
 def _patchify(address: str) -> None:
-    patches = params.load().photo_set(address).patches
-    from pipeline import cluster
+    from pipeline import cluster, params
     from pipeline.patches.patchify import patchify
 
+    patches = params.load().photo_set(address).patches
     with cluster.session():
         patchify(address, patches)
 

@@ -1,11 +1,12 @@
 """Register a camera's model in MLflow: `python -m stages.register demo-phone`."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-from pipeline import params
-from pipeline.registry.registry import explain_camera, register_camera, roll_back
-from pipeline.registry.verdict import Verdict
 from stages.command import run
+
+if TYPE_CHECKING:
+    from pipeline.registry.verdict import Verdict
 
 
 def main() -> None:
@@ -30,6 +31,9 @@ def main() -> None:
 
 
 def _register(camera: str) -> None:
+    from pipeline import params
+    from pipeline.registry.registry import register_camera
+
     registration = register_camera(camera, params.load().camera(camera).gates)
     state = "is" if registration.new else "was already"
     aliases = ", ".join(registration.aliases) or "no alias"
@@ -40,12 +44,15 @@ def _register(camera: str) -> None:
 
 
 def _explain(camera: str) -> None:
+    from pipeline import params
+    from pipeline.registry.registry import explain_camera
+
     verdict = explain_camera(camera, params.load().camera(camera).gates)
     print(_table(verdict))
     print(f"\n{camera}: {'champion' if verdict.promote else 'challenger'}; {verdict.reason}")
 
 
-def _table(verdict: Verdict) -> str:
+def _table(verdict: "Verdict") -> str:
     rows = [("gate", "threshold", "measured", "")]
     rows += [(gate.name, gate.threshold, gate.measured, gate.outcome) for gate in verdict.gates]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -54,6 +61,9 @@ def _table(verdict: Verdict) -> str:
 
 
 def _roll_back(camera: str) -> None:
+    from pipeline import params
+    from pipeline.registry.registry import roll_back
+
     params.load().camera(camera)
     done = roll_back(camera)
     replaced = f"in place of version {done.replaced}" if done.replaced else "after one that was deleted"

@@ -3,7 +3,6 @@
 import argparse
 import json
 
-from pipeline import params
 from stages.command import run
 
 
@@ -21,14 +20,14 @@ def main() -> None:
 
 
 def _report(camera: str) -> None:
-    params.load().camera(camera)
-    from pipeline import layout
+    from pipeline import layout, params
     from pipeline.registry.registry import log_report
     from pipeline.report.camera_page import write_camera_page
     from pipeline.report.index_page import write_index_page
     from pipeline.report.rendering import size
     from pipeline.report.tables import write_tables
 
+    params.load().camera(camera)
     paths = layout.CameraPaths(camera=camera)
     written = size(write_camera_page(camera))
     if paths.registered.exists():

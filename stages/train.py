@@ -2,7 +2,6 @@
 
 import argparse
 
-from pipeline import layout, params
 from stages.command import run
 
 
@@ -11,7 +10,7 @@ def main() -> None:
         prog="python -m stages.train",
         description="Train the model of one camera on its patches and those of its target, with its preset. "
         "Uses every GPU there is, else the CPU; WESPE_WORKERS sets the number of workers, RAY_ADDRESS the "
-        "cluster. A killed run goes on from its last checkpoint when started again.",
+        "cluster. A killed run resumes from its last checkpoint when started again.",
     )
     parser.add_argument("camera", help="a name under `cameras` in params.yaml, such as demo-phone")
     arguments = parser.parse_args()
@@ -19,14 +18,14 @@ def main() -> None:
 
 
 def _train(name: str) -> None:
+    from pipeline import cluster, layout, params
+    from pipeline.patches.shards import read_index
+    from pipeline.training.driver import train_camera
+    from pipeline.training.run import Run
+
     loaded = params.load()
     camera = loaded.camera(name)
     preset = loaded.presets[camera.preset]
-    from pipeline import cluster
-    from pipeline.patches.shards import read_index
-    from pipeline.training.driver import train_camera
-    from pipeline.training.rank import Run
-
     source = read_index(layout.photo_set(f"cameras.{name}").patches)
     target = read_index(layout.photo_set(f"targets.{camera.target}").patches)
     settings = Run(

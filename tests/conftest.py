@@ -1,4 +1,8 @@
-"""What every test may borrow: one real Ray session, real photos, the user's own data where it exists."""
+"""Fixtures for every test: one real Ray session, real photos, the user's own data where it exists.
+
+Tests that start an engine are marked `engine`, by the fixtures that they use; `pytest -m "not engine"`
+runs the others.
+"""
 
 import os
 import shutil
@@ -8,7 +12,20 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: waiting threads would cost minutes
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TESTS = Path(__file__).parent
+# Fixtures that start Ray, an MLflow registry, a browser or a command; tests of pipelines and of ONNX.
+ENGINES = {"ray_session", "migrated", "chromium", "wespe"}
+PLACES = {TESTS / "flow", TESTS / "pipeline/models/test_onnx_model.py", TESTS / "stages/test_export.py"}
 DEMO_PHOTOS = ("chelsea.png", "coffee.png", "rocket.jpg")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if ENGINES & set(getattr(item, "fixturenames", ())) or PLACES & {item.path, *item.path.parents}:
+            item.add_marker("engine")
 
 
 @pytest.fixture(scope="session")

@@ -31,11 +31,25 @@ GAMES: dict[str, Game] = {
         fake=functional.softplus,
         border=0.0,
     ),
-    # Lim & Ye 2017, Miyato et al. 2018: a critic is content once it is right by a margin of 1.
+    # Lim & Ye 2017, Miyato et al. 2018: a critic stops learning from what it judges right by a margin of 1.
     "hinge": Game(
         generator=lambda logits: -logits,
         real=lambda logits: functional.relu(1 - logits),
         fake=lambda logits: functional.relu(1 + logits),
+        border=0.0,
+    ),
+    # log(1 − D(G(x))), as DPED's code has it: the generator learns little while the critic is sure.
+    "saturating": Game(
+        generator=lambda logits: -functional.softplus(logits),
+        real=lambda logits: functional.softplus(-logits),
+        fake=functional.softplus,
+        border=0.0,
+    ),
+    # Arjovsky et al. 2017: logits are scores without bounds; the critic needs a gradient penalty of its own.
+    "wasserstein": Game(
+        generator=lambda logits: -logits,
+        real=lambda logits: -logits,
+        fake=lambda logits: logits,
         border=0.0,
     ),
     # Mao et al. 2017 with targets 1 and 0.
@@ -52,14 +66,14 @@ GAMES: dict[str, Game] = {
 class AdversarialConfig:
     """The defaults are the paper's.
 
-    loss: "log" (the paper's), "hinge" or "least_squares".
+    loss: a key of GAMES; "log" is the paper's.
     reduction: of the generators' loss over the batch: "sum" as in eqs. 3 and 4, or "mean", which is weaker
         by the batch size. Critics always take the mean.
     r1: factor of the gradient penalty on target photos; 0, the paper's, leaves it out.
     r1_every: steps from one penalty to the next; each counts for all of them.
     """
 
-    loss: Literal["log", "hinge", "least_squares"] = "log"
+    loss: Literal["log", "saturating", "hinge", "least_squares", "wasserstein"] = "log"
     reduction: Literal["sum", "mean"] = "sum"
     r1: float = 0.0
     r1_every: int = 16
@@ -92,7 +106,9 @@ class Adversary:
         return self.config.r1 > 0 and step % self.config.r1_every == 0
 
     def judge(self, critic: str, logits: torch.Tensor, real: int, views: torch.Tensor) -> Losses:
-        """What a critic loses on logits (n,), the first `real` of target photos, and how often it is right.
+        """What a critic loses on logits (n,) or (n, places), and how often it is right.
+
+        real: how many, at the front, are of target photos.
 
         views: what it looked at; with gradients where the penalty is due.
         """
@@ -108,9 +124,21 @@ class Adversary:
 
 
 def gradient_penalty(logits: torch.Tensor, views: torch.Tensor, real: int) -> torch.Tensor:
-    """R1: half the squared gradient of real logits by their views (Mescheder et al. 2018, eq. 9)."""
-    [gradient] = torch.autograd.grad(logits.sum(), views, create_graph=True)
-    return 0.5 * gradient[:real].float().square().sum(dim=(1, 2, 3)).mean()
+    """R1: half the squared gradient of real logits by their views (Mescheder et al. 2018, eq. 9).
+
+    logits: (real,), or (real, places): the gradient is that of each photo's mean, whatever its size.
+    """
+    return 0.5 * squared_gradients(logits, views)[:real].mean()
+
+
+def squared_gradients(logits: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
+    """‖∇C(v)‖² of each view, (n,), differentiable.
+
+    logits: (n,), or (n, places), of which each photo's mean counts.
+    """
+    per_photo = logits.float().flatten(1).mean(1) if logits.ndim > 1 else logits.float()
+    [gradient] = torch.autograd.grad(per_photo.sum(), views, create_graph=True)
+    return gradient.float().flatten(1).square().sum(1)
 
 
 def _accuracy(real: torch.Tensor, fake: torch.Tensor, border: float) -> torch.Tensor:

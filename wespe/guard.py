@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from wespe.learner import PSNR, Learner, NonFiniteLoss, State
+from wespe.learner import PSNR, Learner, NonFiniteLoss
+from wespe.method import State
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,53 +1,53 @@
 """One method and its optimisers: learn from a batch, say what was lost, save and load exactly."""
 
 import copy
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain, islice
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from wespe.batch import Batch
+from wespe.generator import Generator
 from wespe.losses import psnr_db
-from wespe.method import Gather, Method, Networks
+from wespe.method import Gather, Method, Networks, State, Turn
+from wespe.optimisers import OptimiserConfig, build_optimiser
+from wespe.precision import computes_in_bfloat16
 
 Wrap = Callable[[nn.Module], nn.Module]
-State = dict[str, torch.Tensor]
 
-CRITICS = ("critic", "critics")
 PSNR = "psnr_to_source"
+SEEDS = 2**63
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerConfig:
-    """Adam for every group of networks.
+    """How the groups of a method's networks learn.
 
-    critic_learning_rate: two time scales (Heusel et al. 2017); None, the paper's, is learning_rate.
+    optimiser: of every group that `optimisers` does not name.
+    optimisers: by group, such as `critics`, which then has nothing of `optimiser`: two time scales (Heusel et
+        al. 2017), say.
     ema_decay: of the moving average of the generator that is what users get; 0, the paper's, keeps none.
-    precision: "bf16" computes convolutions and products in bfloat16, twice as fast where the processor
-        has it; weights, losses and views stay in float32, and so does the enhancing of photos.
+    precision: "bf16" computes convolutions and products in bfloat16; weights, losses and views stay in
+        float32, and so does the enhancing of photos. "auto" does so where the processor is fast at it.
     compile: let torch.compile fuse the generators; a minute at the start, and a C++ compiler on a CPU.
     """
 
-    learning_rate: float = 5e-4
-    critic_learning_rate: float | None = None
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    optimisers: Mapping[str, OptimiserConfig] = field(default_factory=dict)
     ema_decay: float = 0.0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "critic_learning_rate"):
-            rate = getattr(self, name)
-            if rate is not None and rate <= 0:
-                raise ValueError(f"{name} must be above 0, not {rate}")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must be at least 0 and below 1, not {self.ema_decay}")
 
-    def rate(self, group: str) -> float:
-        """The learning rate of a group of networks."""
-        return self.critic_learning_rate or self.learning_rate if group in CRITICS else self.learning_rate
+    def of(self, group: str) -> OptimiserConfig:
+        """The optimiser of a group of networks."""
+        return self.optimisers.get(group, self.optimiser)
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -62,7 +62,10 @@ class Learner:
 
     wrap: makes the workers' gradients of a module agree, such as DistributedDataParallel.
     gather: stacks a vector of every worker, (n,) → (workers, n).
+    steps: of the whole training, which a schedule of the learning rate needs.
+    seed: of what the method draws; one for each worker.
     Nothing in `learn` waits for the device; `read_losses` does, once per call.
+    Raises ValueError when the configuration names a group that the method does not have.
     """
 
     def __init__(
@@ -71,13 +74,20 @@ class Learner:
         config: LearnerConfig,
         wrap: Wrap = lambda module: module,
         gather: Gather = lambda values: values[None],
+        *,
+        steps: int = 0,
+        seed: int = 0,
     ):
-        self._gather = gather
+        _check(method, config, steps)
+        method.gather = gather  # type: ignore[method-assign, assignment]
         self.method = method
         self.config = config
+        self.steps, self.seed = steps, seed
         self.step = 0
         self.slowed = 1.0
         self._device = next(method.generator.parameters()).device
+        self.bfloat16 = computes_in_bfloat16(config.precision, self._device)
+        self._random = torch.Generator(self._device)
         # Tensor cores want channels last; CPUs were a little faster without.
         self._format = torch.channels_last if self._device.type == "cuda" else torch.contiguous_format
         method.to(memory_format=self._format)  # type: ignore[call-overload]
@@ -86,16 +96,14 @@ class Learner:
                 module.compile()
         self._wrapped = {name: wrap(group) for name, group in method.networks.items()}
         self._optimisers = {
-            name: torch.optim.Adam(group.parameters(), lr=config.rate(name), fused=True)
+            name: build_optimiser(config.of(name), group.parameters())
             for name, group in method.networks.items()
         }
         self._average = copy.deepcopy(method.generator) if config.ema_decay else None
-        self._sums: State = {}
-        self._bad_step: State = {}
-        self._summed_steps = 0
+        self._sums: dict[str, LossSum] = {}
 
     @property
-    def generator(self) -> nn.Module:
+    def generator(self) -> Generator:
         """What users get: the moving average of the generator, or the generator itself."""
         return self.method.generator if self._average is None else self._average
 
@@ -109,51 +117,42 @@ class Learner:
         first = next(batches)
         more = -(-self.method.first_patches // first.total) - 1
         seen = [first, *islice(batches, more)]
-        self.method.prepare(seen, self._gather)
+        self.method.prepare(seen)
         if self._average is not None:
             self._average.load_state_dict(self.method.generator.state_dict())
         return chain(seen, batches)
 
     def learn(self, batch: Batch) -> None:
-        """Take one step: render once, then every turn in order."""
-        turns = self.method.turns
-        batch = self._formatted(batch)
+        """Take one step: render once, then every turn that is due, in order."""
+        turns = [turn for turn in self.method.turns if self.step % turn.every == 0]
+        batch = self._completed(batch)
         self._last_source = batch.source
-        networks = self._hand_to(turns[0].learns)
-        with self._precision():
-            scene = self.method.render(networks, batch)
+        scene = self._render(batch, turns)
         for turn in turns:
-            networks = self._hand_to(turn.learns)
-            # A context for each turn: it remembers weights in bf16, and the next turn's are other ones.
-            with self._precision():
-                losses = turn.losses(networks, scene)
-            optimiser = self._optimisers[turn.learns]
-            optimiser.zero_grad(set_to_none=True)
-            taught = [turn.weights[name] * loss for name, loss in losses.items() if name in turn.weights]
-            torch.stack(taught).sum().backward()
-            optimiser.step()
-            for name, loss in losses.items():
-                self._note(f"{turn.learns}/{name}", loss.detach())
+            for _ in range(turn.repeats):
+                self._take(turn, scene)
         self.step += 1
-        self._summed_steps += 1
         self._follow()
 
     def read_losses(self) -> dict[str, float]:
-        """Mean of every unweighted loss since the last call, over all workers, by `turn/term`.
+        """Mean of every unweighted loss over its turns since the last call, over all workers, by `turn/term`.
 
         And `model/psnr_to_source`, of what users get, in dB: between the last photos and their enhanced
         selves. Raises NonFiniteLoss, on every worker if on any.
         """
-        names, steps = list(self._sums), self._summed_steps
-        own = torch.stack([*self._sums.values(), *self._bad_step.values(), self._psnr_to_source()])
-        self._sums, self._bad_step, self._summed_steps = {}, {}, 0
+        sums, self._sums = self._sums, {}
+        own = torch.stack(
+            [one.total for one in sums.values()]
+            + [one.bad_step for one in sums.values()]
+            + [self._psnr_to_source()]
+        )
         everyone = self._gather(own).cpu()
-        *sums, psnr = everyone.mean(dim=0)[[*range(len(names)), -1]].tolist()
-        bad_steps = everyone.amin(dim=0)[len(names) : -1].tolist()
-        for name, bad_step in zip(names, bad_steps, strict=True):
+        *totals, psnr = everyone.mean(dim=0)[[*range(len(sums)), -1]].tolist()
+        bad_steps = everyone.amin(dim=0)[len(sums) : -1].tolist()
+        for name, bad_step in zip(sums, bad_steps, strict=True):
             if bad_step < torch.inf:
                 raise NonFiniteLoss(name, int(bad_step))
-        means = {name: total / steps for name, total in zip(names, sums, strict=True)}
+        means = {name: total / one.calls for (name, one), total in zip(sums.items(), totals, strict=True)}
         return {**means, f"model/{PSNR}": psnr}
 
     def is_finite(self) -> bool:
@@ -162,16 +161,21 @@ class Learner:
 
     def slow_down(self, factor: float) -> None:
         """Multiply every learning rate by `factor`, for good."""
-        self._set_slowed(self.slowed * factor)
+        self.slowed *= factor
 
     def weights(self) -> State:
-        """Networks, moving average and optimisers, as flat tensors, so that no pickle is needed."""
+        """Networks, moving average, optimisers and the method's memory, as flat tensors: no pickle needed."""
         state = {f"networks/{k}": v for k, v in self.method.networks.state_dict().items()}
+        state |= {f"memory/{k}": v for k, v in self.method.memory().items()}
         if self._average is not None:
             state |= {f"average/{k}": v for k, v in self._average.state_dict().items()}
         for group, optimiser in self._optimisers.items():
             for index, slots in optimiser.state_dict()["state"].items():
-                state |= {f"optimiser/{group}/{index}/{slot}": value for slot, value in slots.items()}
+                state |= {
+                    f"optimiser/{group}/{index}/{slot}": value
+                    for slot, value in slots.items()
+                    if value is not None  # SGD without momentum
+                }
         return state
 
     def load_weights(self, state: State) -> None:
@@ -180,6 +184,7 @@ class Learner:
         Moments take the memory format of their weights, or a fused optimiser would pair other elements.
         """
         self.method.networks.load_state_dict(_under("networks/", state))
+        self.method.load_memory(_under("memory/", state))
         if self._average is not None:
             self._average.load_state_dict(_under("average/", state))
         for group, optimiser in self._optimisers.items():
@@ -198,53 +203,109 @@ class Learner:
         return self.weights() | {"step": torch.tensor(self.step), "slowed": slowed}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on exactly where `state_dict` was taken. Raises KeyError, RuntimeError when it does not fit."""
+        """Resume exactly where `state_dict` was taken. Raises KeyError, RuntimeError when it does not fit."""
         self.load_weights(state)
         self.step = int(state["step"])
-        self._set_slowed(float(state["slowed"]))
+        self.slowed = float(state["slowed"])
+
+    def _gather(self, values: torch.Tensor) -> torch.Tensor:
+        return self.method.gather(values)
+
+    def _render(self, batch: Batch, turns: list[Turn]) -> object:
+        """Render with gradients for the generators where they learn in this step, and else without any."""
+        renders = self.method.renders or self.method.turns[0].learns
+        learns = any(turn.learns == renders for turn in turns)
+        networks = self._hand_to(renders if learns else "")
+        with self._precision(), torch.set_grad_enabled(learns):
+            return self.method.render(networks, batch)
+
+    def _take(self, turn: Turn, scene: object) -> None:
+        networks = self._hand_to(turn.learns)
+        # A context for each turn: it caches weights in bf16, and the next turn's are other ones.
+        with self._precision():
+            losses = turn.losses(networks, scene)
+        optimiser, config = self._optimisers[turn.learns], self.config.of(turn.learns)
+        optimiser.param_groups[0]["lr"] = config.rate(self.step, self.steps) * self.slowed
+        optimiser.zero_grad(set_to_none=True)
+        taught = [turn.weights[name] * loss for name, loss in losses.items() if name in turn.weights]
+        torch.stack(taught).sum().backward()
+        if config.clip_norm is not None:
+            nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], config.clip_norm)
+        optimiser.step()
+        for name, loss in losses.items():
+            noted = self._sums.setdefault(f"{turn.learns}/{name}", LossSum(loss.device))
+            noted.add(loss.detach(), self.step)
 
     def _hand_to(self, learns: str) -> Networks:
         """Only the group that learns gathers gradients, and only it comes wrapped."""
         for name, group in self.method.networks.items():
             group.requires_grad_(name == learns)
-        return {**self.method.networks, learns: self._wrapped[learns]}
+        wrapped = {learns: self._wrapped[learns]} if learns else {}
+        return {**self.method.networks, **wrapped}
 
-    def _formatted(self, batch: Batch) -> Batch:
-        source, target = (
-            photos.contiguous(memory_format=self._format) for photos in (batch.source, batch.target)
-        )
-        return Batch(source, target, batch.total, self.step)
+    def _completed(self, batch: Batch) -> Batch:
+        """Add the step and its random numbers; lay photos out as the networks want them."""
+        self._random.manual_seed((self.seed * 1_000_003 + self.step) % SEEDS)
+        photos: dict[str, Any] = {
+            field.name: value.contiguous(memory_format=self._format)
+            for field in fields(batch)
+            if isinstance(value := getattr(batch, field.name), torch.Tensor) and value.ndim == 4
+        }
+        return replace(batch, step=self.step, random=self._random, **photos)
 
     def _precision(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self.bfloat16)
 
     @torch.no_grad()
     def _psnr_to_source(self) -> torch.Tensor:
-        return psnr_db(self.generator(self._last_source), self._last_source).double()
+        generator = self.generator
+        was_training = generator.training
+        generator.eval()  # as users have it; and batch norm must not learn from looking
+        try:
+            return psnr_db(generator(self._last_source), self._last_source).double()
+        finally:
+            generator.train(was_training)
 
-    def _set_slowed(self, slowed: float) -> None:
-        self.slowed = slowed
-        for name, optimiser in self._optimisers.items():
-            for parameters in optimiser.param_groups:
-                parameters["lr"] = self.config.rate(name) * slowed
-
-    def _note(self, name: str, loss: torch.Tensor) -> None:
-        if name not in self._sums:
-            self._sums[name] = torch.zeros_like(loss, dtype=torch.float64)
-            self._bad_step[name] = torch.full_like(loss, torch.inf, dtype=torch.float64)
-        self._sums[name] += loss
-        bad_step = torch.where(torch.isfinite(loss), torch.inf, float(self.step))
-        self._bad_step[name] = torch.minimum(self._bad_step[name], bad_step)
-
+    @torch.no_grad()
     def _follow(self) -> None:
         """Let the average follow the generator; early on it forgets faster, so that it never lags."""
         if self._average is None:
             return
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self._average.parameters()), list(self.method.generator.parameters()), 1 - decay
-            )
+        now = self.method.generator
+        torch._foreach_lerp_(list(self._average.parameters()), list(now.parameters()), 1 - decay)
+        # Statistics of a batch norm are averages already; counters cannot be averaged.
+        for average, current in zip(self._average.buffers(), now.buffers(), strict=True):
+            average.copy_(current)
+
+
+class LossSum:
+    """One loss since the last reading, on its device: total, calls, the first step it was not finite at."""
+
+    def __init__(self, device: torch.device):
+        self.total = torch.zeros((), dtype=torch.float64, device=device)
+        self.bad_step = torch.full((), torch.inf, dtype=torch.float64, device=device)
+        self.calls = 0
+
+    def add(self, loss: torch.Tensor, step: int) -> None:
+        self.total += loss
+        bad_step = torch.where(torch.isfinite(loss), torch.inf, float(step))
+        self.bad_step = torch.minimum(self.bad_step, bad_step.double())
+        self.calls += 1
+
+
+def _check(method: Method, config: LearnerConfig, steps: int) -> None:
+    groups = ", ".join(method.networks)
+    if unknown := config.optimisers.keys() - method.networks.keys():
+        raise ValueError(f"learner.optimisers: the method has no group {min(unknown)!r}; it has {groups}")
+    if not steps and any(config.of(group).schedule != "constant" for group in method.networks):
+        raise ValueError("a schedule of the learning rate needs the number of steps")
+    renders = method.renders or method.turns[0].learns
+    for turn in method.turns:
+        if turn.learns not in method.networks:
+            raise ValueError(f"a turn of {turn.learns!r}, but the method has {groups}")
+        if turn.learns == renders and turn.repeats > 1:
+            raise ValueError(f"the turn of {renders}, which render the scene, cannot repeat in a step")
 
 
 def _under(prefix: str, state: State) -> State:

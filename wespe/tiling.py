@@ -2,12 +2,13 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from wespe.generator import Generator, Place
 
 Area = tuple[slice, slice]  # rows and columns of a photo
 Read = Callable[[slice, slice], torch.Tensor]  # gives the photos_nchw of an area
@@ -24,15 +25,14 @@ class Tiling:
     """A generator that enhances photos in tiles, with the result that it has on whole ones.
 
     An instance norm gets the statistics of the whole photo: one more pass over the tiles for each. A
-    generator with a method `decide` looks at the whole photo by that alone, in strips of strip_px · n rows.
+    generator that decides looks at the whole photo by that alone, in strips of strip_px · n rows.
     halo_px: how far around a pixel the network looks; None when it looks at the whole photo in a way that is
         not known here. Such a generator takes whole photos only.
     """
 
-    def __init__(self, generator: nn.Module):
+    def __init__(self, generator: Generator):
         self.generator = generator
-        self.decides = hasattr(generator, "decide")
-        self.halo_px = reach_px(self._for([torch.zeros(1, 3, 64, 64)]) if self.decides else generator)
+        self.halo_px = reach_px(generator)
         self.bytes_per_pixel = bytes_per_pixel(generator)
 
     def enhance(self, read: Read, write: Write, height: int, width: int, budget_bytes: int) -> None:
@@ -79,35 +79,21 @@ class Tiling:
     ) -> None:
         if self.halo_px is None:
             raise TooLarge(0)
-        generator = self.generator
-        if self.decides:
-            strips = _strips(height, math.prod(tile) // width, self.generator.strip_px)  # type: ignore[arg-type]
-            generator = self._for(read(rows, slice(0, width)) for rows in strips)
-        network = _with_norms(generator, WholePhotoNorm)
+        decision = None
+        if self.generator.decides:
+            strips = _strips(height, math.prod(tile) // width, self.generator.strip_px)
+            decision = self.generator.decide(read(rows, slice(0, width)) for rows in strips)
+        network = _with_norms(self.generator, WholePhotoNorm)
         norms = [module for module in network.modules() if isinstance(module, WholePhotoNorm)]
         tiles = list(_tiles(height, width, tile, self.halo_px))
+
+        def enhance_tile(outer: Area) -> torch.Tensor:
+            return network(read(*outer), decision, Place(outer[0].start, outer[1].start, height, width))
+
         for _ in norms:  # one pass each
-            _learn_next(network, read, tiles)
+            _learn_next(enhance_tile, tiles)
         for outer, inner in tiles:
-            write(*inner, _inside(network(read(*outer)), outer, inner))
-
-    @torch.inference_mode()
-    def _for(self, strips_nchw: Iterable[torch.Tensor]) -> nn.Module:
-        device = next(self.generator.parameters()).device
-        decide: Callable[[Iterable[torch.Tensor]], NamedTuple] = self.generator.decide  # type: ignore[assignment]
-        return Decided(self.generator, decide(strip.to(device) for strip in strips_nchw))
-
-
-class Decided(nn.Module):
-    """A generator that has looked at its photo already, and now takes pieces of it."""
-
-    def __init__(self, generator: nn.Module, decision: NamedTuple):
-        super().__init__()
-        self.generator, self.decision = generator, decision
-
-    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        decision = type(self.decision)(*(part.to(photos_nchw) for part in self.decision))
-        return self.generator(photos_nchw, decision)
+            write(*inner, _inside(enhance_tile(outer), outer, inner))
 
 
 class TooLarge(Exception):
@@ -119,17 +105,18 @@ class TooLarge(Exception):
 
 
 @torch.inference_mode()
-def reach_px(generator: nn.Module) -> int | None:
+def reach_px(generator: Generator) -> int | None:
     """How far a pixel's influence reaches, but for statistics of an instance norm. None: everywhere.
 
     Found by a NaN: what it can touch becomes NaN, and no weight hides it. In float64, whose convolutions have
     no fast algorithm that would spread it farther.
     """
     probe = _with_norms(generator, lambda norm: nn.Identity()).to("cpu", torch.float64)
+    decision = probe.decide([torch.zeros(1, 3, 64, 64, dtype=torch.float64)])
     for side in PROBES_PX:
         photo = torch.zeros(1, 3, side, side, dtype=torch.float64)
         photo[..., side // 2, side // 2] = torch.nan
-        touched = probe(photo).isnan().any(dim=1)[0].nonzero()
+        touched = probe(photo, decision, Place(0, 0, side, side)).isnan().any(dim=1)[0].nonzero()
         reach = int((touched - side // 2).abs().max())
         if reach < side // 2:
             return reach
@@ -186,12 +173,12 @@ class _Arrived(Exception):
         self.norm, self.features = norm, features
 
 
-def _learn_next(network: nn.Module, read: Read, tiles: list[tuple[Area, Area]]) -> None:
+def _learn_next(enhance_tile: Callable[[Area], torch.Tensor], tiles: list[tuple[Area, Area]]) -> None:
     """Teach the first norm on the photo's way that knows nothing yet."""
     sums = []
     for outer, inner in tiles:
         try:
-            network(read(*outer))
+            enhance_tile(outer)
         except _Arrived as arrived:
             norm = arrived.norm
             sums.append(_sums(_inside(arrived.features, outer, inner)))
@@ -206,7 +193,7 @@ def _sums(features: torch.Tensor) -> torch.Tensor:
     )
 
 
-def _with_norms(generator: nn.Module, stand_in: Callable[[nn.InstanceNorm2d], nn.Module]) -> nn.Module:
+def _with_norms(generator: Generator, stand_in: Callable[[nn.InstanceNorm2d], nn.Module]) -> Generator:
     """A copy of the generator with something else for every instance norm."""
     network = copy.deepcopy(generator)
     for name, module in list(network.named_modules()):

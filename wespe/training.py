@@ -11,9 +11,17 @@ Record = dict[str, float | str]
 
 
 def train(
-    learner: Learner, batches: Iterator[Batch], guard: Guard, *, steps: int, due: Callable[[int], bool]
+    learner: Learner,
+    batches: Iterator[Batch],
+    guard: Guard,
+    *,
+    steps: int,
+    due: Callable[[int], bool],
+    watch: Callable[[int], None] = lambda step: None,
 ) -> Iterator[Record]:
     """Train from the learner's step up to `steps`; yield a record at every step that is `due` and the last.
+
+    watch: called with the step before the first step, and after each.
 
     A record holds the step, images per second, the share of the time spent waiting for data, and the mean
     losses since the record before, or `rolled_back` with the reason. The weights have passed the guard when
@@ -21,12 +29,14 @@ def train(
     """
     batches = learner.prepare(batches)
     guard.remember()
+    watch(learner.step)
     since, began, waited_s = learner.step, time.perf_counter(), 0.0
     while learner.step < steps:
         asked = time.perf_counter()
         batch = next(batches)
         waited_s += time.perf_counter() - asked
         learner.learn(batch)
+        watch(learner.step)
         if not (due(learner.step) or learner.step == steps):
             continue
         figures = guard.read(last=learner.step == steps)  # waits for the device: now the clock is right

@@ -1,10 +1,10 @@
-"""The engine for many photos: Ray Data sends tasks to actors, on all CPUs or GPUs that Ray has or may get.
+"""The engine for many photos: Ray Data sends tasks to actors, on all CPUs or GPUs that Ray has or can get.
 
-Neither pixels nor encoded photos travel: an actor reads, enhances and writes.
+No photo travels between processes: an actor reads, enhances and writes.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,12 +22,12 @@ from pipeline.layout import CONFIG, WEIGHTS
 from pipeline.models.model_folder import Model, load_model
 
 CPUS_PER_ACTOR = 2
-# One photo per Ray task, so that a kill repeats only what was in flight; a huge job has fewer.
+# One photo per Ray task, so that a kill repeats only photos in progress; a huge job has fewer tasks.
 MAX_RAY_TASKS = 5_000
 Files = dict[str, bytes]
 
 
-def on_ray(plan: Plan) -> Iterator[Entry]:
+def on_ray(plan: Plan) -> Generator[Entry]:
     """Enhance on the cluster that RAY_ADDRESS names, or on this machine."""
     if not plan.tasks:
         return
@@ -37,7 +37,7 @@ def on_ray(plan: Plan) -> Iterator[Entry]:
         rows = ray.data.from_items(
             [asdict(task) for task in plan.tasks], override_num_blocks=min(len(plan.tasks), MAX_RAY_TASKS)
         )
-        # An actor that is killed comes back and its photo is tried again: Ray Data's default for actors.
+        # An actor that is killed is restarted and its photo retried: Ray Data's default for actors.
         entries = rows.map(
             Actor,  # type: ignore[arg-type]
             fn_constructor_args=(models, plan.sources, plan.destination, plan.settings, device),
@@ -48,7 +48,7 @@ def on_ray(plan: Plan) -> Iterator[Entry]:
 
 
 class Actor:
-    """An enhancer in a process of its own, maybe on another machine: its models come as bytes."""
+    """An enhancer in a process of its own, maybe on another machine: its models are sent as bytes."""
 
     def __init__(
         self,
@@ -82,13 +82,13 @@ def _model(files: Files, device: str) -> Model:
 
 
 def _pool(tasks: int) -> tuple[str, dict[str, Any]]:
-    """The actors' device, and how many of them with what each: one per GPU, or else one per two CPUs.
+    """The actors' device, their number and their resources: one per GPU, or one per two CPUs without GPUs.
 
-    A cluster that grows may get more of them while it works; WESPE_WORKERS is a limit.
+    A cluster that grows gets more of them; WESPE_WORKERS is the upper limit.
     """
     resources, clustered = ray.cluster_resources(), "RAY_ADDRESS" in os.environ
     gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 0))
-    # Of its own session Ray has more CPUs than there are, see pipeline/cluster.py.
+    # A local session claims more CPUs than the machine has, see pipeline/cluster.py.
     now = wanted_workers() or gpus or max(1, (cpus if clustered else os.cpu_count() or 1) // CPUS_PER_ACTOR)
     most = wanted_workers() or (tasks if clustered else now)
     compute = ray.data.ActorPoolStrategy(
@@ -105,5 +105,5 @@ def _pool(tasks: int) -> tuple[str, dict[str, Any]]:
 
 
 def _cpus_of_a_node() -> int:
-    """Of the largest: an actor that asks for more would wait for ever."""
+    """CPUs of the largest node: an actor that asks for more would wait for ever."""
     return max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])

@@ -1,16 +1,15 @@
-"""Where enhanced photos go if nobody says: beside their originals, and never over one."""
+"""Where single enhanced photos go: beside their originals by default, and never over one."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image
-from PIL.ExifTags import Base
-
 from pipeline.errors import EnhancementError
+from pipeline.files import check_writable, file_name, numbered
 from pipeline.photos.formats import FORMATS, HEIF, RAW, written_as
+from pipeline.photos.headers import software
 
 MARK = "-enhanced"
 NOTE = re.compile(r"wespe \S+ (?P<model>[0-9a-f]{12}), strength")  # as one_photo.py writes it
@@ -18,7 +17,7 @@ NOTE = re.compile(r"wespe \S+ (?P<model>[0-9a-f]{12}), strength")  # as one_phot
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """A photo and the file that it becomes, or a folder and the folder."""
+    """A photo and the file for its result, or a folder and the folder for its results."""
 
     source: Path
     destination: Path
@@ -26,44 +25,46 @@ class Work:
 
 
 def plan(sources: Sequence[Path], out: Path | None = None, format: str = "") -> list[Work]:
-    """Choose a destination for each photo and folder; results of before among them are left out.
+    """Choose a destination for each photo and folder; earlier results among them are skipped.
 
-    out: a folder for all of them, or the file that a single photo becomes.
-    format: a suffix without its dot, for photos; '': each its own.
-    Raises EnhancementError where something would be lost, or cannot be read.
+    out: a folder for all of them, or the file for a single photo.
+    format: the suffix of results without its dot; '' for each photo's own.
+    Raises EnhancementError where something would be overwritten or cannot be read or written.
     """
-    work = []
-    for source in dict.fromkeys(sources):
+    work = list[Work]()
+    for source in {source.absolute(): source for source in sources}.values():
         _check(source)
         if out is None and is_result(source):
             continue
         destination = _destination(source, out, len(sources) == 1, format)
         work.append(Work(source=source, destination=destination, is_folder=source.is_dir()))
-    _keep_apart(work)
+    work = _numbered(work)
+    _keep_originals(work)
     for one in work:
+        check_writable(one.destination.parent)
         if not one.is_folder:
             _keep_others(one.destination)
     return work
 
 
 def is_result(photo: Path) -> bool:
-    """Tell a photo that this module named and wespe made."""
+    """Whether a photo is a result of wespe under the name that this module gives."""
     return photo.stem.endswith(MARK) and photo.is_file() and is_ours(photo)
 
 
 def _check(source: Path) -> None:
-    known = ", ".join((*FORMATS, *sorted(HEIF)))
+    supported = ", ".join((*FORMATS, *sorted(HEIF)))
     if source.is_dir():
         return
     if not source.is_file():
         raise EnhancementError(f"{source}: no such photo or folder; correct its name")
     if source.suffix.lower() in RAW:
         raise EnhancementError(
-            f"{source}: RAW is not read; develop it to TIFF or JPEG first, with darktable, RawTherapee or "
+            f"{source}: RAW is unsupported; develop it to TIFF or JPEG first, with darktable, RawTherapee or "
             "your camera's program, and enhance that"
         )
     if source.suffix.lower() not in FORMATS.keys() | HEIF:
-        raise EnhancementError(f"{source}: no photo by its name; known are {known}")
+        raise EnhancementError(f"{source}: unsupported format; supported are {supported}")
 
 
 def _destination(source: Path, out: Path | None, alone: bool, format: str) -> Path:
@@ -74,52 +75,50 @@ def _destination(source: Path, out: Path | None, alone: bool, format: str) -> Pa
         return out if alone else out / folder.name
     suffix = f".{format}" if format else written_as(source.suffix)
     if out is None:
-        return source.with_name(f"{source.stem}{MARK}{suffix}")
+        return source.with_name(file_name(source.stem, MARK + suffix))
     if alone and out.suffix.lower() in FORMATS and not out.is_dir():
         if format and FORMATS.get(suffix) not in (None, FORMATS[out.suffix.lower()]):
-            raise EnhancementError(f"{out}: is no name for {format}; change it, or leave --format out")
+            raise EnhancementError(f"{out}: its suffix does not fit --format {format}; change one of them")
         return out
     if out.is_file():
-        raise EnhancementError(
-            f"{out}: is a file, and no photo by its name; name a folder, or a photo to write"
-        )
-    return out / f"{source.stem}{suffix}"
+        raise EnhancementError(f"{out}: is a file, and not a photo; name a folder, or a photo to write")
+    return out / file_name(source.stem, suffix)
 
 
-def _keep_apart(work: Sequence[Work]) -> None:
-    sources = {one.source.resolve() for one in work}
+def _numbered(work: Sequence[Work]) -> list[Work]:
+    """Number destinations that are the same: IMG_1.HEIC beside IMG_1.jpg becomes IMG_1-enhanced-2.jpg."""
     taken: dict[Path, Path] = {}
+    # Photos that keep their format choose first.
+    for one in sorted(work, key=lambda one: one.source.suffix.lower() != one.destination.suffix.lower()):
+        names = numbered(one.destination.name)
+        taken[next(p for n in names if (p := one.destination.with_name(n)) not in taken)] = one.source
+    chosen = {source: destination for destination, source in taken.items()}
+    return [replace(one, destination=chosen[one.source]) for one in work]
+
+
+def _keep_originals(work: Sequence[Work]) -> None:
+    sources = {one.source.resolve() for one in work}
     for one in work:
-        destination = one.destination.resolve()
-        if destination in sources:
+        if one.destination.resolve() in sources:
             raise EnhancementError(
                 f"{one.destination}: would replace an original; name another place with -o"
             )
-        if other := taken.get(destination):
-            raise EnhancementError(
-                f"{one.source} and {other} would both become {one.destination}; enhance one after the other"
-            )
-        taken[destination] = one.source
 
 
 def _keep_others(destination: Path) -> None:
-    """A result may replace one of before, and nothing else."""
+    """A result may replace an earlier one, and nothing else."""
     if destination.is_dir() or (destination.exists() and not is_ours(destination)):
         raise EnhancementError(
-            f"{destination}: is there already, and not marked as wespe's; remove it, or name another with -o"
+            f"{destination}: exists already and was not made by wespe; remove it, or name another with -o"
         )
 
 
 def is_ours(photo: Path | BinaryIO) -> bool:
-    """Whether its EXIF says that wespe made it."""
+    """Whether a photo was made by wespe, by its EXIF."""
     return bool(maker(photo))
 
 
 def maker(photo: Path | BinaryIO) -> str:
     """The beginning of the sha256 of the model that made it, as its EXIF says; '' if it is not wespe's."""
-    try:
-        with Image.open(photo) as image:
-            noted = NOTE.search(str(image.getexif().get(Base.Software, "")))
-    except Exception:  # whatever a damaged file makes a parser raise: it is not ours
-        return ""
+    noted = NOTE.search(software(photo))
     return noted["model"] if noted else ""

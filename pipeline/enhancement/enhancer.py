@@ -1,4 +1,4 @@
-"""One worker: holds the models, and turns tasks into entries of the ledger, wherever it runs."""
+"""One worker: holds the models and turns tasks into entries of the ledger, wherever it runs."""
 
 import errno
 import hashlib
@@ -21,16 +21,16 @@ from pipeline.models.model_folder import Model
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 PHOTOS_AT_ONCE = 2  # of one worker
-LARGE_PIXELS = 25_000_000  # two such at once would need more memory than a laptop should give
+LARGE_PIXELS = 25_000_000  # two such photos at once would need more memory than a laptop can spare
 
 
 @dataclass(frozen=True, kw_only=True)
 class Enhancer:
-    """Enhances photos; to be called by PHOTOS_AT_ONCE threads.
+    """Enhances photos; called by PHOTOS_AT_ONCE threads.
 
-    models, sources: by what tasks call them.
-    cpus: to share among these photos. Each has its own: threads that wait for each other at every layer of
-        one photo take several times as long where others use the machine too.
+    models, sources: by the names that tasks use.
+    cpus: shared among the threads. Each photo has its own: CPUs that synchronise at every layer of one photo
+        take several times as long on a machine with other load.
     """
 
     models: Mapping[str, Model]
@@ -41,10 +41,10 @@ class Enhancer:
     _large: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, task: Task) -> Entry:
-        """Write the result. Whatever is wrong with one photo is told in its entry, and raises nothing."""
+        """Write the result. Whatever is wrong with one photo is noted in its entry and raises nothing."""
         content_sha256 = result_sha256 = version = reason = ""
         status = "done"
-        result = self.settings.renamed(task.photo)
+        result = task.result
         try:
             with self.sources[task.source].open(task.name) as file:
                 content_sha256 = sha256_of(file)
@@ -54,10 +54,10 @@ class Enhancer:
                 with self._large if large else nullcontext():
                     enhanced = self._enhanced(task, file, result)
                     result_sha256 = hashlib.sha256(enhanced).hexdigest()
-                    version = self.destination.write(result, enhanced)
+                    version = self.destination.write(result, enhanced, task.modified_s)
         except Exception as error:
             status = "stopped" if isinstance(error, OSError) and error.errno in NO_SPACE else "failed"
-            reason, result = told(error), ""
+            reason, result = reason_of(error), ""
         return Entry(
             photo=task.photo,
             source=task.source,
@@ -75,12 +75,15 @@ class Enhancer:
         )
 
     def _enhanced(self, task: Task, file: BinaryIO, result: str) -> bytes | bytearray:
-        return enhance_photo(self.models[task.model], file, PurePosixPath(result).suffix, self.settings)
+        suffix = PurePosixPath(result).suffix
+        return enhance_photo(self.models[task.model], file, suffix, self.settings).data
 
 
-def told(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """An error in one line."""
     if isinstance(error, FileNotFoundError):
-        return "no such file"
+        return "no such file, or a link to one that does not exist"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     kind = "" if isinstance(error, PipelineError) else f"{type(error).__name__}: "
     return " ".join(f"{kind}{error}".split())

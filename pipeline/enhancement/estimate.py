@@ -1,4 +1,4 @@
-"""What a job will take, from really enhancing pieces of a few of its photos on this machine."""
+"""Estimate a job's time and size by enhancing pieces of a few of its photos on this machine."""
 
 import time
 from collections.abc import Sequence
@@ -10,9 +10,10 @@ import numpy as np
 from pipeline.enhancement.plan import Plan, Task
 from pipeline.errors import PipelineError
 from pipeline.models.model_folder import Model, load_model
-from pipeline.photos.enhanced import encode_enhanced
+from pipeline.photos.decoding import decode_original
+from pipeline.photos.encoding import encode_enhanced
 from pipeline.photos.formats import FORMATS
-from pipeline.photos.originals import Original, decode_original
+from pipeline.photos.original import Metadata, Original
 
 SAMPLES = 3
 PIECE_PX = 1_000  # a side
@@ -27,10 +28,10 @@ class Estimate:
 
 
 def estimate(plan: Plan) -> Estimate | None:
-    """Take the middle of some photos through their models; None when none of them can be read."""
+    """Enhance the middle of some photos; None when none of them can be read."""
     models = {uri: load_model(folder) for uri, folder in plan.folders.items()}
-    taken = [_taken(task, plan, models[task.model]) for task in _spread(plan.tasks)]
-    samples = [sample for sample in taken if sample]
+    measured = [_measure(task, plan, models[task.model]) for task in _spread(plan.tasks)]
+    samples = [sample for sample in measured if sample]
     if not samples:
         return None
     seconds, written = np.mean(samples, axis=0)
@@ -45,7 +46,7 @@ def _spread(tasks: Sequence[Task]) -> list[Task]:
     return [tasks[place] for place in places]
 
 
-def _taken(task: Task, plan: Plan, model: Model) -> tuple[float, float] | None:
+def _measure(task: Task, plan: Plan, model: Model) -> tuple[float, float] | None:
     """Seconds and bytes per pixel."""
     try:
         with plan.sources[task.source].open(task.name) as file:
@@ -57,10 +58,10 @@ def _taken(task: Task, plan: Plan, model: Model) -> tuple[float, float] | None:
     reading_s = (time.perf_counter() - began_s) / original.photo_hwc[..., 0].size
     piece = _middle(original)
     model.enhance(piece.photo_hwc[:64, :64])  # the first call is slow
-    kind = FORMATS.get(PurePosixPath(plan.settings.renamed(task.photo)).suffix.lower(), "JPEG")
+    kind = FORMATS.get(PurePosixPath(task.result).suffix.lower(), "JPEG")
     began_s = time.perf_counter()
     enhanced = model.enhance(piece.photo_hwc, strength=plan.settings.strength, colours=piece.colours)
-    written = encode_enhanced(piece, enhanced, kind, "", plan.settings.quality or None)
+    written = encode_enhanced(piece, enhanced, kind, "", plan.settings.quality or None).data
     pixels = piece.photo_hwc[..., 0].size
     return reading_s + (time.perf_counter() - began_s) / pixels, len(written) / pixels
 
@@ -70,4 +71,4 @@ def _middle(original: Original) -> Original:
     top, left = (max(0, side - PIECE_PX) // 2 for side in (height, width))
     area = slice(top, top + PIECE_PX), slice(left, left + PIECE_PX)
     alpha = None if original.alpha_hw is None else original.alpha_hw[area]
-    return replace(original, photo_hwc=original.photo_hwc[area], alpha_hw=alpha, exif=b"", xmp=b"")
+    return replace(original, photo_hwc=original.photo_hwc[area], alpha_hw=alpha, metadata=Metadata())

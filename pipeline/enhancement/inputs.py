@@ -1,4 +1,4 @@
-"""What a user names to be enhanced: folders, photos, patterns, lists of photos, prefixes of buckets."""
+"""What a user can name as input: folders, photos, patterns, lists of photos, prefixes of buckets."""
 
 import csv
 import os
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from pipeline.enhancement.stores import FolderStore, S3Store, Store, Stored, open_store
 from pipeline.errors import EnhancementError
+from pipeline.files import expanded
 from pipeline.photos.formats import FORMATS, is_photo
 
 LISTS = (".txt", ".csv", ".parquet")
@@ -20,11 +21,11 @@ WILD = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class InputPhoto:
     """A photo to enhance.
 
     photo: its name in the tree of results.
-    walked: it was found because all that lies in its store was asked for.
+    walked: found by listing a whole folder or prefix.
     """
 
     store: Store
@@ -35,7 +36,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """Photos that lie in one store; `folder` names them apart from other parts."""
+    """Photos of one store; `folder` sets them apart from those of other parts."""
 
     store: Store
     photos: list[Stored]
@@ -43,18 +44,17 @@ class _Part:
     walked: bool = False
 
 
-def find_photos(addresses: Sequence[str]) -> list[Found]:
-    """Every photo of the addresses. Of several folders, each keeps its name in the tree of results.
+def find_photos(addresses: Sequence[str]) -> list[InputPhoto]:
+    """Every photo of the addresses, once. Of several folders, each keeps its name in the tree of results.
 
-    A pattern (`**`, `*`, `?`, `[…]`) means files, or folders with all that is in them. A list names a photo
-    per line, or in the column `photo`, relative to where the list lies.
+    A pattern (`**`, `*`, `?`, `[…]`) matches files, or folders with all their content. A list names a photo
+    per line, or in the column `photo`, relative to the folder of the list.
     Raises EnhancementError when an address does not exist or has no photo.
     """
     parts = [part for address in addresses for part in _parts(address)]
     apart = len(parts) > 1
-    _refuse_broken_names(parts)
-    return [
-        Found(
+    found = [
+        InputPhoto(
             store=part.store,
             stored=one,
             photo=f"{part.folder}/{one.name}" if apart and part.folder else one.name,
@@ -63,21 +63,12 @@ def find_photos(addresses: Sequence[str]) -> list[Found]:
         for part in parts
         for one in sorted(part.photos, key=lambda one: one.name)
     ]
-
-
-def _refuse_broken_names(parts: Sequence[_Part]) -> None:
-    """Names that are no UTF-8 fit neither the ledger nor Ray: they would end the job in its midst."""
-    for part in parts:
-        for one in part.photos:
-            shown = one.name.encode(errors="replace").decode()
-            if shown != one.name:
-                raise EnhancementError(
-                    f"{part.store.address.rstrip('/')}/{shown}: its name is not UTF-8; rename it"
-                )
+    # Two patterns may match the same photo.
+    return list({one.store.place(one.stored.name): one for one in reversed(found)}.values())[::-1]
 
 
 def _parts(address: str) -> Iterator[_Part]:
-    path = Path(address).expanduser()
+    path = expanded(address)
     if not address.startswith("s3://") and path.is_file():
         if path.suffix.lower() in LISTS:
             yield from _of_list(path)
@@ -90,7 +81,7 @@ def _parts(address: str) -> Iterator[_Part]:
 
 
 def _below(address: str) -> _Part:
-    """All photos of a folder or prefix; or the one object of this name."""
+    """All photos of a folder or prefix, or the one object of this name."""
     store = open_store(address)
     photos = [one for one in store.listing() if is_photo(one.name)]
     if not photos and isinstance(store, S3Store) and is_photo(address) and not address.endswith("/"):
@@ -99,12 +90,16 @@ def _below(address: str) -> _Part:
     if not photos:
         exists = not isinstance(store, FolderStore) or store.path.is_dir()
         what = (
-            f"no photo in or below it; known are {', '.join(FORMATS)}" if exists else "no such file or folder"
+            f"no photo in or below it; supported are {', '.join(FORMATS)}"
+            if exists
+            else "no such file or folder"
         )
         raise EnhancementError(
             f"{address}: {what}; name a photo, a folder, a pattern, a list, or s3://bucket/prefix/"
         )
-    whole = os.path.abspath(store.path) if isinstance(store, FolderStore) else address  # `..` is no name
+    whole = (
+        os.path.abspath(store.path) if isinstance(store, FolderStore) else address
+    )  # `..` would not be a name
     return _Part(store=store, photos=photos, folder=PurePosixPath(whole).name, walked=True)
 
 
@@ -113,7 +108,7 @@ def _one(store: Store, name: str) -> _Part:
     if stored is None:
         raise EnhancementError(f"{store.address.rstrip('/')}/{name}: no such photo")
     if not is_photo(name):
-        raise EnhancementError(f"{name} is no photo by its name; known are {', '.join(FORMATS)}")
+        raise EnhancementError(f"{name}: unsupported format; supported are {', '.join(FORMATS)}")
     return _Part(store=store, photos=[stored])
 
 
@@ -128,7 +123,7 @@ def _matching(address: str) -> _Part:
 
 
 def _pattern(glob: str) -> re.Pattern[str]:
-    """Match a name below a store as `glob` matches files; a matched folder means all that is in it."""
+    """Match names below a store as `glob` matches files; a matched folder stands for all its content."""
     tokens = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[!?[^\]/]+\])", glob.rstrip("/"))
 
@@ -140,18 +135,18 @@ def _pattern(glob: str) -> re.Pattern[str]:
     try:
         return re.compile("".join(map(translated, pieces)) + "(?:/.*)?", re.DOTALL)
     except re.error as error:
-        raise EnhancementError(f"{glob}: no pattern ({error.msg}); correct what is in […]") from None
+        raise EnhancementError(f"{glob}: invalid pattern ({error.msg}); correct the part in […]") from None
 
 
 def _of_list(path: Path) -> Iterator[_Part]:
-    """One part per bucket, and one for this machine; photos that do not exist fail later, each by itself."""
+    """One part per bucket, and one for this machine; missing photos fail later, each by itself."""
     buckets: dict[str, list[str]] = {}
     for name in _listed(path):
         local = not name.startswith("s3://")
-        whole = os.path.abspath(path.parent / Path(name).expanduser()) if local else name
+        whole = os.path.abspath(path.parent / expanded(name)) if local else name
         buckets.setdefault("" if local else name.split("/")[2], []).append(whole)
     if not buckets:
-        raise EnhancementError(f"{path}: lists no photo; write one per line")
+        raise EnhancementError(f"{path}: the list is empty; write one photo per line")
     for bucket, wholes in buckets.items():
         wholes = [whole.removeprefix("s3://") for whole in wholes]
         # Not os.path.commonpath: in a bucket a//b is not a/b.
@@ -176,5 +171,5 @@ def _listed(path: Path) -> list[str]:
     except (KeyError, pa.ArrowException):
         raise EnhancementError(f"{path}: has no column `{COLUMN}`, which names a photo per row") from None
     except UnicodeDecodeError:
-        raise EnhancementError(f"{path}: is no text in UTF-8; write a photo per line") from None
+        raise EnhancementError(f"{path}: is not UTF-8 text; write one photo per line") from None
     return [str(name).strip() for name in names if name and str(name).strip()]

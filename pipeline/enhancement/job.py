@@ -1,10 +1,11 @@
-"""The job: carries a plan out on one engine or another, and keeps the ledger."""
+"""The job: carries out a plan on an engine, and keeps the ledger."""
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
-from multiprocessing.pool import ThreadPool
 
 import torch
 
@@ -16,16 +17,16 @@ from pipeline.errors import EnhancementError
 from pipeline.logs import Progress
 from pipeline.models.model_folder import load_model
 
-MIN_FAILED = 10  # so few never stop a job, whatever their share
+MIN_FAILED = 10  # as few as this never stop a job, whatever their share
 
-LISTED = "all are listed in {} (Parquet); mend or remove them and run again"
+LISTED = "all are listed in {} (Parquet); fix or remove them and run again"
 
-Engine = Callable[[Plan], Iterator[Entry]]  # yields the entries of all tasks, in any order
+Engine = Callable[[Plan], Generator[Entry]]  # yields the entries of all tasks, in any order; closing stops it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a job did; `failed` holds the entries of the photos that could not be enhanced."""
+    """The outcome of a job; `failed` holds the entries of the photos that could not be enhanced."""
 
     done: int
     failed: tuple[Entry, ...]
@@ -35,7 +36,7 @@ def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Sum
     """Enhance what the plan says; each photo is in the ledger as soon as it is finished.
 
     A photo that fails does not stop the others, until more than `max_failed_share` of all tasks have failed.
-    Raises EnhancementError then, and when there is no space left.
+    Raises EnhancementError then, and when the disk is full; KeyboardInterrupt says how many were done.
     """
     if isinstance(plan.destination, FolderStore):
         plan.destination.sweep()
@@ -43,9 +44,9 @@ def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Sum
     limit = max(MIN_FAILED, int(max_failed_share * len(plan.tasks)))
     pixels = {task.photo: task.pixels for task in plan.tasks}
     progress = Progress("enhance", len(plan.tasks), "photos", work=plan.megapixels, work_unit="MP")
-    with plan.destination.room(PART_BYTES) as give_free:
+    with plan.destination.room(PART_BYTES) as give_free, closing(engine(plan)) as entries:
         try:
-            for entry in engine(plan):
+            for entry in entries:
                 if entry.status == "stopped":
                     raise OSError(errno.ENOSPC, entry.reason)
                 plan.ledger.append(entry)
@@ -58,11 +59,14 @@ def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Sum
                 progress.update(
                     work=pixels[entry.photo] / 1e6, note=f"{len(failed)} failed" if failed else ""
                 )
+        except KeyboardInterrupt:
+            left = len(plan.tasks) - done - len(failed)
+            raise KeyboardInterrupt(f"{done} photos are enhanced, {left} are left") from None
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise
             raise EnhancementError(
-                f"{plan.destination.address}: no space left; free some and run it again"
+                f"{plan.destination.address}: the disk is full; free some space and run it again"
             ) from None
         finally:
             give_free()
@@ -78,8 +82,11 @@ def _too_many(failed: list[Entry], done: int, plan: Plan) -> str:
     )
 
 
-def in_process(plan: Plan) -> Iterator[Entry]:
-    """Enhance here, without Ray."""
+def in_process(plan: Plan) -> Generator[Entry]:
+    """Enhance in threads of this process, without Ray.
+
+    Ctrl-C waits for the photos in progress: a process that ends while torch computes in a thread is aborted.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     enhancer = Enhancer(
         models={uri: load_model(folder, device) for uri, folder in plan.folders.items()},
@@ -88,5 +95,17 @@ def in_process(plan: Plan) -> Iterator[Entry]:
         settings=plan.settings,
         cpus=os.cpu_count() or 1,
     )
-    with ThreadPool(PHOTOS_AT_ONCE) as threads:
-        yield from threads.imap_unordered(enhancer, plan.tasks)
+    threads = ThreadPoolExecutor(PHOTOS_AT_ONCE)
+    try:
+        jobs = [threads.submit(enhancer, task) for task in plan.tasks]
+        waiting = set(jobs)
+        try:
+            for job in as_completed(jobs):
+                waiting.discard(job)
+                yield job.result()
+        except KeyboardInterrupt:
+            threads.shutdown(cancel_futures=True)
+            yield from (job.result() for job in waiting if not job.cancelled())
+            raise
+    finally:
+        threads.shutdown(cancel_futures=True)

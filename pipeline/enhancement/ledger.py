@@ -1,4 +1,4 @@
-"""What jobs have finished: rows of Parquet beside the results, so that a killed job goes on."""
+"""What jobs have finished: Parquet rows beside the results, so that a killed job resumes."""
 
 import time
 import uuid
@@ -14,18 +14,18 @@ from pipeline.errors import EnhancementError
 
 FOLDER = "ledger"
 ROWS_PER_PART, PART_BYTES = 1_000, 512 * 2**10  # a part is a quarter of that, rarely more
-FLUSH_SHARE = 0.1  # of a job's time, at most: each entry is written at once unless they come too fast
+FLUSH_SHARE = 0.1  # of a job's time, at most: entries are written at once unless they arrive too fast
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What became of one photo.
+    """The outcome of one photo.
 
-    photo: its name in the tree of results, with the suffix that it had.
-    source, source_version: where it was, and what the store said of its content there.
-    settings: all that changes the result beside content and model.
-    status: of a job that must end, `stopped`: the photo is not to blame.
-    result, result_sha256, result_version: what was made of it, and what the store said of that.
+    photo: its name below the source.
+    source, source_version: the store it was in, and its version there.
+    settings: all that changes the result besides content and model.
+    status: `stopped` if the job had to end, through no fault of the photo.
+    result, result_sha256, result_version: the enhanced photo's name at the destination, its hash and version.
     """
 
     photo: str
@@ -49,10 +49,10 @@ SCHEMA = pa.schema(
 
 
 class Ledger:
-    """The entries of all jobs of one destination; of a photo the latest counts.
+    """The entries of all jobs of one destination; the latest of a photo counts.
 
-    Every job writes parts of its own, so that two at once lose nothing of each other. Its last part is
-    written again, whole, until it has ROWS_PER_PART rows.
+    Every job writes parts of its own, so that two jobs at once lose nothing. Its last part is rewritten as a
+    whole until it has ROWS_PER_PART rows.
     """
 
     def __init__(self, store: Store):
@@ -65,9 +65,9 @@ class Ledger:
         return f"{self._store.address.rstrip('/')}/{FOLDER}"
 
     def read(self, names: Iterable[str]) -> dict[str, Entry]:
-        """The latest entry of every photo, from those of the store's files that are parts.
+        """The latest entry of every photo, from the parts among the store's files.
 
-        Raises EnhancementError when one of them is damaged.
+        Raises EnhancementError when a part is damaged.
         """
         entries: dict[str, Entry] = {}
         for name in sorted(name for name in names if is_part(name)):
@@ -78,7 +78,7 @@ class Ledger:
         return entries
 
     def append(self, entry: Entry) -> None:
-        """Take an entry: it is safe at once, or with the next one, or after `flush`."""
+        """Add an entry; it is on disk at once, or with the next one, or after `flush`."""
         self._rows.append(entry)
         if len(self._rows) == ROWS_PER_PART or time.monotonic() >= self._next_flush_s:
             self.flush()
@@ -100,14 +100,14 @@ class Ledger:
             data = file.read()
         try:
             rows = pq.read_table(pa.BufferReader(data), schema=SCHEMA).to_pylist()
-        except (pa.ArrowException, OSError, ValueError):  # of a damaged footer pyarrow raises OSError
+        except (pa.ArrowException, OSError, ValueError):  # pyarrow raises OSError for a damaged footer
             where = f"{self._store.address.rstrip('/')}/{name}"
             raise EnhancementError(
-                f"{where} is damaged; remove it, and the photos that it lists are done again"
+                f"{where} is damaged; delete it, and the photos that it lists are enhanced again"
             ) from None
         yield from (Entry(**row) for row in rows)
 
 
 def is_part(name: str) -> bool:
-    """Tell by its name below the destination whether a file is a part of a ledger."""
+    """Tell by its name below the destination whether a file is part of a ledger."""
     return name.startswith(f"{FOLDER}/") and name.endswith(".parquet")

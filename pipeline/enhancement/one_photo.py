@@ -1,4 +1,4 @@
-"""One photo through a model, file to file: nothing that it carried is lost."""
+"""One photo through a model, file to file: what it carried is kept, or its loss reported."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,9 +9,10 @@ import numpy as np
 
 from pipeline.errors import PhotoError
 from pipeline.models.model_folder import Model, load_model
-from pipeline.photos.enhanced import encode_enhanced
+from pipeline.photos.decoding import decode_original
+from pipeline.photos.encoding import encode_enhanced, require_room
 from pipeline.photos.formats import FORMATS, written_as
-from pipeline.photos.originals import decode_original, reduced
+from pipeline.photos.writing import EncodedPhoto
 from wespe.tiling import MIN_TILE_PX
 
 MAX_VERIFIED_PX = 1_200  # a side: whole, the paper's network needs 2 GB for it
@@ -21,10 +22,10 @@ MAX_VERIFIED_PX = 1_200  # a side: whole, the paper's network needs 2 GB for it
 class Settings:
     """What a user may choose; the defaults keep the photo's size and format.
 
-    strength: 0–1, from the photo as it was to all that the model does.
-    max_megapixels: a larger photo is reduced to so many; 0: none is.
-    format: a suffix without its dot; '': the photo's.
-    quality: 1–100, of JPEG, WebP and AVIF; 0: the photo's, or 95 where it is not known.
+    strength: 0–1, from the unchanged photo to the model's full effect.
+    max_megapixels: larger photos are reduced to this size; 0: no limit.
+    format: a suffix without its dot; '': the photo's own.
+    quality: 1–100, of JPEG, WebP and AVIF; 0: the photo's own, or 95 where it is unknown.
     """
 
     strength: float = 1.0
@@ -44,7 +45,7 @@ class Settings:
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
 
     def key(self) -> str:
-        """Tell these settings from all others, in a ledger."""
+        """Identify these settings in a ledger."""
         return json.dumps(asdict(self), sort_keys=True)
 
     def renamed(self, photo: str) -> str:
@@ -54,25 +55,25 @@ class Settings:
         return photo if suffix == path.suffix else path.with_suffix(suffix).as_posix()
 
 
-def enhance_photo(model: Model, file: BinaryIO, suffix: str, settings: Settings) -> bytes | bytearray:
-    """Enhance a photo's file into one of the format of `suffix`.
+def enhance_photo(model: Model, file: BinaryIO, suffix: str, settings: Settings) -> EncodedPhoto:
+    """Enhance a photo's file into one of the format of `suffix`, with warnings for the user.
 
     With strength 0 and nothing else to do the file itself comes back. Raises PhotoError with a short reason.
     """
     if suffix.lower() not in FORMATS:
-        raise PhotoError(f"{suffix} is not read, develop RAW to TIFF; known are {', '.join(FORMATS)}")
+        raise PhotoError(f"{suffix} is unsupported; use {', '.join(FORMATS)}, and develop RAW to TIFF")
     # From here on nobody holds the encoded photo, and later not the decoded one: they may be large.
-    original, kind = decode_original(file.read()), FORMATS[suffix.lower()]
+    original, kind = decode_original(file.read(), settings.max_megapixels), FORMATS[suffix.lower()]
     height, width, _ = original.photo_hwc.shape
-    if settings.max_megapixels and height * width > settings.max_megapixels * 1e6:
-        original = reduced(original, settings.max_megapixels)
-    elif settings.strength == 0 and kind == original.kind and not settings.quality:
+    require_room(kind, height, width)
+    if settings.strength == 0 and kind == original.kind and not (settings.quality or original.is_reduced):
         file.seek(0)
-        return file.read()
+        return EncodedPhoto(data=file.read())
     enhanced = model.enhance(original.photo_hwc, strength=settings.strength, colours=original.colours)
     note = f"wespe {model.config.get('camera', 'model')} {model.sha256[:12]}, strength {settings.strength:g}"
     original = original.emptied()
-    return encode_enhanced(original, enhanced, kind, note, settings.quality or None)
+    encoded = encode_enhanced(original, enhanced, kind, note, settings.quality or None)
+    return EncodedPhoto(data=encoded.data, warnings=(*original.warnings, *encoded.warnings))
 
 
 def verify_tiles(model_folder: Path, photo: Path) -> str:

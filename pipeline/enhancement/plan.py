@@ -1,50 +1,56 @@
-"""What a job will do, before it does anything."""
+"""What a job will do, decided before it does anything."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from pipeline.enhancement.destinations import is_ours, maker
-from pipeline.enhancement.inputs import Found, find_photos
+from pipeline.enhancement.inputs import InputPhoto, find_photos
 from pipeline.enhancement.ledger import Entry, Ledger
 from pipeline.enhancement.one_photo import Settings
+from pipeline.enhancement.result_names import result_names, with_unique_names
 from pipeline.enhancement.routing import Router
 from pipeline.enhancement.stores import FolderStore, Store, open_store, sha256_of
 from pipeline.errors import EnhancementError, PipelineError
+from pipeline.files import check_writable
 from pipeline.logs import Progress
 from pipeline.models.model_folder import Model, load_model
-from pipeline.photos.headers import HEAD_BYTES, Header, read_header
-from pipeline.photos.heif import is_heif
+from pipeline.photos.headers import HEAD_BYTES, Header, read_header, tells_all
 
 AT_ONCE = 16
-MANY = 500  # photos, whose headers take seconds to read
+MANY = 500  # photos: reading their headers takes seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A photo that is to be enhanced; `model` is a key of the plan's models."""
+    """A photo to enhance; `source` and `model` are keys of the plan's sources and folders.
+
+    photo: its name in the tree below the source. result: the name of the enhanced photo.
+    modified_s: the date that the result gets, since the Unix epoch; 0: the time of writing.
+    """
 
     source: str
     name: str
     version: str
     photo: str
+    result: str
     model: str
     bytes: int
     pixels: int
+    modified_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A job.
 
-    tasks: the largest photos first, so that no worker is left alone with one at the end.
-    sources, folders: the stores and the models' folders, by what tasks call them.
-    finished: how many photos need nothing.
-    unmatched: photos that no route gives a model; they stay as they are.
-    changed: photos whose results somebody has changed since; those stay as they are.
+    tasks: the largest photos first, so that the job does not end with one worker busy and the others idle.
+    sources, folders: the stores and the models' folders, by the names that tasks use.
+    finished: how many photos are up to date.
+    unmatched: photos that no route matches; they are skipped.
+    changed: photos whose results somebody has edited since; those are kept.
     """
 
     tasks: tuple[Task, ...]
@@ -68,33 +74,40 @@ def make_plan(
     router: Router,
     fetch: Callable[[str], Path],
     settings: Settings,
+    keep_dates: bool = False,
 ) -> Plan:
-    """Find the photos, choose their models, leave out what is finished.
+    """Find the photos, choose their models and the names of their results, skip what is up to date.
 
-    fetch: gives the local folder of a model's URI.
-    Raises EnhancementError when the job would harm something, CheckpointError when a model cannot be read.
+    fetch: returns the local folder of a model's URI.
+    keep_dates: whether results get the dates of their originals.
+    Raises EnhancementError when the job would overwrite something, CheckpointError for an unreadable model.
     """
     store = open_store(destination)
+    _check_destination(store, keep_dates)
     found = _outside(find_photos(addresses), store)
     _keep_apart(found, store)
-    _keep_names_apart(found, settings)
     headers = _headers(found)
     uris = [router.choose(header) for header in headers]
     folders = {uri: fetch(uri) for uri in sorted(set(filter(None, uris)))}
     models = {uri: load_model(folder) for uri, folder in folders.items()}
     ledger, there = Ledger(store), {stored.name: stored.version for stored in store.listing()}
     entries = ledger.read(there)
-    routed = [(one, uri, header) for one, uri, header in zip(found, uris, headers, strict=True) if uri]
+    found = with_unique_names(found)
+    results = result_names([one.photo for one in found], settings, entries)
+    rows = zip(found, uris, headers, strict=True)
+    routed = [(one, uri, header, results[one.photo]) for one, uri, header in rows if uri]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         states = list(
             pool.map(
-                lambda row: _state(row[0], models[row[1]], entries.get(row[0].photo), there, store, settings),
+                lambda row: _state(
+                    row[0], row[3], models[row[1]], entries.get(row[0].photo), there, store, settings
+                ),
                 routed,
             )
         )
-    tasks = [_task(*row) for row, state in zip(routed, states, strict=True) if state == "open"]
+    tasks = [_task(*row, keep_dates) for row, state in zip(routed, states, strict=True) if state == "open"]
     listed = {entry.result for entry in entries.values()}
-    _keep_others({settings.renamed(task.photo) for task in tasks} & there.keys() - listed, store)
+    _keep_others({task.result for task in tasks} & there.keys() - listed, store)
     return Plan(
         tasks=tuple(sorted(tasks, key=lambda task: (-task.pixels, task.photo))),
         sources={one.store.address: one.store for one in found},
@@ -108,18 +121,18 @@ def make_plan(
     )
 
 
-def _headers(found: list[Found]) -> list[Header]:
-    def header(one: Found) -> Header:
+def _headers(found: list[InputPhoto]) -> list[Header]:
+    def header(one: InputPhoto) -> Header:
         try:
             head = one.store.head(one.stored.name, HEAD_BYTES)
-            if is_heif(head):  # whose EXIF may lie anywhere
+            if not tells_all(head):
                 head = one.store.head(one.stored.name, one.stored.bytes)
-        except (OSError, PipelineError):  # gone, or not to be read: the job will list it
+        except (OSError, PipelineError):  # gone or unreadable: the job will report it
             head = b""
         return read_header(head, one.stored.bytes)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        headers, progress = [], Progress("look at", len(found), "photos") if len(found) >= MANY else None
+        headers, progress = [], Progress("read headers", len(found), "photos") if len(found) >= MANY else None
         for read in pool.map(header, found):
             headers.append(read)
             if progress:
@@ -127,15 +140,17 @@ def _headers(found: list[Found]) -> list[Header]:
         return headers
 
 
-def _task(one: Found, uri: str, header: Header) -> Task:
+def _task(one: InputPhoto, uri: str, header: Header, result: str, keep_dates: bool) -> Task:
     return Task(
         source=one.store.address,
         name=one.stored.name,
         version=one.stored.version,
         photo=one.photo,
+        result=result,
         model=uri,
         bytes=one.stored.bytes,
         pixels=header.pixels,
+        modified_s=one.stored.modified_s if keep_dates else 0.0,
     )
 
 
@@ -143,19 +158,20 @@ State = Literal["open", "finished", "changed"]
 
 
 def _state(
-    one: Found,
+    one: InputPhoto,
+    result: str,
     model: Model,
     entry: Entry | None,
     there: Mapping[str, str],
     store: Store,
     settings: Settings,
 ) -> State:
-    """What there is to do for a photo, from its latest entry and from what lies at the destination."""
+    """What is to be done for a photo, by its latest entry and by what is at the destination."""
     if entry is None or entry.status != "done" or entry.result not in there:
         return "open"
     if there[entry.result] != entry.result_version and not _is_made(entry, store):
         return "changed" if _is_somebodys(entry, store) else "open"
-    wanted = (model.sha256, settings.key(), settings.renamed(one.photo))
+    wanted = (model.sha256, settings.key(), result)
     if (entry.model_sha256, entry.settings, entry.result) != wanted:
         return "open"
     if (entry.source, entry.source_version) == (one.store.address, one.stored.version):
@@ -164,12 +180,12 @@ def _state(
 
 
 def _is_made(entry: Entry, store: Store) -> bool:
-    """Whether the result is still what was made, copied maybe."""
+    """Whether the result is still what was written, even if it was copied."""
     return _sha256(store, entry.result) == entry.result_sha256
 
 
 def _is_somebodys(entry: Entry, store: Store) -> bool:
-    """Whether a person has changed the result: a killed job of another model would have left its mark."""
+    """Whether somebody has edited the result: a killed job of another model would have left its own note."""
     with store.open(entry.result) as file:
         return maker(file) in ("", entry.model_sha256[:12])
 
@@ -178,22 +194,22 @@ def _sha256(store: Store, name: str) -> str:
     try:
         with store.open(name) as file:
             return sha256_of(file)
-    except (OSError, PipelineError):  # the job will tell
+    except (OSError, PipelineError):  # the job will report it
         return ""
 
 
-def _outside(found: list[Found], destination: Store) -> list[Found]:
-    """Without results of before, which a pattern matches as well."""
+def _outside(found: list[InputPhoto], destination: Store) -> list[InputPhoto]:
+    """Leave out earlier results that a pattern matches as well."""
     places = {one.store.address: destination.name_in(one.store) for one in found}
 
-    def is_result(one: Found) -> bool:
+    def is_result(one: InputPhoto) -> bool:
         place = places[one.store.address]
         return bool(place) and not one.walked and one.stored.name.startswith(f"{place}/")
 
     return [one for one in found if not is_result(one)]
 
 
-def _keep_apart(found: Iterable[Found], destination: Store) -> None:
+def _keep_apart(found: Iterable[InputPhoto], destination: Store) -> None:
     """Refuse a destination where results would replace originals, or become photos of the next job."""
     stores = {one.store.address: one.store for one in found}
     walked = {one.store.address for one in found if one.walked}
@@ -202,30 +218,29 @@ def _keep_apart(found: Iterable[Found], destination: Store) -> None:
         among = place == "" or (place is not None and address in walked)
         if among or store.name_in(destination) is not None:
             raise EnhancementError(
-                f"{destination.address}: overlaps the source {address}; name a place outside of it"
+                f"{destination.address}: overlaps the source {address}; name a place outside it"
             )
-    if isinstance(destination, FolderStore) and destination.path.is_file():
-        raise EnhancementError(
-            f"{destination.address}: is a file; name the folder that the enhanced photos go to"
-        )
+
+
+def _check_destination(destination: Store, keep_dates: bool) -> None:
+    """Refuse at once what would only fail when the first result is written."""
+    if not isinstance(destination, FolderStore):
+        if keep_dates:
+            raise EnhancementError(
+                f"{destination.address}: a bucket cannot keep dates; leave out --keep-dates"
+            )
+        return
+    if destination.path.is_file():
+        raise EnhancementError(f"{destination.address}: is a file; name a folder for the enhanced photos")
+    check_writable(destination.path)
 
 
 def _keep_others(names: Iterable[str], destination: Store) -> None:
-    """Refuse to write over what no job of before has made: it may be somebody's only copy."""
+    """Refuse to overwrite what no earlier job has made: it may be somebody's only copy."""
     for name in sorted(names):
         with destination.open(name) as file:
             if not is_ours(file):
                 raise EnhancementError(
-                    f"{destination.address.rstrip('/')}/{name}: is there already, and not wespe's; "
+                    f"{destination.address.rstrip('/')}/{name}: exists already and was not made by wespe; "
                     "remove it, or name another place"
                 )
-
-
-def _keep_names_apart(found: Iterable[Found], settings: Settings) -> None:
-    """Refuse what would give two results one name."""
-    names = (PurePosixPath(settings.renamed(one.photo)).as_posix() for one in found)
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise EnhancementError(
-                f"{name}: would be the result of {count} photos; name their folders apart, or keep formats"
-            )

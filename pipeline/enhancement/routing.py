@@ -1,52 +1,32 @@
-"""Which model a photo gets: the one that was named, or by the camera that its EXIF names."""
+"""Which model a photo gets: the one named, or the one for the camera in its EXIF."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from pipeline.enhancement.settings import Route
 from pipeline.photos.headers import Header
 
 AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Route:
-    """Photos whose EXIF make and model match these patterns get `use`.
-
-    make, model: as in EXIF, whatever the case; `*` stands for anything, also for nothing noted.
-    use: a camera of params.yaml, whose champion it is, or a model's URI.
-    """
-
-    make: str = "*"
-    model: str = "*"
-    use: str
-
-    def __post_init__(self) -> None:
-        if not self.use:
-            raise ValueError("use must name a camera, or a model such as models:/wespe-my-phone@champion")
-
-    @property
-    def camera(self) -> str:
-        """The camera of params.yaml; '' where `use` is a model's URI or folder."""
-        return "" if "/" in self.use else self.use
-
-    def matches(self, header: Header) -> bool:
-        pairs = ((header.make, self.make), (header.model, self.model))
-        return all(fnmatchcase(noted.casefold(), wanted.casefold()) for noted, wanted in pairs)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Router:
-    """The first route that matches counts. Without routes every photo gets `fixed`."""
+    """The first route that matches decides; `fixed`, if given, is for every photo."""
 
     fixed: str = ""
     routes: Sequence[Route] = ()
 
     def choose(self, header: Header) -> str:
-        """The model's URI; '' if there is none for such a photo."""
+        """The model's URI; '' if no route matches."""
         if self.fixed:
             return self.fixed
-        route = next((route for route in self.routes if route.matches(header)), None)
+        route = next((route for route in self.routes if _matches(route, header)), None)
         if route is None:
             return ""
         return f"models:/wespe-{route.camera}@champion" if route.camera else route.use
+
+
+def _matches(route: Route, header: Header) -> bool:
+    pairs = ((header.make, route.make), (header.model, route.model))
+    return all(fnmatchcase(noted.casefold(), wanted.casefold()) for noted, wanted in pairs)

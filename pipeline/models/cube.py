@@ -23,7 +23,6 @@ from pipeline.photos.images import read_photo
 from wespe.batch import photos_nchw
 from wespe.methods.lut_residual import LutResidual
 from wespe.networks.lut import Decision, interpolate
-from wespe.tiling import reach_px
 
 SIDE = 33
 DIGITS = "%.6f"
@@ -92,8 +91,7 @@ def _neutral(generator: LutResidual) -> Decision:
 @torch.inference_mode()
 def _flat_areas(generator: LutResidual, decision: Decision, level: torch.Tensor) -> torch.Tensor:
     """What becomes of flat areas, (1, 3, side², side) like `_colours`, 0–1."""
-    halo_px = reach_px(generator.detail)
-    assert halo_px is not None
+    halo_px = generator.detail.halo_px
     side = 2 * halo_px + 1  # all that the detail of the pixel in the middle sees
     coloured = generator.colour(_colours(level), decision)
     areas = coloured[0].permute(1, 2, 0)[..., None, None].expand(-1, -1, -1, side, side)

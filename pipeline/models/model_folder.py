@@ -14,19 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import nn
+from safetensors.torch import load_file
 
 from pipeline.errors import CheckpointError, PhotoError
-from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, WEIGHTS
 from pipeline.models.memory import give_back, keep_freed
 from pipeline.photos.colour_profile import Colours
+from wespe.generator import Generator
 from wespe.methods import METHODS, MethodConfig, build_generator
 from wespe.precision import InBfloat16, bfloat16_will_do
 from wespe.tiling import Tiling, TooLarge
 
-FORMAT = 1
 GPU_BYTES = 2 * 2**30
 # Of 2 GiB, what decoding and encoding need beside is left free. More than MOST_BYTES is not faster.
 CPU_BYTES, MOST_BYTES, LEAST_BYTES = 1_600 * 2**20, 768 * 2**20, 128 * 2**20
@@ -39,7 +37,7 @@ LARGE_BYTES = 128 * 2**20  # of a photo, beside which memory is scarce
 class Model:
     """A generator ready to enhance, what config.json says of it, and the sha256 of its weights."""
 
-    generator: nn.Module
+    generator: Generator
     config: Mapping[str, Any]
     sha256: str
     _turn: Lock = field(default_factory=Lock, repr=False, compare=False)
@@ -140,20 +138,6 @@ class Canvas:
     @property
     def _levels(self) -> int:
         return np.iinfo(self.photo_hwc.dtype).max
-
-
-def save_model(folder: Path, generator: nn.Module, method: MethodConfig, facts: Mapping[str, Any]) -> None:
-    """Write weights, then config.json: `facts` (camera, data, training …) beside the method's settings."""
-    weights = save({name: value.cpu().contiguous() for name, value in generator.state_dict().items()})
-    config = {
-        "format": FORMAT,
-        "method": dataclasses.asdict(method),
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
-        **facts,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / WEIGHTS, weights)
-    write_atomically(folder / CONFIG, json.dumps(config, indent=2).encode() + b"\n")
 
 
 def load_model(folder: Path, device: str = "cpu") -> Model:

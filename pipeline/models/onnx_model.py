@@ -21,11 +21,13 @@ from pipeline.models.model_folder import Model
 from pipeline.photos.images import read_photo
 from pipeline.sources.demo import Demo
 from wespe.batch import photos_nchw
+from wespe.generator import Generator
 from wespe.tiling import reach_px
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 INPUT, OUTPUT = "photos_nchw", "enhanced_nchw"
 OPSET = 20  # the first whose GridSample looks things up in three dimensions
+LEAST_PX = 16  # below, networks that halve a photo several times have nothing left to look at
 TRACED_PX = (256, 320)
 CHECKED_PX = ((33, 64), (211, 157), (357, 411))  # odd ones, and one larger than what was traced
 # Of 255. Measured were at most 0.0003; other processors add up in another order.
@@ -66,7 +68,7 @@ def export_model(model: Model, path: Path) -> Exported:
         program = _program(traced)
     except Exception as error:  # torch has no one name for what it cannot follow
         raise PipelineError(f"use it with torch, it has no ONNX form: {_first_line(error)}") from error
-    least_px = max(int(side.lower) for side in traced.range_constraints.values())
+    least_px = max(LEAST_PX, *(int(side.lower) for side in traced.range_constraints.values()))
     data = _file(program, _facts(model, least_px))
     differences = tuple(_differences(model.generator, data, least_px))
     for found in differences:
@@ -81,14 +83,19 @@ def export_model(model: Model, path: Path) -> Exported:
 
 
 class Clamped(nn.Module):
-    """A generator whose results are photos: 0–1."""
+    """A generator whose results are photos: 0–1, and that takes none below LEAST_PX a side.
 
-    def __init__(self, generator: nn.Module):
+    ONNX has no assertion. An index that a smaller photo lacks makes every runtime refuse it.
+    """
+
+    def __init__(self, generator: Generator):
         super().__init__()
         self.generator = generator
 
     def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        return self.generator(photos_nchw).clamp(0, 1)
+        last = torch.tensor([LEAST_PX - 1])
+        present = photos_nchw[:, :1].index_select(2, last).index_select(3, last)
+        return self.generator(photos_nchw).clamp(0, 1) + present * 0
 
 
 def average_pool(photos_nchw: torch.Tensor, bins: tuple[int, int]) -> torch.Tensor:
@@ -141,7 +148,7 @@ def _need_packages() -> None:
             raise PipelineError(f"the package {name} is missing: pip install 'wespe[onnx]'") from None
 
 
-def _traced(generator: nn.Module) -> torch.export.ExportedProgram:
+def _traced(generator: Generator) -> torch.export.ExportedProgram:
     """Leave the photo's height and width open."""
     photos, size = torch.zeros(1, 3, *TRACED_PX), dict.fromkeys((2, 3), torch.export.Dim.DYNAMIC)
     traced = torch.export.export(Clamped(generator), (photos,), dynamic_shapes=(size,))
@@ -171,7 +178,7 @@ def _facts(model: Model, least_px: int) -> dict[str, str]:
 
     halo_px: what a tile of a photo needs around it; not there when the model must see the photo whole.
     """
-    whole = hasattr(model.generator, "decide") or any(
+    whole = model.generator.decides or any(
         isinstance(module, nn.InstanceNorm2d) for module in model.generator.modules()
     )
     halo_px = None if whole else reach_px(model.generator)
@@ -202,7 +209,7 @@ def _file(program: torch.onnx.ONNXProgram, facts: dict[str, str]) -> bytes:
     return proto.SerializeToString(deterministic=True)
 
 
-def _differences(generator: nn.Module, data: bytes, least_px: int) -> Iterator[Difference]:
+def _differences(generator: Generator, data: bytes, least_px: int) -> Iterator[Difference]:
     """Run the file on real photos, one per size."""
     photos = Demo(kind="demo", half="target").fetch(Path(), "")
     for (height, width), photo in zip(CHECKED_PX, photos, strict=False):
@@ -212,7 +219,7 @@ def _differences(generator: nn.Module, data: bytes, least_px: int) -> Iterator[D
 
 
 @torch.inference_mode()
-def _difference(generator: nn.Module, data: bytes, photo_hwc: np.ndarray) -> Difference:
+def _difference(generator: Generator, data: bytes, photo_hwc: np.ndarray) -> Difference:
     photos = photos_nchw(torch.tensor(photo_hwc)[None], "cpu")
     wanted = generator(photos).clamp(0, 1).numpy() * 255
     found = _run(data, photos.numpy()) * 255

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import SourceError
 from pipeline.files import write_atomically
 from pipeline.layout import MANIFEST
-from pipeline.patches.splits import SplitName
+from pipeline.patches.settings import SplitName
 
 
 @dataclass(frozen=True, kw_only=True)

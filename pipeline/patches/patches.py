@@ -1,37 +1,13 @@
 """Where patches lie in a photo, and cutting them out."""
 
 import random
-from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.patches.settings import Patches
 from pipeline.seeds import seed_of
 
-MIN_PX, MAX_PX = 17, 1024  # the critics' strides leave a single pixel of 16 px, which no norm can take
-
 Position = tuple[int, int]  # y, x of the top left pixel
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patches:
-    """Square patches of `size_px`: `per_photo` at random places, or a grid every `stride_px`.
-
-    A photo with fewer different places than `per_photo` gives one patch for each place.
-    """
-
-    size_px: int = 100
-    per_photo: int | None = None
-    stride_px: int | None = None
-
-    def __post_init__(self) -> None:
-        if not MIN_PX <= self.size_px <= MAX_PX:
-            raise ValueError(f"size_px must be {MIN_PX} to {MAX_PX}, not {self.size_px}")
-        if (self.per_photo is None) == (self.stride_px is None):
-            raise ValueError("give one of per_photo (random places) and stride_px (a grid)")
-        for name in ("per_photo", "stride_px"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
 
 
 def positions(patches: Patches, photo_id: str, width: int, height: int) -> list[Position]:

@@ -1,4 +1,4 @@
-"""Photos → patches in Parquet shards, decoded by Ray Data one photo a task."""
+"""Cut photos into patches in Parquet shards, by Ray Data: one photo a task."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from pipeline.patches.patches import Patches, cut, positions
 from pipeline.photos.images import read_photo
 
 SPLITS = ("train", "validation", "test")
-# A folder of phone photos may hold a screenshot or two; more than this is a wrong setting.
+# A folder of phone photos may contain a screenshot or two; a larger share means a wrong setting.
 MAX_TOO_SMALL_SHARE = 0.05
 PATCHES_AT_ONCE = 256  # a fine grid over a large photo would not fit into memory in one piece
 
@@ -26,9 +26,9 @@ PATCHES_AT_ONCE = 256  # a fine grid over a large photo would not fit into memor
 def patchify(address: str, patches: Patches) -> shards.Index:
     """Cut the photos of `cameras.x` or `targets.x` into its patches folder. Raises ShardError, PhotoError.
 
-    Photos go in the order of their ids and come back in it, so that the bytes do not depend on the
-    number of workers. Memory is bounded by the photos in flight, not by their number. Where every photo has
-    a truth, so has every patch.
+    Photos are read and written in the order of their ids, so that the bytes do not depend on the number of
+    workers. Memory is bounded by the photos in flight, not by their number. Where every photo has a truth, so
+    has every patch.
     """
     paths = layout.photo_set(address)
     photos = _large_enough(address, accepted(read_manifest(paths.photos)), patches)

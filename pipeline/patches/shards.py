@@ -1,16 +1,16 @@
 """Patches in Parquet: one row a patch, pixels as fixed-size binary, an index written last.
 
-Where every photo has a truth, each row holds the patch of its truth as well, cut at the same place. Readers
-of the pixels alone do not read it: Parquet keeps the columns of a row group apart.
+Where every photo has a truth, each row also holds the patch of its truth, cut at the same place. Readers of
+the pixels alone skip it: Parquet stores the columns of a row group separately.
 
     patches/index.json             settings, and of every shard its rows, bytes and sha256
     patches/train/00000.parquet    about SHARD_BYTES of pixels each, at most GROUP_BYTES a row group
 
 Why this layout: fixed-size binary is read without a copy (one buffer of n·size·size·3 bytes), where
 tensor columns and lists of bytes are not; zstd-1 saved 28 % of the demo photos' pixels, and one thread
-still reads 28,000 patches of 100 px a second, over three times what a whole stream hands on. PNG is
+still reads 28,000 patches of 100 px a second, over three times the speed of a whole stream. PNG is
 smaller by another fifth and eleven times slower to read. `make bench` prints size and speed of the
-candidates. A row group is the unit of reading: near 2 MB, so that a shuffle window can mix many places of
+candidates. A row group is the unit of reading: about 2 MB, so that a shuffle window can mix many places of
 the set.
 """
 
@@ -27,13 +27,18 @@ import pyarrow.parquet as pq
 from pipeline.errors import ShardError
 from pipeline.files import write_atomically
 from pipeline.layout import INDEX
-from pipeline.patches.patches import Patches
+from pipeline.patches.settings import Patches
 
 FORMAT = 1
 GROUP_ROWS, GROUP_BYTES = 64, 2 * 2**20
 SHARD_BYTES = 128 * 2**20
 CHANNELS = 3
 PIXELS, TRUTH = "pixels", "truth"
+
+
+def group_rows(size_px: int) -> int:
+    """Rows of a full row group, by the bytes of one column: each column is read alone."""
+    return max(1, min(GROUP_ROWS, GROUP_BYTES // (size_px**2 * CHANNELS)))
 
 
 def schema(size_px: int, *pictures: str) -> pa.Schema:
@@ -137,23 +142,22 @@ def _write_split(
     folder: Path, split: str, settings: Patches, tables: Iterable[pa.Table], paired: bool
 ) -> Iterator[Shard]:
     metadata = {"wespe": json.dumps({"format": FORMAT, **asdict(settings)})}
-    patch_bytes = settings.size_px**2 * CHANNELS
-    row_bytes = patch_bytes * (2 if paired else 1)
-    group_rows = max(1, min(GROUP_ROWS, GROUP_BYTES // patch_bytes))  # of one column: each is read alone
-    shard_rows = max(1, SHARD_BYTES // row_bytes // group_rows) * group_rows
+    row_bytes = settings.size_px**2 * CHANNELS * (2 if paired else 1)
+    in_group = group_rows(settings.size_px)
+    shard_rows = max(1, SHARD_BYTES // row_bytes // in_group) * in_group
     (folder / split).mkdir(parents=True, exist_ok=True)
     for number, chunk in enumerate(_rechunk(tables, shard_rows)):
         path = folder / split / f"{number:05d}.parquet"
         pq.write_table(
             chunk.replace_schema_metadata(metadata),
             path,
-            row_group_size=group_rows,
+            row_group_size=in_group,
             compression="zstd",
             compression_level=1,
             use_dictionary=False,
             write_statistics=False,
         )
-        yield Shard(f"{split}/{path.name}", len(chunk), group_rows, path.stat().st_size, _sha256(path))
+        yield Shard(f"{split}/{path.name}", len(chunk), in_group, path.stat().st_size, _sha256(path))
 
 
 def _rechunk(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:

@@ -1,6 +1,6 @@
-"""An EXIF block, changed where it has become untrue; all else, maker notes too, stays where it is.
+"""An EXIF block, edited in place: all that stays true, maker notes too, keeps its bytes and its offset.
 
-A block is a small TIFF file, so that a TIFF photo is one too: with pixels and the tags that describe them.
+A block is a small TIFF file; so a TIFF photo is a block with pixels and the tags that describe them.
 """
 
 import struct
@@ -9,6 +9,7 @@ from typing import Literal
 EMPTY = b"II*\0\x08\0\0\0" + bytes(6)
 PREFIX = b"Exif\0\0"
 ORIENTATION, SOFTWARE, EXIF_IFD = 0x0112, 0x0131, 0x8769
+UPRIGHT = 1
 PIXEL_X, PIXEL_Y = 0xA002, 0xA003
 COMPRESSION, THUMBNAIL, THUMBNAIL_BYTES = 0x0103, 0x0201, 0x0202
 KINDS = {"ascii": (2, 1), "short": (3, 2), "long": (4, 4), "rational": (5, 8), "undefined": (7, 1)}
@@ -19,14 +20,14 @@ Directory = dict[int, bytes]  # tag → its entry of 12 bytes
 class ExifBlock:
     """Tags of the first directory to read, set and remove; `finished` gives the new block.
 
-    Raises ValueError when the bytes are no such block.
+    Raises ValueError when the bytes are not an EXIF block.
     """
 
     def __init__(self, data: bytes = EMPTY):
         data = data.removeprefix(PREFIX)
         self.order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4], "")
         if not self.order:
-            raise ValueError("no EXIF block")
+            raise ValueError("not an EXIF block")
         self.data = bytearray(data)
         try:
             start = self._unpack("I", 4)[0]
@@ -38,7 +39,12 @@ class ExifBlock:
             raise ValueError("a damaged EXIF block") from None
 
     def text(self, tag: int) -> str:
-        return self.value(tag).split(b"\0")[0].decode("utf-8", "replace") if tag in self.tags else ""
+        """A tag's text, UTF-8 or Latin-1; '' where there is none."""
+        raw = self.value(tag).split(b"\0")[0] if tag in self.tags else b""
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return raw.decode("latin-1")
 
     def value(self, tag: int) -> bytes:
         """The raw value of a tag of single bytes; b'' where there is none."""
@@ -77,6 +83,17 @@ class ExifBlock:
             if tag in (PIXEL_X, PIXEL_Y) and kind in (3, 4):
                 size = width if tag == PIXEL_X else height
                 struct.pack_into(self.order + ("H" if kind == 3 else "I"), self.data, place + 8, size)
+
+    def remove_details(self, *removed: int) -> None:
+        """Remove tags of the Exif directory; all others keep their values where they lie."""
+        if EXIF_IFD not in self.tags:
+            return
+        start = struct.unpack_from(f"{self.order}I", self.tags[EXIF_IFD], 8)[0]
+        tags, following = self._directory(start)
+        kept = {tag: entry for tag, entry in tags.items() if tag not in removed}
+        if len(kept) < len(tags):
+            directory = self._packed(kept, following)
+            self.data[start : start + len(directory)] = directory
 
     def finished(self, thumbnail: bytes = b"") -> bytearray:
         """The new block, with a thumbnail (JPEG) if one is given."""

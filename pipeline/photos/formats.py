@@ -1,30 +1,55 @@
-"""Which files count as photos: suffix → Pillow's format."""
+"""Which files are photos, by their suffix, and what each format can hold."""
 
+from dataclasses import dataclass
 from pathlib import PurePath
 
-FORMATS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".webp": "WEBP",
-    ".avif": "AVIF",
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A format that is read and written; pipeline.photos.codecs has its module.
+
+    deep: holds 16 bits per sample. alpha: holds transparency. gray: holds pictures of one channel.
+    most_px: the longest side that it can have.
+    """
+
+    suffixes: tuple[str, ...]
+    deep: bool = False
+    alpha: bool = True
+    gray: bool = True
+    most_px: int
+
+
+BY_NAME = {
+    "JPEG": Format(suffixes=(".jpg", ".jpeg"), alpha=False, most_px=65_500),
+    "PNG": Format(suffixes=(".png",), deep=True, most_px=2**31 - 1),
+    "TIFF": Format(suffixes=(".tif", ".tiff"), deep=True, most_px=2**31 - 1),
+    "WEBP": Format(suffixes=(".webp",), gray=False, most_px=16_383),
+    "AVIF": Format(suffixes=(".avif",), gray=False, most_px=65_536),
 }
-# Read where pi-heif is installed, never written. Without it each is rejected with a reason, else a phone's
-# whole folder would be passed over in silence.
+FORMATS = {suffix: name for name, format in BY_NAME.items() for suffix in format.suffixes}
+# Read where pi-heif is installed, never written. Without it each is rejected with a reason: to skip a phone's
+# whole folder in silence would be worse.
 HEIF = {".heic", ".heif", ".hif"}
-# No photos: they often lie beside the JPEG that the camera has made of them.
+# Not photos: they often lie beside the JPEG that the camera has made of them.
 RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw"}
 
 
+# Folders that NAS systems, archivers and file systems fill with thumbnails, copies and deleted files.
+SYSTEM_FOLDERS = {
+    "#recycle", "#snapshot", "$recycle.bin", "@eadir", "@recently-snapshot", "@recycle", "@syno", "@tmp",
+    "__macosx", "lost+found", "system volume information",
+}  # fmt: skip
+
+
 def is_photo(name: str) -> bool:
-    """Tell by the name whether a file is a photo; hidden files and folders never are."""
+    """Tell by the name whether a file is a photo; hidden ones and those of system folders never are."""
     path = PurePath(name)
     hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
-    return not hidden and path.suffix.lower() in FORMATS.keys() | HEIF
+    system = any(part.lower() in SYSTEM_FOLDERS for part in path.parts)
+    marker = name.endswith("/")  # a bucket's stand-in for a folder
+    return not (hidden or system or marker) and path.suffix.lower() in FORMATS.keys() | HEIF
 
 
 def written_as(suffix: str) -> str:
-    """The suffix of what becomes of a photo: its own, and JPEG's where it can only be read."""
+    """The suffix of a photo's result: its own, and JPEG's where the format can only be read."""
     return ".jpg" if suffix.lower() in HEIF else suffix

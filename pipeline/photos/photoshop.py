@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 
+SEGMENT = b"Photoshop 3.0\0"  # before resources in a JPEG; a long block goes on in further segments
 IPTC = 0x0404
 THUMBNAILS = (0x0409, 0x040C)
 
@@ -14,6 +15,16 @@ def without_thumbnail(resources: bytes) -> bytes:
     except (struct.error, ValueError):
         return resources
     return b"".join(part for number, part in parts if number not in THUMBNAILS)
+
+
+def iptc_of(resources: bytes) -> bytes:
+    """Bare IPTC out of resources; b'' where there is none, or it is damaged."""
+    try:
+        whole = next((part for number, part in _parts(resources) if number == IPTC), b"")
+        size_at = 7 + whole[6] + (whole[6] + 1) % 2 if whole else 0
+        return whole[size_at + 4 : size_at + 4 + int.from_bytes(whole[size_at : size_at + 4], "big")]
+    except (struct.error, ValueError, IndexError):
+        return b""
 
 
 def iptc_resource(iptc: bytes) -> bytes:
@@ -28,7 +39,7 @@ def _parts(resources: bytes) -> Iterator[tuple[int, bytes]]:
     start = 0
     while start < len(resources):
         if resources[start : start + 4] != b"8BIM":
-            raise ValueError("no resource")
+            raise ValueError("not a resource")
         number, name_size = struct.unpack_from(">HB", resources, start + 4)
         size_at = start + 7 + name_size + (name_size + 1) % 2
         [size] = struct.unpack_from(">I", resources, size_at)

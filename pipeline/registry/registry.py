@@ -27,6 +27,7 @@ from pipeline.evaluation.scores import Score, read_scores, summarise
 from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, MLFLOW_DATABASE, SCORES, WEIGHTS, CameraPaths
 from pipeline.models.model_folder import Model, load_model
+from pipeline.registry.database import ensure_database
 from pipeline.registry.gates import RULES
 from pipeline.registry.settings import Gates
 from pipeline.registry.tracking import log_metrics, log_run, log_scores
@@ -40,6 +41,13 @@ TARGET = "target"  # its name and the digest of its patches: what a colour dista
 ROLLING_BACK = "rolling back"  # a tag of the registered model while one is under way: "3 2"
 CHAMPIONS = "champions"  # a tag of the registered model: "1 4 5"
 PING_TIMEOUT_S = 5
+HTTP_STATUS = re.compile(r"error code (\d{3})\b")  # in the text of an MlflowException
+HTTP_REMEDIES = {
+    401: "needs a user and password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    403: "this user may not do that; check MLFLOW_TRACKING_USERNAME and the server's permissions",
+    413: "the server, or a proxy before it, refuses files of this size; raise its limit "
+    "(nginx: client_max_body_size), then run the same command again",
+}
 EXAMPLE = f"models:/NAME@{CHAMPION}"
 MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
@@ -162,7 +170,7 @@ def fetch_model(uri: str) -> Path:
         return Path(uri)
     match = MODEL_URI.fullmatch(uri)
     if match is None:
-        raise RegistryError(f"{uri} is no model URI; write {EXAMPLE} or models:/NAME/3")
+        raise RegistryError(f"{uri} is not a model URI; write {EXAMPLE} or models:/NAME/3")
     with _mlflow() as client:
         version = _find(client, uri, match["name"], match["alias"], match["version"])
         artifacts = f"models:/{version.name}/{version.version}/artifacts"
@@ -179,18 +187,35 @@ def _mlflow() -> Iterator[MlflowClient]:
         if uri.startswith("http"):
             # MLflow itself would try for minutes. Any answer will do: a server's errors are left to MLflow.
             requests.head(uri, timeout=PING_TIMEOUT_S)
+        else:
+            ensure_database(uri)
         mlflow.set_tracking_uri(uri)
         yield MlflowClient(uri)
-    except requests.RequestException:
-        raise RegistryError(
-            f"MLflow does not answer at {public}; start it, correct MLFLOW_TRACKING_URI, or unset it to use "
-            f"{MLFLOW_DATABASE}"
-        ) from None
-    except (MlflowException, SQLAlchemyError, ImportError, PermissionError) as error:
-        reason = str(error).replace(uri, public).splitlines()[0]
-        raise RegistryError(
-            f"MLflow at {public}: {reason}; check MLFLOW_TRACKING_URI and try again"
-        ) from None
+    except (
+        requests.RequestException,
+        MlflowException,
+        SQLAlchemyError,
+        ImportError,
+        PermissionError,
+    ) as error:
+        raise RegistryError(f"MLflow at {public}: {_reason(error).replace(uri, public)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong and what to do; an answer's status says more than MLflow's own words."""
+    answer = getattr(error, "response", None)
+    written = HTTP_STATUS.search(str(error))
+    status = answer.status_code if answer is not None else int(written[1]) if written else 0
+    if remedy := HTTP_REMEDIES.get(status):
+        return f"{remedy} (HTTP {status})"
+    if status >= 500:
+        return f"the server fails (HTTP {status}); see its log, then try again"
+    if isinstance(error, requests.RequestException) and not status:
+        return (
+            f"no answer ({type(error).__name__}); start the server, correct MLFLOW_TRACKING_URI, or unset it "
+            f"to use {MLFLOW_DATABASE}"
+        )
+    return f"{str(error).splitlines()[0]}; check MLFLOW_TRACKING_URI and try again"
 
 
 def _version_of(client: MlflowClient, name: str, sha256: str) -> ModelVersion | None:

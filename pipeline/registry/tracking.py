@@ -12,7 +12,10 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
+import pipeline
 import wespe
 from pipeline.errors import RegistryError
 from pipeline.layout import CONFIG, MLFLOW_ARTIFACTS, MLFLOW_DATABASE, WEIGHTS, CameraPaths
@@ -20,7 +23,7 @@ from pipeline.models.model_folder import Model
 
 EXPERIMENT = "wespe"
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
-CODE = [Path(wespe.__file__).parent, Path(__file__).parent]
+CODE = [Path(wespe.__file__).parent, Path(pipeline.__file__).parent]
 REQUIREMENTS = ("numpy", "pillow", "safetensors", "torch")
 BATCH = 1000  # MLflow takes no more metrics in one call
 
@@ -34,7 +37,7 @@ class Logged:
 
 def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> Logged:
     """Log everything known of a trained camera as one finished run, and its model with it."""
-    with mlflow.start_run(experiment_id=_experiment(client), run_name=paths.camera) as run:
+    with mlflow.start_run(experiment_id=experiment_id(client), run_name=paths.camera) as run:
         data = _flat({"data": model.config.get("data", {})})
         mlflow.set_tags({"camera": paths.camera, "git": _git_revision(), **data})
         mlflow.log_params(_flat(model.config))
@@ -68,13 +71,18 @@ def log_metrics(client: MlflowClient, run_id: str, values: Iterable[tuple[str, f
         client.log_batch(run_id, metrics[start : start + BATCH])
 
 
-def _experiment(client: MlflowClient) -> str:
+def experiment_id(client: MlflowClient) -> str:
     """Return the experiment's id; the embedded default keeps its artifacts in this checkout."""
     embedded = not mlflow.get_tracking_uri().startswith("http")
     here = MLFLOW_ARTIFACTS.resolve().as_uri() if embedded else None
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None:
-        return client.create_experiment(EXPERIMENT, artifact_location=here)
+        try:
+            return client.create_experiment(EXPERIMENT, artifact_location=here)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+        return experiment_id(client)  # another process was faster
     # MLflow stores absolute paths: in a moved or copied checkout it would write to the old place.
     if here and found.artifact_location.startswith("file:") and found.artifact_location != here:
         raise RegistryError(

@@ -8,7 +8,7 @@ from typing import get_args
 
 from pipeline.layout import MANIFEST, photo_set
 from pipeline.patches.manifest import Photo, accepted, read_manifest
-from pipeline.patches.splits import SplitName
+from pipeline.patches.settings import SplitName
 
 LISTED = 8
 

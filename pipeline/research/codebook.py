@@ -11,6 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from scipy.stats import spearmanr
+from skimage.filters import gaussian
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.svm import SVR
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_atomically
@@ -60,8 +64,6 @@ def _jpeg(crop_hwc: np.ndarray, quality: float) -> np.ndarray:
 
 
 def _blur(crop_hwc: np.ndarray, sigma_px: float) -> np.ndarray:
-    from skimage.filters import gaussian  # slow to import
-
     blurred = gaussian(crop_hwc, sigma=sigma_px, mode="reflect", channel_axis=-1, preserve_range=True)
     return np.round(blurred).astype(np.uint8)
 
@@ -105,8 +107,6 @@ def save_cornia(cornia: Cornia, path: Path) -> None:
 
 def rank_agreement(cornia: Cornia, folders: Sequence[Path], recipe: Recipe) -> dict[str, float]:
     """Return Spearman's correlation of scores and grades on other photos: all, and each distortion."""
-    from scipy.stats import spearmanr
-
     graded = [one for crop in cut_crops(folders, recipe) for one in distort(crop)]
     scores = _encode("cornia test", cornia.codebook, graded) @ cornia.weights
     kinds, grades = (np.array(column) for column in zip(*((g.kind, g.grade) for g in graded), strict=True))
@@ -162,8 +162,6 @@ def _crops(photo_hwc: np.ndarray, count: int, seed: int) -> Iterator[np.ndarray]
 
 def _learn_codebook(graded: Sequence[Graded], recipe: Recipe) -> Codebook:
     """Cluster whitened patches of clean and distorted crops alike; a word is a cluster's direction."""
-    from sklearn.cluster import MiniBatchKMeans
-
     each = -(-WORD_PATCHES * recipe.words // len(graded))
     patches = np.concatenate(
         [sample_patches(g.crop_hwc, each, recipe.seed + n) for n, g in enumerate(graded)]
@@ -193,8 +191,6 @@ def _encode(title: str, codebook: Codebook, graded: Sequence[Graded]) -> np.ndar
 
 def _fit_regression(codes: np.ndarray, grades: np.ndarray) -> tuple[np.ndarray, float]:
     """Fit a linear ε-SVR on centred codes, by their Gram matrix, which is small beside the codes."""
-    from sklearn.svm import SVR
-
     centre = codes.mean(axis=0)
     centred = codes - centre
     gram = (centred @ centred.T).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Where photos come from. A new source: one file, and its name in SOURCES."""
+"""Where photos come from. A new source is one file here, and its class in SOURCES."""
 
 from typing import Annotated
 

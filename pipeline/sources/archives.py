@@ -1,4 +1,4 @@
-"""Unpack photos from archives that nobody vouches for."""
+"""Unpack photos from untrusted archives."""
 
 import lzma
 import re
@@ -15,25 +15,25 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from pipeline.errors import SourceError
-from pipeline.photos.formats import is_photo
-from pipeline.sources.source import Found
+from pipeline.photos.formats import FORMATS, is_photo
+from pipeline.sources.source import PhotoFile
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 CHUNK_BYTES = 2**20
 DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
-    RuntimeError, NotImplementedError,  # a password, or a compression that Python does not know
+    RuntimeError, NotImplementedError,  # a password, or an unsupported compression
 )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What an archive may ask of this machine. Photos hardly shrink when packed; bombs do a thousandfold."""
+    """Limits on what is unpacked. Photos hardly shrink when packed; archive bombs shrink a thousandfold."""
 
     members: int = 1_000_000
     unpacked_bytes: int = 500 * 10**9
     ratio: float = 100.0  # unpacked ÷ packed bytes
-    harmless_bytes: int = 100 * 10**6  # no ratio is checked below
+    harmless_bytes: int = 100 * 10**6  # below this the ratio is not checked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +49,11 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ARCHIVES)
 
 
-def unpack(archive: Path, name: str, limits: Limits | None = None) -> list[Found]:
-    """Unpack the photos of `archive`, known to people as `name`, into a folder beside it.
+def unpack(archive: Path, name: str, limits: Limits | None = None) -> list[PhotoFile]:
+    """Unpack the photos of `archive`, shown to users as `name`, into a folder beside it.
 
     On disk the photos are numbered, so no member's name ever becomes a path.
-    Raises: SourceError for a damaged archive, for paths that lead outside, links, devices and bombs.
+    Raises: SourceError for a damaged archive, paths that lead outside, links, devices and bombs.
     """
     folder = archive.with_name(f"{archive.name}.unpacked")
     shutil.rmtree(folder, ignore_errors=True)
@@ -69,8 +69,8 @@ def unpack(archive: Path, name: str, limits: Limits | None = None) -> list[Found
         raise SourceError(f"archive {name} is damaged ({reason}); replace it, then fetch again") from error
 
 
-def _unpack(archive: Path, name: str, folder: Path, budget: "_Budget") -> list[Found]:
-    found: list[Found] = []
+def _unpack(archive: Path, name: str, folder: Path, budget: "_Budget") -> list[PhotoFile]:
+    found: list[PhotoFile] = []
     for member in _members(archive, name):
         _check_member(member)
         budget.spend_member()
@@ -78,11 +78,13 @@ def _unpack(archive: Path, name: str, folder: Path, budget: "_Budget") -> list[F
             suffix = PurePosixPath(member.name).suffix.lower()
             path = folder / f"{len(found):07d}{suffix}"
             _copy(member, path, budget)
-            found.append(Found(name=f"{name}/{member.name}", path=path))
+            found.append(PhotoFile(name=f"{name}/{member.name}", path=path))
         else:
-            budget.spend_bytes(member.size_bytes)  # a tar stream is unpacked even where it is passed over
+            budget.spend_bytes(
+                member.size_bytes
+            )  # a tar stream is decompressed even where a member is skipped
     if not found:
-        raise SourceError("holds no photo; correct the source in params.yaml")
+        raise SourceError(f"holds no photo ({', '.join(FORMATS)}); correct the source in params.yaml")
     return sorted(found, key=lambda one: one.name)
 
 
@@ -107,7 +109,7 @@ def _members(archive: Path, name: str) -> Iterator[Member]:
 
 
 def _zip_kind(info: zipfile.ZipInfo) -> Literal["file", "folder", "other"]:
-    unix_type = stat.S_IFMT(info.external_attr >> 16)  # 0: packed where files have no such types
+    unix_type = stat.S_IFMT(info.external_attr >> 16)  # 0: packed on a system without such types
     if unix_type not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "other"
     return "folder" if info.is_dir() else "file"
@@ -116,7 +118,7 @@ def _zip_kind(info: zipfile.ZipInfo) -> Literal["file", "folder", "other"]:
 def _check_member(member: Member) -> None:
     path = PurePosixPath(member.name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", member.name):
-        raise SourceError(f"is refused: {member.name!r} leads out of its folder; pack it anew")
+        raise SourceError(f"is refused: {member.name!r} leads out of its folder; pack the photos again")
     if member.kind == "other":
         raise SourceError(f"is refused: {member.name!r} is a link or a device; pack only files and folders")
 
@@ -126,12 +128,12 @@ def _copy(member: Member, path: Path, budget: "_Budget") -> None:
     assert source is not None, "a regular file can be opened"
     with source, path.open("wb") as file:
         while chunk := source.read(CHUNK_BYTES):
-            budget.spend_bytes(len(chunk))  # what really comes out: headers may lie
+            budget.spend_bytes(len(chunk))  # what is really unpacked: headers may lie
             file.write(chunk)
 
 
 class _Budget:
-    """Count what an archive has cost so far. Raises SourceError beyond the limits."""
+    """Count members and bytes. Raises SourceError beyond the limits."""
 
     def __init__(self, packed_bytes: int, limits: Limits):
         self._members, self._bytes, self._limits = 0, 0, limits
@@ -147,6 +149,6 @@ class _Budget:
         self._bytes += count
         if self._bytes > self._allowed_bytes:
             raise SourceError(
-                f"is refused as a bomb: it unpacks to more than {self._allowed_bytes / 1e6:.0f} MB; unpack it"
-                " yourself and use a folder source if you trust it"
+                f"is refused: it unpacks to more than {self._allowed_bytes / 1e6:.0f} MB, far more than"
+                " photos do; if you trust it, unpack it yourself and use a folder source"
             )

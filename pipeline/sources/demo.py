@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import SourceError
-from pipeline.sources.source import Found
+from pipeline.sources.source import PhotoFile
 
-# No photo is on both sides. Of all ways to halve the ten, this one brings the histograms of colour and
-# brightness closest together: what separates the sides is the simulated camera, and not what they show.
+# No photo is on both sides. Of all ways to halve the ten, this one makes the histograms of colour and
+# brightness most alike, so that the sides differ by the simulated camera and not by their subjects.
 HALVES = {
     "camera": (
         "skimage/data/astronaut.png",
@@ -31,18 +31,18 @@ HALVES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """One half of the demo's ten photographs: `camera` is for a simulated camera, `target` stays as it is."""
+    """One half of the demo's ten photographs: `camera` for a simulated camera, `target` as they are."""
 
     kind: Literal["demo"]
     half: Literal["camera", "target"]
 
-    def fetch(self, workspace: Path, label: str) -> Iterator[Found]:
-        """Yield the photos where the packages keep them; nothing is copied.
+    def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
+        """Yield the photos from where the packages are installed; nothing is copied.
 
-        Raises: SourceError when a package does not ship a photo.
+        Raises: SourceError when a package lacks a photo.
         """
         for place in HALVES[self.half]:
-            yield Found(name=place, path=_installed(place))
+            yield PhotoFile(name=place, path=_installed(place))
 
 
 def _installed(place: str) -> Path:
@@ -51,5 +51,5 @@ def _installed(place: str) -> Path:
     folders = spec.submodule_search_locations if spec else None
     path = Path(folders[0]) / inside if folders else None
     if path is None or not path.is_file():
-        raise SourceError(f"{place} is not installed; `pip install -r requirements.lock` brings it")
+        raise SourceError(f"{place} is not installed; run `pip install -r requirements.lock`")
     return path

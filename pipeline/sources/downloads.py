@@ -1,4 +1,4 @@
-"""Downloads that survive a kill: many at a time, one progress line, whole files only under final names."""
+"""Resumable downloads: several at a time, one progress line; only complete files get their final names."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ CHUNK_BYTES = 2**18
 
 
 class PartFile:
-    """An unfinished download, `<destination>.part`, and beside it the validator of the version it is of."""
+    """An unfinished download, `<destination>.part`, and beside it the ETag or date of its version."""
 
     def __init__(self, destination: Path):
         self.destination = destination
@@ -30,11 +30,11 @@ class PartFile:
 
     @property
     def size(self) -> int:
-        """Bytes to go on from; none without a validator, since they may be of another version."""
+        """Bytes to resume from; 0 without a validator, since they may belong to another version."""
         return self.path.stat().st_size if self.path.exists() and self.validator else 0
 
     def write(self, chunks: Iterable[bytes], start: int, validator: str, meter: "Meter") -> None:
-        """Write from byte `start` on; what came before a failure stays."""
+        """Write from byte `start` on; what arrives before a failure is kept."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if start == 0:
             self.discard()
@@ -45,26 +45,31 @@ class PartFile:
                 meter.received(len(chunk))
 
     def discard(self) -> None:
-        """Forget everything. The validator goes last: other bytes must never carry it."""
+        """Delete everything. The validator goes last: it must never stand beside bytes of another version."""
         for path in (self.path, self.destination, self._validator):
             path.unlink(missing_ok=True)
 
-    def finish(self) -> None:
-        """Give the whole and verified file its final name; its validator stays."""
-        with self.path.open("rb+") as file:
+    def finish(self, whole: Path | None = None) -> None:
+        """Give the complete, verified file its final name; its validator stays.
+
+        whole: the file to keep where the download had to be unpacked first.
+        """
+        whole = whole or self.path
+        with whole.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(self.path, self.destination)
+        os.replace(whole, self.destination)
+        self.path.unlink(missing_ok=True)
 
 
 class Meter:
-    """One progress line for all downloads, and the way to stop them together."""
+    """One progress line for all downloads, and a switch to stop them together."""
 
     def __init__(self, label: str, total: int):
         self._progress = Progress(label, total, "files")
         self._lock, self._stop, self._bytes = Lock(), Event(), 0
 
     def received(self, count: int) -> None:
-        """Count bytes as they come. Raises SourceError when another download has failed."""
+        """Count bytes as they arrive. Raises SourceError when another download has failed."""
         if self._stop.is_set():
             raise SourceError("stopped, since another download failed")
         with self._lock:
@@ -99,6 +104,6 @@ def download_all(
             for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
                 job.result()  # raises what it raised
             return [job.result() for job in jobs]
-        finally:  # also on Ctrl-C: the pool would else wait for every running download
+        finally:  # on Ctrl-C as well: otherwise the pool would wait for every running download
             meter.stop()
             pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""From any source to one folder of verified photos, their truths where there are any, and their manifest."""
+"""Fetch photos from any source into one folder: verified, with any truths, and listed in a manifest."""
 
 import os
 import shutil
@@ -6,8 +6,10 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+
+from filelock import FileLock, Timeout
 
 from pipeline import layout
 from pipeline.errors import SourceError
@@ -15,33 +17,17 @@ from pipeline.logs import Progress
 from pipeline.patches.manifest import Photo, accepted, write_manifest
 from pipeline.patches.splits import Split, assign_splits
 from pipeline.sources import AnySource
-from pipeline.sources.intake import Taken, take_in
-from pipeline.sources.simulated_camera import SimulatedCamera
-from pipeline.sources.source import Found
+from pipeline.sources.intake import IntakeRecord, take_in
+from pipeline.sources.settings import PhotoSet
+from pipeline.sources.source import PhotoFile
 
 SHOWN_REJECTS = 5
+FEW_PHOTOS = 20  # to learn from: below, a model shows little more than its start
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoSet:
-    """The photos of one camera or target: one block in params.yaml."""
-
-    source: AnySource
-    truth: AnySource | None = None  # the same places by the better camera, under the same names
-    simulated_camera: SimulatedCamera | None = None  # takes every photo anew; the original becomes its truth
-    split: Split = field(default_factory=Split)
-    max_rejected_share: float = 0.05  # of the photos; more broken ones stop the stage
-
-    def __post_init__(self) -> None:
-        if self.truth and self.simulated_camera:
-            raise ValueError("give truth or simulated_camera: a simulated camera brings its own truth")
-        if not 0 <= self.max_rejected_share < 1:
-            raise ValueError("max_rejected_share must be at least 0 and below 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fetched:
-    """What a fetch brought; as text, one line."""
+class FetchSummary:
+    """The result of a fetch; as text, one line."""
 
     photos: list[Photo]
     duplicates: int  # files with the same content as another
@@ -52,16 +38,42 @@ class Fetched:
         return (
             f"{len(good)} photos, {sum(photo.bytes for photo in good) / 1e6:.1f} MB"
             f" ({splits['train']} train, {splits['validation']} validation, {splits['test']} test),"
-            f" {len(self.photos) - len(good)} rejected, {self.duplicates} duplicates left out"
+            f" {len(self.rejected)} rejected, {self.duplicates} duplicates left out"
         )
 
+    @property
+    def rejected(self) -> list[Photo]:
+        return [photo for photo in self.photos if photo.reject_reason]
 
-def fetch_photos(address: str, photo_set: PhotoSet) -> Fetched:
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know before training, one line each."""
+        lines = [f"rejected {photo.name}: {photo.reject_reason}" for photo in self.rejected[:SHOWN_REJECTS]]
+        if len(self.rejected) > SHOWN_REJECTS:
+            lines.append(f"rejected {len(self.rejected) - SHOWN_REJECTS} more; the manifest lists them")
+        if (train := sum(photo.split == "train" for photo in self.photos)) < FEW_PHOTOS:
+            lines.append(
+                f"learns from {train} photo{'s' * (train != 1)}; expect little, add photos if you can "
+                f"({FEW_PHOTOS} or more)"
+            )
+        return lines
+
+
+def fetch_photos(address: str, photo_set: PhotoSet) -> FetchSummary:
     """Fetch, verify and list the photos of `cameras.NAME` or `targets.NAME`; all of them appear, or none.
 
     Raises: SourceError naming the address.
     """
     paths = layout.photo_set(address)
+    paths.downloads.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(paths.downloads.with_name(f"{paths.name}.lock"), timeout=0):
+            return _fetch(address, photo_set, paths)
+    except Timeout:
+        raise SourceError(f"{address}: another process is fetching it; wait until that ends") from None
+
+
+def _fetch(address: str, photo_set: PhotoSet, paths: layout.PhotoSetPaths) -> FetchSummary:
     try:
         found = list(photo_set.source.fetch(paths.downloads / "photos", f"fetch {paths.name}"))
         truths = _truths(found, photo_set.truth, paths) if photo_set.truth else None
@@ -69,11 +81,11 @@ def fetch_photos(address: str, photo_set: PhotoSet) -> Fetched:
     except SourceError as error:
         raise SourceError(f"{address}: {error}") from error
     shutil.rmtree(paths.downloads, ignore_errors=True)
-    return Fetched(photos=taken, duplicates=len(found) - len(taken))
+    return FetchSummary(photos=taken, duplicates=len(found) - len(taken))
 
 
-def _truths(found: list[Found], source: AnySource, paths: layout.PhotoSetPaths) -> dict[str, Found]:
-    """Fetch the truths, and find each photo's: name of the photo → its truth. Raises SourceError."""
+def _truths(found: list[PhotoFile], source: AnySource, paths: layout.PhotoSetPaths) -> dict[str, PhotoFile]:
+    """Fetch the truths and match them: name of the photo → its truth. Raises SourceError."""
     try:
         truths = list(source.fetch(paths.downloads / "truth", f"fetch {paths.name}, truth"))
     except SourceError as error:
@@ -87,31 +99,34 @@ def _truths(found: list[Found], source: AnySource, paths: layout.PhotoSetPaths) 
             if len(alike) > 1:
                 names = ", ".join(repr(one.name) for one in alike)
                 raise SourceError(
-                    f"{len(alike)} {what} have the name {key!r} ({names}), so that pairs cannot be told; "
-                    "rename them, or leave all but one out"
+                    f"{len(alike)} {what} have the name {key!r} ({names}), so their pairs are ambiguous; "
+                    "rename them, or remove all but one"
                 )
     return {photos_at[key][0].name: truths_at[key][0] for key in both}
 
 
-def _grouped(found: list[Found], key: Callable[[Found], str]) -> dict[str, list[Found]]:
-    groups: dict[str, list[Found]] = {}
+def _grouped(found: list[PhotoFile], key: Callable[[PhotoFile], str]) -> dict[str, list[PhotoFile]]:
+    groups: dict[str, list[PhotoFile]] = {}
     for one in found:
         groups.setdefault(key(one), []).append(one)
     return groups
 
 
-def _place(found: Found) -> str:
+def _place(found: PhotoFile) -> str:
     return str(PurePosixPath(found.name).with_suffix(""))
 
 
-def _stem(found: Found) -> str:
+def _stem(found: PhotoFile) -> str:
     return PurePosixPath(found.name).stem
 
 
 def _build(
-    found: list[Found], truths: Mapping[str, Found] | None, photo_set: PhotoSet, paths: layout.PhotoSetPaths
+    found: list[PhotoFile],
+    truths: Mapping[str, PhotoFile] | None,
+    photo_set: PhotoSet,
+    paths: layout.PhotoSetPaths,
 ) -> list[Photo]:
-    """Build the folder under a temporary name, and rename it once it is whole."""
+    """Build the folder under a temporary name, and rename it when it is complete."""
     partial = paths.root / ".photos.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -122,6 +137,7 @@ def _build(
             f"verify {paths.name}",
         )
         _check_rejects([one.photo for one in taken], photo_set.max_rejected_share)
+        _check_count([one.photo for one in taken])
         photos = _with_splits(taken, photo_set.split)
         write_manifest(partial, photos)
         shutil.rmtree(paths.photos, ignore_errors=True)
@@ -131,13 +147,15 @@ def _build(
     return photos
 
 
-def _take_in_all(found: list[Found], take: Callable[[Found], Taken], title: str) -> list[Taken]:
-    """Take every photo in; of those with the same content the first one counts."""
+def _take_in_all(
+    found: list[PhotoFile], take: Callable[[PhotoFile], IntakeRecord], title: str
+) -> list[IntakeRecord]:
+    """Take every photo in; of several with the same content, keep the first."""
     progress = Progress(title, len(found), "photos")
-    by_id: dict[str, Taken] = {}
-    # Threads do: Pillow and numpy let others run while they decode and compute.
+    by_id: dict[str, IntakeRecord] = {}
+    # Threads suffice: Pillow and numpy release the interpreter lock while they decode and compute.
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")  # a decoder's doubts; what it cannot decode becomes a row
+        warnings.simplefilter("ignore")  # decoders warn; what they cannot decode becomes a rejected row
         for taken in pool.map(take, found):
             by_id.setdefault(taken.photo.id, taken)
             progress.update()
@@ -146,7 +164,8 @@ def _take_in_all(found: list[Found], take: Callable[[Found], Taken], title: str)
 
 def _check_rejects(photos: list[Photo], max_share: float) -> None:
     broken = [photo for photo in photos if photo.reject_reason]
-    if len(broken) <= max_share * len(photos) and len(broken) < len(photos):
+    allowed = max(1, max_share * len(photos)) if max_share else 0  # one odd photo never stops the others
+    if len(broken) <= allowed and len(broken) < len(photos):
         return
     shown = "; ".join(f"{photo.name}: {photo.reject_reason}" for photo in broken[:SHOWN_REJECTS])
     more = f"; and {len(broken) - SHOWN_REJECTS} more" if len(broken) > SHOWN_REJECTS else ""
@@ -156,7 +175,15 @@ def _check_rejects(photos: list[Photo], max_share: float) -> None:
     )
 
 
-def _with_splits(taken: list[Taken], split: Split) -> list[Photo]:
-    """Split by the original's content: another setting of the simulated camera moves no photo."""
+def _check_count(photos: list[Photo]) -> None:
+    if len(accepted(photos)) == 1:
+        raise SourceError(
+            "holds one photo, and nothing can be learned from one; add more"
+            f" (at least two, and {FEW_PHOTOS} to {10 * FEW_PHOTOS} for a useful model)"
+        )
+
+
+def _with_splits(taken: list[IntakeRecord], split: Split) -> list[Photo]:
+    """Split by the original's content: changing the simulated camera moves no photo."""
     splits = assign_splits([one.original_id for one in taken if not one.photo.reject_reason], split)
     return [replace(one.photo, split=splits.get(one.original_id, "")) for one in taken]

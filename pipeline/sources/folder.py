@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.errors import SourceError
+from pipeline.files import expanded
 from pipeline.photos.formats import FORMATS, is_photo
-from pipeline.sources.source import Found
+from pipeline.sources.source import PhotoFile
 
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """Every photo below these folders; `~` is the home folder, hidden files are passed over."""
+    """Every photo below these folders; `~` is the home folder. Hidden files and folders are skipped."""
 
     kind: Literal["folder"]
     paths: list[str]
@@ -22,16 +23,16 @@ class Folder:
         if not self.paths:
             raise ValueError("paths must name at least one folder")
 
-    def fetch(self, workspace: Path, label: str) -> Iterator[Found]:
+    def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
         """Yield the photos of each folder, sorted by name; nothing is copied.
 
         Raises: SourceError when a folder is missing, unreadable or holds no photo.
         """
         for path in self.paths:
-            yield from _photos(Path(path).expanduser())
+            yield from _photos(expanded(path))
 
 
-def _photos(folder: Path) -> Iterator[Found]:
+def _photos(folder: Path) -> Iterator[PhotoFile]:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise SourceError(f"folder {folder} {what}; correct source.paths in params.yaml")
@@ -39,7 +40,7 @@ def _photos(folder: Path) -> Iterator[Found]:
     if not names:
         raise SourceError(f"folder {folder} holds no photo ({', '.join(FORMATS)}); put photos there")
     for name in names:
-        yield Found(name=name, path=folder / name)
+        yield PhotoFile(name=name, path=folder / name)
 
 
 def _file_names(folder: Path) -> Iterator[str]:
@@ -49,6 +50,6 @@ def _file_names(folder: Path) -> Iterator[str]:
 
 
 def _refuse(error: OSError) -> None:
-    # os.walk passes over what it may not read; photos would then be missing in silence.
+    # os.walk skips folders that it may not read; their photos would be missing without a word.
     reason = f"cannot be read ({error.strerror})"
     raise SourceError(f"folder {error.filename} {reason}; make it readable") from error

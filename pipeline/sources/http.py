@@ -1,12 +1,14 @@
-"""Photos from http(s): archives or single photos, resumed after a kill, checked against a SHA-256."""
+"""Photos over http(s): archives or single photos, resumed after a kill, verified by an optional SHA-256."""
 
+import gzip
 import hashlib
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import IO, Literal
 from urllib.parse import unquote, urlsplit
 
 import requests
@@ -16,22 +18,23 @@ from urllib3.util import Retry
 
 from pipeline.errors import SourceError
 from pipeline.photos.formats import FORMATS, is_photo
-from pipeline.sources.archives import ARCHIVES, is_archive, unpack
+from pipeline.sources.archives import ARCHIVES, Limits, is_archive, unpack
 from pipeline.sources.downloads import CHUNK_BYTES, Meter, PartFile, download_all
-from pipeline.sources.source import Found
+from pipeline.sources.source import PhotoFile
 from pipeline.urls import public_url
 
 TIMEOUT_S = (10, 60)  # to connect; between two chunks
-BODY_TRIES = 3  # of a download that breaks off; each goes on where the last one ended
+BODY_TRIES = 3  # of a download that breaks off; each resumes where the last one ended
+GZIP = b"\x1f\x8b"
 NOT_MODIFIED, RANGE_NOT_SATISFIABLE = 304, 416
 RETRY = Retry(total=4, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WebFile:
-    """One file of the web. `sha256` (64 hex digits, optional) pins its content.
+    """One file on the web. `sha256` (64 hex digits, optional) pins its content.
 
-    params.yaml and dvc.lock keep the URL as it is: a password belongs into ~/.netrc, and a signed URL
+    params.yaml and dvc.lock store the URL as it is: a password belongs in ~/.netrc, and a signed URL
     should be short-lived.
     """
 
@@ -42,9 +45,9 @@ class WebFile:
         if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
             raise ValueError("url must begin with http:// or https:// and a host")
         if "@" in urlsplit(self.url).netloc:
-            raise ValueError("url must hold no user and password, which dvc.lock would keep; use ~/.netrc")
+            raise ValueError("url must not hold a user or password, which dvc.lock would store; use ~/.netrc")
         if self.sha256 and not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise ValueError("sha256 must be 64 hex digits in lower case")
+            raise ValueError("sha256 must be 64 hexadecimal digits in lower case")
 
     @property
     def name(self) -> str:
@@ -72,16 +75,16 @@ class Http:
         if not self.urls:
             raise ValueError("urls must name at least one file")
         if len({file.url for file in self.urls}) < len(self.urls):
-            raise ValueError("urls must name each file once")
+            raise ValueError("urls must not name a file twice")
 
-    def fetch(self, workspace: Path, label: str) -> Iterator[Found]:
+    def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
         """Download everything, then unpack. Raises: SourceError."""
         for file, path in zip(self.urls, download_files(self.urls, workspace, label), strict=True):
             yield from _photos(file, path)
 
 
 def download_files(files: Sequence[WebFile], workspace: Path, label: str) -> list[Path]:
-    """Bring every file into `workspace`, in parallel, resumed after a kill, and verified.
+    """Download every file into `workspace`, in parallel, resumed after a kill, and verified.
 
     Raises: SourceError, without secrets.
     """
@@ -91,31 +94,31 @@ def download_files(files: Sequence[WebFile], workspace: Path, label: str) -> lis
         return download_all(label, files, partial(_download, session, workspace))
 
 
-def _photos(file: HttpFile, path: Path) -> list[Found]:
+def _photos(file: HttpFile, path: Path) -> list[PhotoFile]:
     if not is_archive(file.name):
-        return [Found(name=file.name, path=path)]
+        return [PhotoFile(name=file.name, path=path)]
     try:
         return unpack(path, file.name)
     except SourceError:
-        path.unlink()  # the next try must download what has been put right
+        path.unlink()  # so that the next run downloads the corrected archive
         raise
 
 
 def _download(session: requests.Session, workspace: Path, file: WebFile, meter: Meter) -> Path:
-    folder = hashlib.sha256(file.url.encode()).hexdigest()[:16]  # a digest: the URL may hold a secret
+    folder = hashlib.sha256(file.url.encode()).hexdigest()[:16]  # hashed: the URL may hold a secret
     part = PartFile(workspace / folder / f"file{PurePosixPath(file.name).suffix.lower()}")
     if file.sha256 and part.destination.exists() and sha256_of(part.destination) == file.sha256:
-        return part.destination  # pinned and here: no server needs to be asked
+        return part.destination  # pinned and complete: the server need not be asked
     for _ in range(BODY_TRIES):
         if _is_whole(session, file, part, meter):
             return part.destination
     raise SourceError(
-        f"{public_url(file.url)} broke off after {part.size} bytes; run the same command again to go on"
+        f"{public_url(file.url)} broke off after {part.size} bytes; run the same command again to resume"
     )
 
 
 def _is_whole(session: requests.Session, file: WebFile, part: PartFile, meter: Meter) -> bool:
-    """Receive what is missing; a whole file is verified and gets its final name."""
+    """Download what is missing; a complete file is verified and gets its final name."""
     with _answer(session, file.url, _conditions(part)) as response:
         if response.status_code == NOT_MODIFIED:
             _check_digest(part.destination, part, file)
@@ -129,13 +132,15 @@ def _is_whole(session: requests.Session, file: WebFile, part: PartFile, meter: M
             total = _receive(response, part, meter)
             if part.path.stat().st_size != total:
                 return False
-    _check_digest(part.path, part, file)
-    part.finish()
+    _check_content(part, file)
+    whole = _decompressed(part, file)
+    _check_digest(whole, part, file)
+    part.finish(whole)
     return True
 
 
 def _conditions(part: PartFile) -> dict[str, str]:
-    """Ask only for what is not here yet, if it is still the same version."""
+    """Headers that ask only for what is missing, if it is still the same version."""
     if not part.validator:
         return {}
     if part.destination.exists():
@@ -146,10 +151,10 @@ def _conditions(part: PartFile) -> dict[str, str]:
 
 def _answer(session: requests.Session, url: str, conditions: dict[str, str]) -> requests.Response:
     try:
-        # Unpacked on the way, sizes and ranges would no longer be those of the file.
+        # With a compressed transfer, sizes and ranges would not be those of the file.
         headers = {"Accept-Encoding": "identity", **conditions}
         return session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S)
-    except requests.RequestException as error:  # its text may show the URL with its secrets
+    except requests.RequestException as error:  # its text may show a URL with secrets
         reason = type(error).__name__
         raise SourceError(
             f"{public_url(url)} cannot be reached ({reason}); check the address and the network"
@@ -160,16 +165,16 @@ def _check_status(response: requests.Response, url: str) -> None:
     if response.status_code in (200, 206):
         return
     remedy = {
-        401: "needs a user and password: give the host an entry in ~/.netrc",
-        403: "may not be read: check the password, or renew the signed URL",
+        401: "needs a user and password; give the host an entry in ~/.netrc",
+        403: "refuses access; check the password, or renew the signed URL",
         404: "does not exist; correct its URL in params.yaml",
         410: "no longer exists; correct its URL in params.yaml",
-    }.get(response.status_code, "fails at the server; try again later")
+    }.get(response.status_code, "failed on the server; try again later")
     raise SourceError(f"{public_url(url)} {remedy} (HTTP {response.status_code})")
 
 
 def _receive(response: requests.Response, part: PartFile, meter: Meter) -> int | None:
-    """Write the body; return how many bytes the whole file has, None if it broke off and that is unknown."""
+    """Write the body; return the complete file's size, None if the body broke off and it is unknown."""
     start = part.size if response.status_code == 206 else 0
     length = response.headers.get("Content-Length")
     chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
@@ -181,9 +186,54 @@ def _receive(response: requests.Response, part: PartFile, meter: Meter) -> int |
 
 
 def _validator(response: requests.Response) -> str:
-    """Return what tells this version from others byte by byte, '' if nothing does; a weak ETag does not."""
+    """Return what identifies this version byte by byte, '' if nothing does; a weak ETag does not."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
+
+
+def _check_content(part: PartFile, file: WebFile) -> None:
+    """Refuse a web page, which servers send with status 200 where a login is missing. Raises SourceError."""
+    with part.path.open("rb") as content:
+        start = content.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        part.discard()
+        raise SourceError(
+            f"{public_url(file.url)} is a web page, not {file.name}: often one that asks you to log in, or a"
+            " page about the file; use the link of the file itself, or give the host an entry in ~/.netrc"
+        )
+
+
+def _decompressed(part: PartFile, file: WebFile) -> Path:
+    """Undo gzip, which some servers apply though asked not to. Raises SourceError for a damaged stream.
+
+    Only once for a .tar.gz, and only if it was compressed twice.
+    """
+    path = part.path.with_name(f"{part.path.name}.decompressed")
+    limits = Limits()
+    most_bytes = int(max(limits.harmless_bytes, limits.ratio * part.path.stat().st_size))
+    with part.path.open("rb") as content:
+        if content.read(2) != GZIP:
+            return part.path
+        content.seek(0)
+        try:
+            with gzip.open(content) as stream, path.open("wb") as whole:
+                packed = file.name.lower().endswith((".gz", ".tgz"))
+                if packed and stream.peek(2)[:2] != GZIP:  # the file itself, not how it was sent
+                    return part.path
+                _copy(stream, whole, most_bytes)
+        except (OSError, EOFError, zlib.error):
+            part.discard()
+            raise SourceError(
+                f"{public_url(file.url)} arrived damaged (gzip); run the same command again"
+            ) from None
+    return path
+
+
+def _copy(stream: gzip.GzipFile, whole: IO[bytes], most_bytes: int) -> None:
+    while chunk := stream.read(CHUNK_BYTES):
+        whole.write(chunk)
+        if whole.tell() > most_bytes:
+            raise EOFError
 
 
 def _check_digest(path: Path, part: PartFile, file: WebFile) -> None:
@@ -199,6 +249,6 @@ def _check_digest(path: Path, part: PartFile, file: WebFile) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digits of the file's SHA-256."""
+    """The file's SHA-256, in hexadecimal."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

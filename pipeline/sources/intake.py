@@ -1,4 +1,4 @@
-"""Take one photo in: verify it, join it with its truth if there is one, file both by their content.
+"""Take one photo in: verify it, join it with its truth if there is one, store both by their hash.
 
 A photo's truth is the same picture by the better camera: the untouched original, where a simulated camera
 re-renders the photo, or the photo of the same name from a second source.
@@ -11,32 +11,38 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import PhotoError, SourceError
+from pipeline.errors import PhotoError
 from pipeline.patches.manifest import Photo
 from pipeline.photos.images import decode_photo, read_exif
 from pipeline.sources.simulated_camera import SimulatedCamera, capture
-from pipeline.sources.source import Found
+from pipeline.sources.source import PhotoFile
 
-MIN_SIDE_PX = 16  # an icon or a tracking pixel: no score can be had of it
+MIN_SIDE_PX = 16  # smaller ones are icons or tracking pixels, which no score can be computed for
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
-    """A row without its split yet."""
+class IntakeRecord:
+    """One photo's row of the manifest, before it has a split."""
 
     photo: Photo
-    original_id: str  # of the bytes that the source gave; photo.id unless a simulated camera was between
+    original_id: (
+        str  # hash of the source's bytes; differs from photo.id where a simulated camera re-rendered them
+    )
 
 
 def take_in(
-    found: Found, folder: Path, camera: SimulatedCamera | None, truths: Mapping[str, Found] | None
-) -> Taken:
-    """Put `found` into `folder`, as it is or as the camera sees it; a broken photo is a row with a reason.
+    found: PhotoFile, folder: Path, camera: SimulatedCamera | None, truths: Mapping[str, PhotoFile] | None
+) -> IntakeRecord:
+    """Store `found` in `folder`, as it is or re-rendered by the camera; a broken one is a row with a reason.
 
     `truths`, where there are any, holds the truth of every photo by the photo's name.
-    Raises: SourceError when a file cannot be read at all.
     """
-    original = _bytes_of(found)
+    try:
+        original = _bytes_of(found)
+    except PhotoError as error:
+        missing_id = _content_id(f"unreadable {_readable(found.name)}".encode())
+        row = Photo(id=missing_id, name=_readable(found.name), bytes=0, reject_reason=str(error))
+        return IntakeRecord(photo=row, original_id=missing_id)
     original_id = _content_id(original)
     try:
         photo_hwc = decode_photo(original)
@@ -46,16 +52,16 @@ def take_in(
         if truths is not None:
             truth = _checked_truth(found, truths, photo_hwc)
     except PhotoError as error:
-        return Taken(photo=_rejected(found, original, str(error)), original_id=original_id)
+        return IntakeRecord(photo=_rejected(found, original, str(error)), original_id=original_id)
     data = capture(photo_hwc, camera, original_id) if camera else original
     path = _file(folder, "", data, ".jpg" if camera else found.path.suffix)
     truth_path = _file(folder, "truth/", _bytes_of(truth), truth.path.suffix) if truth else ""
     height, width, _ = photo_hwc.shape
-    return Taken(photo=_row(found, data, path, truth_path, width, height), original_id=original_id)
+    return IntakeRecord(photo=_row(found, data, path, truth_path, width, height), original_id=original_id)
 
 
-def _checked_truth(found: Found, truths: Mapping[str, Found], photo_hwc: np.ndarray) -> Found:
-    """The photo's truth. Raises PhotoError if there is none that can be laid upon it."""
+def _checked_truth(found: PhotoFile, truths: Mapping[str, PhotoFile], photo_hwc: np.ndarray) -> PhotoFile:
+    """The photo's truth. Raises PhotoError if it is missing, broken or of another size."""
     truth = truths.get(found.name)
     if truth is None:
         raise PhotoError("has no truth of the same name")
@@ -69,7 +75,7 @@ def _checked_truth(found: Found, truths: Mapping[str, Found], photo_hwc: np.ndar
     return truth
 
 
-def _row(found: Found, data: bytes, path: str, truth_path: str, width: int, height: int) -> Photo:
+def _row(found: PhotoFile, data: bytes, path: str, truth_path: str, width: int, height: int) -> Photo:
     exif = read_exif(data)
     return Photo(
         id=_content_id(data),
@@ -86,20 +92,26 @@ def _row(found: Found, data: bytes, path: str, truth_path: str, width: int, heig
     )
 
 
-def _rejected(found: Found, data: bytes, reason: str) -> Photo:
+def _rejected(found: PhotoFile, data: bytes, reason: str) -> Photo:
     return Photo(id=_content_id(data), name=_readable(found.name), bytes=len(data), reject_reason=reason)
 
 
 def _readable(name: str) -> str:
-    """File names of old cameras need not be UTF-8; Parquet's text is."""
+    """A name as Parquet can store it: file names need not be UTF-8."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _bytes_of(found: Found) -> bytes:
+def _bytes_of(found: PhotoFile) -> bytes:
+    """Raises PhotoError: a file that cannot be read must not stop the others."""
+    if found.problem:
+        raise PhotoError(found.problem)
     try:
         return found.path.read_bytes()
+    except FileNotFoundError:
+        link = found.path.is_symlink()
+        raise PhotoError("is a link to a file that does not exist" if link else "no longer exists") from None
     except OSError as error:
-        raise SourceError(f"{found.path} cannot be read: {error.strerror}; make it readable") from error
+        raise PhotoError(f"cannot be read ({error.strerror}); change its permissions") from None
 
 
 def _content_id(data: bytes) -> str:
@@ -108,7 +120,7 @@ def _content_id(data: bytes) -> str:
 
 def _file(folder: Path, place: str, data: bytes, suffix: str) -> str:
     """Write a photo under the name of its content; return its path within `folder`."""
-    # No temporary name: the whole folder has one, and threads that meet here write the same bytes.
+    # No temporary name: the whole folder has one, and two threads with the same name write the same bytes.
     path = folder / f"{place}{_content_id(data)}{suffix.lower()}"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Photos from an S3 bucket, Amazon's or any other's: listed, downloaded in parallel, resumed, verified."""
+"""Photos from an S3 bucket, Amazon's or another provider's: downloaded in parallel, resumed, verified."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from typing import Any, Literal
 
 from pipeline.errors import SourceError
 from pipeline.photos.formats import FORMATS, is_photo
-from pipeline.s3_client import AT_ONCE, START_OVER, code_of, explained, listed, open_client
+from pipeline.s3_client import AT_ONCE, OBJECT_PROBLEMS, START_OVER, code_of, explained, listed, open_client
 from pipeline.sources.downloads import CHUNK_BYTES, Meter, PartFile, download_all
-from pipeline.sources.source import Found
+from pipeline.sources.source import PhotoFile
 from pipeline.urls import public_url
 
-BODY_TRIES = 3  # of an object that breaks off or is replaced meanwhile
+BODY_TRIES = 3  # of an object that breaks off or is replaced during the download
 
 
 @dataclass(frozen=True, kw_only=True)
 class S3:
-    """Every photo below a prefix. Credentials are found as boto3 finds them; `unsigned` needs none."""
+    """Every photo below a prefix. boto3 finds the credentials; `unsigned` needs none."""
 
     kind: Literal["s3"]
     bucket: str
@@ -31,11 +31,11 @@ class S3:
 
     def __post_init__(self) -> None:
         if not self.bucket or "/" in self.bucket:
-            raise ValueError("bucket must be a name without slashes; the rest belongs into prefix")
+            raise ValueError("bucket must be a name without slashes; the rest belongs in prefix")
         if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
             raise ValueError("endpoint_url must begin with http:// or https://")
 
-    def fetch(self, workspace: Path, label: str) -> Iterator[Found]:
+    def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
         """List the prefix, then download its photos, in parallel and resumed.
 
         Raises: SourceError.
@@ -46,9 +46,7 @@ class S3:
             if not objects:
                 kinds = ", ".join(FORMATS)
                 raise SourceError(f"{_shown(self)} holds no photo ({kinds}); correct source.prefix")
-            paths = download_all(label, objects, partial(_download, client, self, workspace), AT_ONCE)
-        for one, path in zip(objects, paths, strict=True):
-            yield Found(name=one.key, path=path)
+            yield from download_all(label, objects, partial(_photo, client, self, workspace), AT_ONCE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +63,18 @@ def _objects(client: Any, source: S3) -> Iterator[_Object]:
             yield _Object(key=entry["Key"], size_bytes=entry["Size"], etag=entry["ETag"])
 
 
+def _photo(client: Any, source: S3, workspace: Path, one: _Object, meter: Meter) -> PhotoFile:
+    """Download one object; one that cannot be had does not stop the others."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return PhotoFile(name=one.key, path=_download(client, source, workspace, one, meter))
+    except ClientError as error:
+        if (problem := OBJECT_PROBLEMS.get(code_of(error))) is None:
+            raise
+        return PhotoFile(name=one.key, path=workspace / _local_name(one), problem=problem)
+
+
 def _download(client: Any, source: S3, workspace: Path, one: _Object, meter: Meter) -> Path:
     for _ in range(BODY_TRIES):
         part = PartFile(workspace / _local_name(one))
@@ -73,18 +83,18 @@ def _download(client: Any, source: S3, workspace: Path, one: _Object, meter: Met
         one = _looked_up(client, source, one.key)
     raise SourceError(
         f"{_shown(source, one.key)} broke off after {part.size} of {one.size_bytes} bytes;"
-        " run the same command again to go on"
+        " run the same command again to resume"
     )
 
 
 def _local_name(one: _Object) -> str:
-    """Name the version, not only the key: an object that was replaced is another file."""
+    """A name for this version of the key: an object that was replaced is another file."""
     version = hashlib.sha256(f"{one.key}\n{one.etag}".encode()).hexdigest()[:32]
     return version + PurePosixPath(one.key).suffix.lower()
 
 
 def _is_whole(client: Any, source: S3, one: _Object, part: PartFile, meter: Meter) -> bool:
-    """Receive what is missing; a whole object is verified and gets its final name."""
+    """Download what is missing; a complete object is verified and gets its final name."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     wanted = {"Range": f"bytes={part.size}-"} if part.size else {}
@@ -107,7 +117,7 @@ def _is_whole(client: Any, source: S3, one: _Object, part: PartFile, meter: Mete
 
 
 def _check_digest(answer: dict[str, Any], source: S3, one: _Object, part: PartFile) -> None:
-    """Compare with the ETag where it is an MD5: of objects sent in one part, without a key of one's own."""
+    """Compare with the ETag where it is an MD5: of objects uploaded in one part, without a customer's key."""
     etag = one.etag.strip('"')
     foreign_key = answer.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in answer
     if "-" in etag or foreign_key:

@@ -1,4 +1,4 @@
-"""What every source of photos keeps to."""
+"""The protocol of every source of photos."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,19 +7,21 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class PhotoFile:
     """One photo file on this machine. It belongs to the source: read it, never change or move it."""
 
     name: str  # relative, with forward slashes, as the user knows it
     path: Path
+    problem: str = ""  # why the source could not provide the file; there may be nothing at `path` then
 
 
 class Source(Protocol):
-    """A frozen dataclass of settings with a `kind` of its own, and the way to the photos."""
+    """A frozen dataclass of settings, told apart from others by its `kind`."""
 
-    def fetch(self, workspace: Path, label: str) -> Iterator[Found]:
+    def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
         """Make every photo available locally, and yield them in a fixed order.
 
-        What is kept in `workspace` survives a kill, for the next try. `label` begins progress lines.
+        Files in `workspace` survive a kill, so that the next run can resume. `label` begins progress lines.
+        One unreadable photo is yielded with its `problem`.
         Raises: SourceError, which says what is wrong and what to do; the caller adds which photo set it was.
         """

@@ -1,6 +1,7 @@
-"""What training needs beside patches: the weights of the content features, and which method it is.
+"""What training needs besides patches: weights of content features, and a digest of the method's code.
 
-Both become files of the camera, so that training downloads nothing, and a new method retrains no camera.
+Both become files of the camera, so that training downloads nothing, and only a change of the code that a
+camera's method imports retrains it.
 """
 
 import json
@@ -15,8 +16,9 @@ from urllib.error import URLError
 
 import torch
 from safetensors.torch import save
+from torchvision import models
 
-import wespe.methods
+from pipeline.code import code_digest
 from pipeline.errors import SourceError
 from pipeline.files import write_atomically
 from pipeline.layout import FEATURE_DOWNLOADS, FEATURES, METHOD
@@ -24,31 +26,31 @@ from pipeline.sources.http import WebFile, download_files, sha256_of
 from pipeline.urls import public_url
 from wespe.networks.features import ContentConfig, needed_weights, read_weights
 
-TIMEOUT_S = 60  # torch.hub sets none: a silent server would hold it for ever
+TIMEOUT_S = 60  # torch.hub sets none, and would wait for a silent server for ever
 OTHER_WAYS = "content.weights also takes a file's path, a URL with its sha256, or random"
 
 Weights = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Brought:
-    """What a camera's features are; as text, one line."""
+class FeatureWeights:
+    """The weights that were written for a camera; as text, one line."""
 
     content: ContentConfig | None
     bytes: int
 
     def __str__(self) -> str:
         if self.content is None:
-            return "the method compares no content; no weights needed"
+            return "the method compares no content, so no weights are needed"
         network = f"{self.content.backbone} {', '.join(self.content.layers)}"
         if self.content.weights == "random":
-            return f"{network}, random from seed {self.content.seed}; no weights needed"
+            return f"{network}, random from seed {self.content.seed}, so no weights are needed"
         weights = public_url(self.content.weights) if self.content.from_url else self.content.weights
         return f"{network}, weights {weights}, {self.bytes / 1e6:.1f} MB"
 
 
-def fetch_features(address: str, content: ContentConfig | None, folder: Path) -> Brought:
-    """Write features.safetensors: what the network needs of its weights, and nothing where it needs none.
+def fetch_features(address: str, content: ContentConfig | None, folder: Path) -> FeatureWeights:
+    """Write features.safetensors: the weights that the network needs, or an empty file where it needs none.
 
     Raises: SourceError naming `address`, such as cameras.demo-phone.
     """
@@ -61,19 +63,14 @@ def fetch_features(address: str, content: ContentConfig | None, folder: Path) ->
     data = save(weights)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / FEATURES, data)
-    return Brought(content=content, bytes=len(data))
+    return FeatureWeights(content=content, bytes=len(data))
 
 
 def write_method(name: str, folder: Path) -> None:
-    """Write method.json: the method's name, and the sha256 of its file."""
+    """Write method.json: the method's name, and the digest of all code that it imports."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"method": name, "sha256": method_digest(name)}
+    content = {"method": name, "sha256": code_digest(f"wespe.methods.{name}")}
     write_atomically(folder / METHOD, json.dumps(content).encode() + b"\n")
-
-
-def method_digest(name: str) -> str:
-    """The sha256 of wespe/methods/NAME.py, wherever wespe is installed."""
-    return sha256_of(Path(wespe.methods.__file__).with_name(f"{name}.py"))
 
 
 def _weights(content: ContentConfig, label: str) -> Weights:
@@ -95,9 +92,7 @@ def _weights(content: ContentConfig, label: str) -> Weights:
 
 
 def _imagenet(content: ContentConfig) -> Weights:
-    """torchvision's weights, out of its cache (TORCH_HOME) or the network."""
-    from torchvision import models
-
+    """torchvision's weights, from its cache (TORCH_HOME) or the network."""
     stored = models.get_model_weights(content.backbone)["IMAGENET1K_V1"]
     try:
         with _timeout(TIMEOUT_S):
@@ -105,7 +100,7 @@ def _imagenet(content: ContentConfig) -> Weights:
     except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
         reason = str(error).strip("<>") or type(error).__name__
         raise SourceError(f"{stored.url} cannot be reached ({reason}); {OTHER_WAYS}") from None
-    except (RuntimeError, UnpicklingError, EOFError):  # what came, or what the cache holds
+    except (RuntimeError, UnpicklingError, EOFError):  # the download, or the copy in the cache
         cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(stored.url).name
         raise SourceError(
             f"{stored.url}, or its copy {cached}, is damaged; delete the copy and run the same command again"

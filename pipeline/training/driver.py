@@ -1,4 +1,4 @@
-"""Ray Data into Ray Train: start the workers, show how far they are, keep what they learned."""
+"""Train one camera by Ray: start the workers, show their progress, keep the model and its losses."""
 
 import hashlib
 import json
@@ -19,40 +19,41 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.util.queue import Empty, Queue
 
-import wespe
 from pipeline import cluster
+from pipeline.code import code_digest
 from pipeline.errors import TrainingError
 from pipeline.files import write_atomically
 from pipeline.layout import CameraPaths, photo_set
-from pipeline.logs import Progress
 from pipeline.patches import stream
+from pipeline.patches.dataset import dataset
 from pipeline.patches.shards import Index
-from pipeline.training.rank import HISTORY, MODEL, Run, train
+from pipeline.training.checkpoint import HISTORY, MODEL
+from pipeline.training.progress import TrainingProgress
+from pipeline.training.rank import train
 from pipeline.training.ray_context import RayContext
-from wespe.training import describe
+from pipeline.training.run import Run
+from wespe.guard import Diverged
 
 MAX_FAILURES = 3
-# What can change the course of a run.
-CODE = (Path(wespe.__path__[0]), Path(__file__).parent, Path(stream.__file__).parent)
 
 
 def train_camera(run: Run, source: Index, target: Index) -> None:
     """Train on the cluster and put the model and its losses into the camera's folders.
 
     A paired method learns from the source's pairs, an unpaired one from source and target.
-    A worker that dies is replaced and goes on from the last checkpoint; so does a killed driver that is
+    A worker that dies is replaced and resumes from the last checkpoint; so does a killed driver that is
     started again with the same settings, data and code. Raises TrainingError, ShardError.
     """
     paths = CameraPaths(camera=run.camera)
     workers = worker_count()
     if run.training.batch_size % workers:
         raise TrainingError(
-            f"camera {run.camera}: training.batch_size {run.training.batch_size} is no multiple of the "
+            f"camera {run.camera}: training.batch_size {run.training.batch_size} must be a multiple of the "
             f"{workers} workers; change it in the preset, or set WESPE_WORKERS"
         )
     folder = paths.runs.resolve() / run_name(run)
-    if latest_step(folder) < run.training.steps:
-        _fit(run, source, target, folder, workers)
+    if not is_complete(run, folder):
+        fit(run, source, target, folder, workers)
     _keep(folder, paths)
     shutil.rmtree(paths.runs, ignore_errors=True)
 
@@ -63,17 +64,18 @@ def worker_count() -> int:
 
 
 def run_name(run: Run) -> str:
-    """Digest of settings, data and code: a changed run never goes on from another's checkpoint."""
+    """Digest of settings, data and code: a changed run never resumes from another's checkpoint."""
     digest = hashlib.sha256(json.dumps(asdict(run), sort_keys=True).encode())
-    code = [path for folder in CODE for path in sorted(folder.rglob("*.py"))]
-    features = _features(run)
-    for path in [*code, *([features] if features.is_file() else [])]:
-        digest.update(path.read_bytes())
+    digest.update(code_digest(__name__, f"wespe.methods.{run.method.name}").encode())
+    if (features := _features(run)).is_file():
+        digest.update(features.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _features(run: Run) -> Path:
-    return photo_set(f"cameras.{run.camera}").features
+def is_complete(run: Run, folder: Path) -> bool:
+    """Whether the newest checkpoint in a run's folder is of its last step."""
+    history = _history(folder)
+    return bool(history) and history[-1]["step"] >= run.training.steps
 
 
 def latest_step(folder: Path) -> int:
@@ -82,15 +84,17 @@ def latest_step(folder: Path) -> int:
     return history[-1]["step"] if history else 0
 
 
-def _fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> None:
-    if (step := latest_step(folder)) > 0:
-        print(f"train {run.camera}: going on from step {step}", flush=True)
-    indexes = {"pairs": source} if run.paired else {"source": source, "target": target}
+def fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> None:
+    """Train with Ray, or resume; Ray keeps checkpoints in `folder`. Raises TrainingError, ShardError."""
+    step, noun = latest_step(folder), "worker" if workers == 1 else "workers"
+    what = f"resuming from step {step} of" if step else "starting"
+    print(f"train {run.camera}: {what} {run.training.steps:,} steps on {workers} {noun}", flush=True)
+    indexes = {"pairs": source, "source": source, "target": target}
     with _progress(run) as messages:
         trainer = TorchTrainer(
             _worker,
-            train_loop_config={"run": run, "features": str(_features(run).resolve())},
-            datasets={name: _dataset(run, index, name, folder, workers) for name, index in indexes.items()},
+            train_loop_config={"run": run, "features": str(_features(run).resolve()), "messages": messages},
+            datasets={name: _dataset(run, indexes[name], name, folder, workers) for name in run.streams},
             dataset_config=ray.train.DataConfig(execution_options=_in_order()),
             scaling_config=_scaling(workers),
             run_config=RunConfig(
@@ -98,7 +102,6 @@ def _fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> 
                 storage_path=str(folder.parent),
                 failure_config=FailureConfig(max_failures=MAX_FAILURES),
                 checkpoint_config=CheckpointConfig(num_to_keep=run.training.checkpoints_kept),
-                callbacks=[_Reports(messages)],  # type: ignore[list-item]
             ),
         )
         try:
@@ -111,31 +114,39 @@ def _fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> 
 
 def _worker(config: dict[str, Any]) -> None:
     run: Run = config["run"]
-    context = RayContext(batch_size=run.training.batch_size, size_px=run.size_px, paired=run.paired)
+    messages: Queue = config["messages"]
+    context = RayContext(run, messages)
     if context.device.type == "cpu":  # Ray grants one thread per logical CPU asked for
         on_node = ray.train.get_context().get_local_world_size()
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // on_node))
     try:
         train(run, context, Path(config["features"]))
-    except TrainingError as error:
-        # Ray Train would try again what can only fail again; every rank comes here together.
-        context.report({"error": str(error)}, None)
+    except (TrainingError, Diverged) as error:
+        # Raised, it would be tried again by Ray Train, to fail again; every rank comes here together.
+        messages.put(("error", _explained(run, error)))
+
+
+def _explained(run: Run, error: Exception) -> str:
+    if isinstance(error, TrainingError):
+        return str(error)
+    rate = run.learner.optimiser.learning_rate
+    return (
+        f"camera {run.camera}: {error}; lower learner.optimiser.learning_rate (now {rate:g}) "
+        f"or raise guard.rollbacks (now {run.guard.rollbacks}) in its preset and run `dvc repro` again"
+    )
 
 
 def _dataset(run: Run, index: Index, name: str, folder: Path, workers: int) -> Callable[[], ray.data.Dataset]:
-    """Made anew for every group of workers, so that it begins at their checkpoint's row.
+    """Made again for every group of workers, so that it begins at their checkpoint's row.
 
-    One worker sees the very rows it would have seen; several may meet some of a window again, or not at all.
+    One worker sees exactly the rows it would have seen; several may see some of a window twice or never.
     """
     patches = stream.stream_of(index, "train", name=name, seed=run.training.seed, paired=run.paired)
-    batch_size, steps = run.training.batch_size, run.training.steps
 
     def make() -> ray.data.Dataset:
         cluster.quiet_data()
-        step = latest_step(folder)
-        return stream.dataset(
-            patches, first_row=step * batch_size, rows=(steps - step) * batch_size, workers=workers
-        )
+        first_row = latest_step(folder) * run.training.batch_size
+        return dataset(patches, first_row=first_row, rows=run.rows - first_row, workers=workers)
 
     return make
 
@@ -151,37 +162,24 @@ def _scaling(workers: int) -> ScalingConfig:
     return ScalingConfig(num_workers=workers, resources_per_worker={"CPU": 1})
 
 
-class _Reports(ray.train.UserCallback):
-    """Runs beside the driver, in the controller's process; hands every record over."""
-
-    def __init__(self, messages: Queue):
-        self._messages = messages
-
-    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
-        self._messages.put(metrics[0])
-
-
 @contextmanager
 def _progress(run: Run) -> Iterator[Queue]:
-    """Show records as they come; an `error` among them is raised at the end."""
+    """Show what workers send, which calls a method of TrainingProgress; raise their `error` at the end."""
     messages = Queue(actor_options={"num_cpus": 0})
     errors: list[str] = []
     ended = threading.Event()
 
     def show() -> None:
-        line: Progress | None = None
+        line = TrainingProgress(f"train {run.camera}", run.training.steps)
         while not (ended.is_set() and messages.empty()):
             try:
-                record = messages.get(timeout=0.5)
+                kind, content = messages.get(timeout=0.5)
             except Empty:
                 continue
-            if "error" in record:
-                errors.append(record["error"])
-            elif line is None:  # the clock starts with the first steps, not with the workers
-                line = Progress(f"train {run.camera}", run.training.steps, "steps", 5.0, record["step"])
-                line.update(0, describe(record))
+            if kind == "error":
+                errors.append(content)
             else:
-                line.update(max(0, record["step"] - line.done), describe(record))
+                getattr(line, kind)(content)
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()
@@ -195,9 +193,13 @@ def _progress(run: Run) -> Iterator[Queue]:
         raise TrainingError(errors[0])
 
 
+def _features(run: Run) -> Path:
+    return photo_set(f"cameras.{run.camera}").features
+
+
 def _keep(folder: Path, paths: CameraPaths) -> None:
     """Copy the last checkpoint's model and history out of the run's folder."""
-    last = _last_checkpoint(folder)
+    last = last_checkpoint(folder)
     assert last is not None
     paths.model.mkdir(parents=True, exist_ok=True)
     for file in sorted((last / MODEL).iterdir()):
@@ -217,12 +219,12 @@ def _write_records(path: Path, records: list[dict[str, Any]]) -> None:
 
 
 def _history(folder: Path) -> list[dict[str, Any]]:
-    last = _last_checkpoint(folder)
+    last = last_checkpoint(folder)
     return json.loads((last / HISTORY).read_bytes()) if last else []
 
 
-def _last_checkpoint(folder: Path) -> Path | None:
-    """What Ray Train itself would go on from."""
+def last_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint that Ray Train itself would resume from."""
     try:
         checkpoint = ray.train.Result.from_path(str(folder)).checkpoint
     except RuntimeError:  # no such run, or it has no checkpoint yet

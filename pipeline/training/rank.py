@@ -1,49 +1,24 @@
 """The training loop of one rank, written against a small context: it knows no engine."""
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors.torch import load_file, save
 from torch import nn
 
 from pipeline.errors import TrainingError
-from pipeline.files import write_atomically
-from pipeline.models.model_folder import save_model
-from pipeline.training.settings import Training
+from pipeline.seeds import seed_of
+from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.run import Run
 from wespe import training
 from wespe.batch import Batch, photos_nchw
-from wespe.guard import Diverged, Guard, GuardConfig
-from wespe.learner import Learner, LearnerConfig
+from wespe.guard import Guard
+from wespe.learner import Learner
 from wespe.method import Method
-from wespe.methods import METHODS, MethodConfig, build_method
+from wespe.methods import build_method
 from wespe.networks.features import read_weights
-
-STATE = "state.safetensors"
-HISTORY = "history.json"
-MODEL = "model"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """All that decides what is learned; `data` holds the digests of the patches."""
-
-    camera: str
-    target: str
-    data: Mapping[str, str]
-    size_px: int
-    method: MethodConfig
-    learner: LearnerConfig
-    guard: GuardConfig
-    training: Training
-
-    @property
-    def paired(self) -> bool:
-        """Whether patches come with their truths, in place of the target's patches."""
-        return METHODS[self.method.name].method.paired
+from wespe.precision import is_fast
 
 
 class Context(Protocol):
@@ -63,67 +38,31 @@ class Context(Protocol):
         """This rank's uint8 patches_nhwc of source and target, from `step` on."""
 
     def latest(self) -> Path | None:
-        """The checkpoint to go on from."""
+        """The checkpoint to resume from."""
 
-    def report(self, record: dict[str, Any], write: "Learned | None") -> None:
-        """Say how far the run is; with `write`, let rank 0 write a checkpoint."""
+    def announce(self, text: str) -> None:
+        """Show a line about the run, before its first step."""
 
+    def watch(self, step: int) -> None:
+        """Show how far the run is; called before the first step and after each."""
 
-@dataclass(frozen=True)
-class Learned:
-    """What a checkpoint holds."""
-
-    learner: Learner
-    guard: Guard
-    run: Run
-    history: list[dict[str, Any]]
-
-    def write(self, folder: Path) -> None:
-        """Write the state to go on from, and the model as it is now."""
-        save_model(folder / MODEL, self.learner.generator, self.run.method, self._facts())
-        state = {f"learner/{name}": value for name, value in self.learner.state_dict().items()}
-        state |= {f"guard/{name}": value for name, value in self.guard.state_dict().items()}
-        state["rng"] = torch.get_rng_state()
-        state = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-        write_atomically(folder / STATE, save(state))
-        write_atomically(folder / HISTORY, json.dumps(self.history).encode())
-
-    def _facts(self) -> dict[str, Any]:
-        run = self.run
-        return {
-            "camera": run.camera,
-            "target": run.target,
-            "step": self.learner.step,
-            "rollbacks": self.guard.rollbacks,
-            "size_px": run.size_px,
-            "learner": asdict(run.learner),
-            "guard": asdict(run.guard),
-            "training": asdict(run.training),
-            "data": dict(run.data),
-        }
-
-    def read(self, folder: Path) -> None:
-        """Take over a checkpoint's state, in place."""
-        state = load_file(folder / STATE)
-        torch.set_rng_state(state["rng"])
-        for part, prefix in ((self.learner, "learner/"), (self.guard, "guard/")):
-            part.load_state_dict(
-                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-            )
-        self.history[:] = json.loads((folder / HISTORY).read_bytes())
+    def report(self, record: dict[str, Any], checkpoint: Checkpoint | None) -> None:
+        """Show a record of losses; with `checkpoint`, let rank 0 write it."""
 
 
-def train(run: Run, context: Context, features: Path) -> None:
-    """Train to the last step, from the latest checkpoint if there is one. Raises TrainingError.
+def train(run: Run, context: Context, features: Path) -> nn.Module:
+    """Train to the last step, from the latest checkpoint if there is one; return the generator for users.
 
     features: the file of content weights that `stages.features` wrote.
+    Raises TrainingError, Diverged.
     """
     settings = run.training
     torch.manual_seed(settings.seed)
-    learner = Learner(_method(run, features).to(context.device), run.learner, context.wrap, context.gather)
-    learned = Learned(learner, Guard(run.guard, learner), run, [])
-    if (checkpoint := context.latest()) is not None:
-        learned.read(checkpoint)
+    learner = _learner(run, context, features)
+    checkpoint = Checkpoint(learner, Guard(run.guard, learner), run, [])
+    if (latest := context.latest()) is not None:
+        checkpoint.read(latest)
+    context.announce(_beginning(learner, context.device))
 
     def saves(step: int) -> bool:
         return step % settings.checkpoint_every == 0 or step == settings.steps
@@ -132,15 +71,38 @@ def train(run: Run, context: Context, features: Path) -> None:
         return step % settings.log_every == 0 or saves(step)
 
     batches = _batches(context, learner.step, settings.batch_size)
+    records = training.train(
+        learner, batches, checkpoint.guard, steps=settings.steps, due=due, watch=context.watch
+    )
+    for record in records:
+        checkpoint.history.append(record)
+        context.report(record, checkpoint if saves(learner.step) else None)
+    if settings.steps == 0:  # the fitted start is the model
+        checkpoint.history.append({"step": 0})
+        context.report({"step": 0}, checkpoint)
+    return learner.generator
+
+
+def _beginning(learner: Learner, device: torch.device) -> str:
+    """What a run does before its first step, which may take a while, and how it computes."""
+    kind = "bfloat16" if learner.bfloat16 else "float32"
+    patches = 0 if learner.step else learner.method.first_patches
+    start = f"fits its start to {patches:,} patches, then " if patches else ""
+    slow = learner.bfloat16 and not is_fast(device.type)
+    warning = "; float32 is much faster on this processor, set learner.precision: auto" if slow else ""
+    return f"{start}computes in {kind}{warning}"
+
+
+def _learner(run: Run, context: Context, features: Path) -> Learner:
+    method = _method(run, features).to(context.device)
+    steps, seed = run.training.steps, seed_of(run.training.seed, "worker", context.rank)
     try:
-        for record in training.train(learner, batches, learned.guard, steps=settings.steps, due=due):
-            learned.history.append(record)
-            context.report(record, learned if saves(learner.step) else None)
-    except Diverged as error:
-        raise TrainingError(
-            f"camera {run.camera}: {error}; lower learner.learning_rate (now {run.learner.learning_rate:g}) "
-            f"or raise guard.rollbacks (now {run.guard.rollbacks}) in its preset and run `dvc repro` again"
-        ) from None
+        learner = Learner(method, run.learner, context.wrap, context.gather, steps=steps, seed=seed)
+    except ValueError as error:
+        raise TrainingError(f"camera {run.camera}: {error}; correct its preset in params.yaml") from None
+    chosen = torch.tensor([float(learner.bfloat16)], device=context.device)
+    learner.bfloat16 = bool(context.gather(chosen).min())  # all workers alike: each has measured for itself
+    return learner
 
 
 def _method(run: Run, features: Path) -> Method:
@@ -149,7 +111,7 @@ def _method(run: Run, features: Path) -> Method:
         weights = read_weights(features, content) if content else None
         return build_method(run.method, size_px=run.size_px, features=weights)
     except ValueError as error:
-        raise TrainingError(f"camera {run.camera}: {error}; run `dvc repro` to fetch them anew") from None
+        raise TrainingError(f"camera {run.camera}: {error}; run `dvc repro` to fetch them again") from None
 
 
 def _batches(context: Context, step: int, total: int) -> Iterator[Batch]:

@@ -1,6 +1,7 @@
-"""A rank's surroundings, by Ray Train."""
+"""A rank inside a Ray Train worker."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
@@ -11,21 +12,29 @@ import ray.train
 import ray.train.torch
 import torch
 import torch.distributed
+from ray.util.queue import Queue
 from torch import nn
 
-from pipeline.patches.stream import batches
-from pipeline.training.rank import Learned
+from pipeline.patches.dataset import batches
+from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.run import Run
+
+WATCH_EVERY_S = 1.0
 
 
 class RayContext:
-    """The worker's Context inside a Ray Train worker."""
+    """One of the workers of a run.
 
-    def __init__(self, *, batch_size: int, size_px: int, paired: bool = False):
+    messages: takes what rank 0 has to show, as pairs of a method of TrainingProgress and its argument; None
+        drops them.
+    """
+
+    def __init__(self, run: Run, messages: Queue | None = None):
         context = ray.train.get_context()
         self.rank, self.workers = context.get_world_rank(), context.get_world_size()
         self.device = ray.train.torch.get_device()
-        self._batch_size, self._size_px = batch_size, size_px
-        self._datasets = ("pairs",) if paired else ("source", "target")
+        self._run, self._messages = run, messages if self.rank == 0 else None
+        self._watched, self._watch_at = 0, 0.0
         self._open = ExitStack()
 
     def wrap(self, module: nn.Module) -> nn.Module:
@@ -39,15 +48,15 @@ class RayContext:
         return torch.stack(everyone)
 
     def batches(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The driver made the datasets begin at the latest checkpoint's step; pairs bring their truth."""
-        size = self._batch_size // self.workers
+        """The driver made the datasets begin at the latest checkpoint's step."""
+        size = self._run.training.batch_size // self.workers
         streams = [
-            batches(ray.train.get_dataset_shard(name), batch_size=size, size_px=self._size_px)
-            for name in self._datasets
+            batches(ray.train.get_dataset_shard(name), batch_size=size, size_px=self._run.size_px)
+            for name in self._run.streams
         ]
         for parts in zip(*streams, strict=False):
             source, target = chain.from_iterable(parts)
-            if self.device.type == "cuda":  # from pinned memory the copy to the device need not wait
+            if self.device.type == "cuda":  # copies from pinned memory run while the device computes
                 source, target = source.pin_memory(), target.pin_memory()
             yield source, target
 
@@ -55,10 +64,26 @@ class RayContext:
         checkpoint = ray.train.get_checkpoint()
         return Path(self._open.enter_context(checkpoint.as_directory())) if checkpoint else None
 
-    def report(self, record: dict[str, Any], write: Learned | None) -> None:
+    def announce(self, text: str) -> None:
+        if self._messages is not None:
+            self._messages.put(("announce", text))
+
+    def watch(self, step: int) -> None:
+        """Send the start and the first step at once, later steps once a second."""
+        now = time.monotonic()
+        if self._messages is not None and (self._watched < 2 or now >= self._watch_at):
+            self._watched, self._watch_at = self._watched + 1, now + WATCH_EVERY_S
+            self._messages.put(("step", step))
+
+    def report(self, record: dict[str, Any], checkpoint: Checkpoint | None) -> None:
+        """Every worker has to report a checkpoint, because Ray waits for all; rank 0 writes it."""
+        if self._messages is not None:
+            self._messages.put(("record", record))
+        if checkpoint is None:
+            return
         with tempfile.TemporaryDirectory() as folder:
-            if write is not None and self.rank == 0:
-                write.write(Path(folder))
-                ray.train.report(record, checkpoint=ray.train.Checkpoint.from_directory(folder))
-            else:
-                ray.train.report(record)
+            written = None
+            if self.rank == 0:
+                checkpoint.write(Path(folder))
+                written = ray.train.Checkpoint.from_directory(folder)
+            ray.train.report(record, checkpoint=written)

@@ -1,14 +1,15 @@
-"""How long and how a camera's model is trained."""
+"""How long a camera's model is trained, and on how much at a time."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The defaults are the paper's (§3.6), where it speaks.
+    """The defaults are the paper's (§3.6) where it gives them.
 
-    steps: of the optimisers. batch_size: patches of each set per step, over all workers.
-    seed: of the networks' start and of the streams. log_every, checkpoint_every: in steps.
+    steps: of the optimisers; 0 keeps the start that the method fits to the photos. batch_size: patches of
+        each set per step, over all workers. seed: of the networks' weights and of the order of patches.
+    log_every, checkpoint_every: in steps. The guard looks at the losses whenever they are logged.
     """
 
     steps: int = 20_000
@@ -20,6 +21,6 @@ class Training:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            lowest = 0 if name == "seed" else 1
+            lowest = 0 if name in ("seed", "steps") else 1
             if value < lowest:
                 raise ValueError(f"{name} must be at least {lowest}, not {value}")

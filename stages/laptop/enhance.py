@@ -116,7 +116,7 @@ def _enhance_photos(work: "list[Work]", model_folder: Path, settings: "Settings"
         return []
     import torch
 
-    from pipeline.enhancement.enhancer import told
+    from pipeline.enhancement.enhancer import reason_of
     from pipeline.logs import Progress
     from pipeline.models.model_folder import load_model
 
@@ -127,7 +127,7 @@ def _enhance_photos(work: "list[Work]", model_folder: Path, settings: "Settings"
             _enhance_photo(model, one, settings)
             done.append(str(one.destination))
         except Exception as error:  # whatever is wrong with one must not stop the others
-            failed.append(f"{one.source}: {told(error)}")
+            failed.append(f"{one.source}: {reason_of(error)}")
         progress.update()
     print("".join(f"{path}\n" for path in done), end="")
     return failed
@@ -138,6 +138,6 @@ def _enhance_photo(model: "Model", work: "Work", settings: "Settings") -> None:
     from pipeline.files import write_atomically
 
     with open(work.source, "rb") as file:
-        enhanced = enhance_photo(model, file, work.destination.suffix, settings)
+        enhanced = enhance_photo(model, file, work.destination.suffix, settings).data
     work.destination.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(work.destination, enhanced)

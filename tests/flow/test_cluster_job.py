@@ -1,4 +1,4 @@
-"""A job on a real Ray cluster, submitted as a user does, S3 to S3: nodes die and come, no photo is lost.
+"""A job on a real Ray cluster, from S3 to S3, submitted as by a user: nodes fail and join, no photo is lost.
 
 The nodes are processes of this machine, each with folders and an environment of its own: code, model and
 endpoint must travel to them, the credentials of S3 must not.
@@ -31,9 +31,9 @@ from moto.server import ThreadedMotoServer
 from PIL import Image
 from ray.util import get_node_ip_address
 
-from pipeline.models.model_folder import save_model
+from pipeline.models.model_files import save_model
 from wespe.methods.wespe import WespeConfig
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 
 BIN = Path(sys.executable).parent
 MARK = "WESPE_TEST_CLUSTER"  # in the environment of all that a cluster starts
@@ -210,8 +210,8 @@ def bucket() -> Iterator[Bucket]:
 def model(tmp_path: Path) -> Path:
     """So slow a model that there is time for a kill: a photo takes about half a second."""
     torch.manual_seed(0)
-    config = GeneratorConfig(width=32, blocks=1)
-    save_model(tmp_path / "model", Generator(config), WespeConfig(generator=config), {})
+    config = ResNetConfig(width=32, blocks=1)
+    save_model(tmp_path / "model", ResNet(config), WespeConfig(generator=config), {})
     return tmp_path / "model"
 
 
@@ -223,7 +223,7 @@ def coffee(demo_photos: Path) -> Image.Image:
 def test_a_node_killed_in_the_middle_loses_no_photo(
     cluster: Cluster, bucket: Bucket, model: Path, coffee: Image.Image, repository: Path
 ) -> None:
-    """Nor is one listed twice, or left half-written; and the model's folder is not needed any more."""
+    """Nor is one listed twice or half-written; and the job does not need the model's folder once it runs."""
     bucket.fill(coffee, PHOTOS)
     head = cluster.start_head("--port=0", "--num-cpus=0", AWS_ENDPOINT_URL=bucket.endpoint, **KEYS)
     address = head.said(r"--address='(\S+)'")
@@ -255,7 +255,7 @@ def test_a_node_killed_in_the_middle_loses_no_photo(
 def test_a_cluster_grows_from_nothing_for_a_job(
     cluster: Cluster, bucket: Bucket, model: Path, coffee: Image.Image, repository: Path, tmp_path: Path
 ) -> None:
-    """Protects: a job does not need CPUs to be there when it starts, the autoscaler brings them."""
+    """Protects: a job may start on a cluster without CPUs; the autoscaler adds them."""
     bucket.fill(coffee, 4)
     port = free_port()
     (tmp_path / "autoscaling.json").write_text(json.dumps(autoscaling(port)))
@@ -281,7 +281,7 @@ def test_a_cluster_grows_from_nothing_for_a_job(
 def test_packages_go_with_a_driver_that_runs_elsewhere(
     cluster: Cluster, repository: Path, tmp_path: Path
 ) -> None:
-    """As when they are installed: there is no checkout where the driver runs, and none on the node."""
+    """As when they are installed: neither the driver nor the node runs in a checkout."""
     head = cluster.start_head("--port=0", "--num-cpus=1")
     address = head.said(r"--address='(\S+)'")
     driver = subprocess.run(

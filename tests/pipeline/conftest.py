@@ -16,12 +16,12 @@ from pipeline.evaluation.evaluation import write_report
 from pipeline.evaluation.scores import Score
 from pipeline.evaluation.variants import VARIANTS
 from pipeline.layout import MLFLOW_DATABASE, CameraPaths, photo_set
-from pipeline.models.model_folder import save_model
+from pipeline.models.model_files import save_model
 from pipeline.patches.manifest import Photo, write_manifest
 from pipeline.photos.images import write_photo
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
-from wespe.networks.generator import GeneratorConfig
+from wespe.networks.resnet import ResNetConfig
 
 SIZE_PX = 180
 EVALUATED = "abcdef"  # an interval needs five photos
@@ -58,7 +58,7 @@ def camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
         _fill("cameras.phone", truths, splits, truth)
         paths = CameraPaths(camera="phone")
         torch.manual_seed(seed)
-        method = WespeConfig(generator=GeneratorConfig(width=4, blocks=1))
+        method = WespeConfig(generator=ResNetConfig(width=4, blocks=1))
         facts = {"camera": "phone", "target": "dslr", "data": {"source": "a1", "target": "b2"}}
         save_model(paths.model, build_generator(method), method, facts)
         paths.report.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The progress line tells the time left as a person would reckon it."""
+"""The progress line estimates the time left as a person would."""
 
 from collections.abc import Iterator
 
@@ -19,15 +19,35 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
     yield from capsys.readouterr().err.splitlines()
 
 
-def test_what_was_started_before_the_first_is_not_counted(clock, capsys) -> None:
+def test_the_first_line_comes_with_the_first_unit_and_estimates_the_time_left(clock, capsys) -> None:
+    """Protects: a training whose step takes minutes says so after its first step."""
+    progress = logs.Progress("train", 50, "steps", every_s=10)
+    for clock[0] in (60.0, 61.0, 119.0):
+        progress.update()
+    assert list(lines(capsys)) == [
+        "train  1/50 steps  0.0167/s  0:49:00 left",
+        "train  3/50 steps  0.0339/s  0:23:06 left",
+    ]
+
+
+def test_what_started_before_the_first_unit_does_not_slow_later_estimates(clock, capsys) -> None:
     """Protects: no "3 days left" because an engine took ten seconds to start."""
     progress = logs.Progress("enhance", 10, "photos", every_s=0)
     for clock[0] in (100.0, 101.0, 102.0):
         progress.update()
-    assert list(lines(capsys)) == [
-        "enhance  1/10 photos  0/s  -- left",
+    assert list(lines(capsys))[1:] == [
         "enhance  2/10 photos  1/s  8 s left",
         "enhance  3/10 photos  1/s  7 s left",
+    ]
+
+
+def test_a_resumed_run_is_not_credited_with_what_was_done_before(clock, capsys) -> None:
+    progress = logs.Progress("train", 100, "steps", start=98)
+    for clock[0] in (10.0, 20.0):
+        progress.update()
+    assert list(lines(capsys)) == [
+        "train  99/100 steps  0.1/s  10 s left",
+        "train  100/100 steps  0.1/s  in 20 s",
     ]
 
 

@@ -17,7 +17,7 @@ def content(repository: Path) -> dict:
     return yaml.safe_load((repository / "params.yaml").read_text())
 
 
-def test_the_projects_own_file_is_right(repository: Path) -> None:
+def test_the_projects_own_file_is_valid(repository: Path) -> None:
     assert "demo-phone" in load(repository / "params.yaml").cameras
 
 
@@ -55,7 +55,7 @@ def change(content: dict, path: str, value: object) -> None:
             "many",
             "presets.demo.training.steps: Input should be a valid integer",
         ),
-        ("presets/demo/training/steps", 0, "presets.demo.training: steps must be at least 1, not 0"),
+        ("presets/demo/training/steps", -1, "presets.demo.training: steps must be at least 0, not -1"),
         (
             "presets/wespe-stable/method/generator/norm",
             "batch",
@@ -84,12 +84,12 @@ def change(content: dict, path: str, value: object) -> None:
         (
             "presets/My Preset",
             {"method": {"name": "wespe"}},
-            "presets.My Preset: a name is of a–z, 0–9 and -",
+            "presets.My Preset: a name must consist of a–z, 0–9 and -",
         ),
         (
             "cameras/demo-phone/photos/split/test",
             0,
-            "cameras.demo-phone.photos.split.test must be above 0, or there is nothing to judge the model by",
+            "cameras.demo-phone.photos.split.test must be above 0: a model is evaluated on test photos",
         ),
         (
             "presets/demo/method/blur",
@@ -98,7 +98,7 @@ def change(content: dict, path: str, value: object) -> None:
         ),
         ("presets/demo/method/content/weights", "imagnet", "weights must be imagenet, random, or the path"),
         (
-            "presets/demo/learner/learning_rate",
+            "presets/demo/learner/optimiser/learning_rate",
             float("nan"),
             "learning_rate: Input should be a finite number",
         ),
@@ -138,7 +138,9 @@ def change(content: dict, path: str, value: object) -> None:
         ("cameras", [], "cameras: Input should be a valid dictionary"),
     ],
 )
-def test_a_mistake_is_named(content: dict, tmp_path: Path, path: str, value: object, message: str) -> None:
+def test_a_mistake_is_reported_by_its_path(
+    content: dict, tmp_path: Path, path: str, value: object, message: str
+) -> None:
     change(content, path, value)
     file = tmp_path / "params.yaml"
     file.write_text(yaml.safe_dump(content))
@@ -147,14 +149,14 @@ def test_a_mistake_is_named(content: dict, tmp_path: Path, path: str, value: obj
     assert "\n" not in str(caught.value)
 
 
-def test_a_paired_preset_wants_photos_with_truth(content: dict, tmp_path: Path) -> None:
+def test_a_paired_preset_needs_photos_with_truth(content: dict, tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     content["cameras"]["demo-phone"]["preset"] = "srcnn"
     file.write_text(yaml.safe_dump(content))
-    assert load(file)  # the simulated camera brings the truth
+    assert load(file)  # the simulated camera gives the truth
     del content["cameras"]["demo-phone"]["photos"]["simulated_camera"]
     file.write_text(yaml.safe_dump(content))
-    with pytest.raises(ParamsError, match=r"preset srcnn learns from pairs \(srcnn\); give the photos their"):
+    with pytest.raises(ParamsError, match=r"preset srcnn learns from pairs \(srcnn\); add `truth`"):
         load(file)
 
 
@@ -179,7 +181,7 @@ def test_a_file_without_gates_has_the_defaults(content: dict, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("text", ["cameras: {", "", "[]", "\0"])
-def test_a_file_that_is_no_mapping_is_one_line(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_mapping_is_reported_in_one_line(tmp_path: Path, text: str) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(text)
     with pytest.raises(ParamsError) as caught:
@@ -192,7 +194,7 @@ def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
         load(tmp_path / "params.yaml")
 
 
-def test_what_a_camera_cannot_do_without_is_named_when_missing(content: dict, tmp_path: Path) -> None:
+def test_a_missing_key_is_reported(content: dict, tmp_path: Path) -> None:
     del content["cameras"]["demo-phone"]["target"]
     file = tmp_path / "params.yaml"
     file.write_text(yaml.safe_dump(content))

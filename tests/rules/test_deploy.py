@@ -1,4 +1,4 @@
-"""The files of deploy/ are what Ray and Kubernetes take, and tell what this checkout is."""
+"""The files of deploy/ are valid for Ray and Kubernetes, and agree with this checkout."""
 
 import json
 import os
@@ -37,14 +37,14 @@ def kuberay(deploy: Path) -> dict[str, Any]:
     return yaml.safe_load((deploy / "kuberay.yaml").read_text())
 
 
-def test_the_launcher_takes_the_vm_file(vm: dict[str, Any]) -> None:
+def test_the_vm_file_is_valid_for_rays_launcher(vm: dict[str, Any]) -> None:
     schema = json.loads((Path(ray.__file__).parent / "autoscaler/ray-schema.json").read_text())
     jsonschema.validate(vm, schema)
     assert vm["head_node_type"] in vm["available_node_types"]
 
 
-def test_kuberay_takes_the_cluster(kuberay: dict[str, Any]) -> None:
-    """Against the resource definition of the KubeRay that you use; it is not part of this repository."""
+def test_the_cluster_is_valid_for_kuberay(kuberay: dict[str, Any]) -> None:
+    """Against the resource definition of your KubeRay, which is not part of this repository."""
     if CRD not in os.environ:
         pytest.skip(f"set {CRD} to KubeRay's ray.io_rayclusters.yaml")
     definition = yaml.safe_load(Path(os.environ[CRD]).read_text())
@@ -53,7 +53,7 @@ def test_kuberay_takes_the_cluster(kuberay: dict[str, Any]) -> None:
 
 
 def strict(schema: Any) -> Any:
-    """Refuse unknown fields, which Kubernetes drops in silence."""
+    """Reject unknown fields, which Kubernetes ignores."""
     if isinstance(schema, list):
         return [strict(part) for part in schema]
     if not isinstance(schema, dict):
@@ -64,7 +64,7 @@ def strict(schema: Any) -> Any:
 
 
 def test_ray_and_python_are_those_of_the_lock(repository: Path, deploy: Path, kuberay: dict) -> None:
-    """Ray refuses nodes of another version, and pickles do not pass between versions of Python."""
+    """Ray rejects nodes of another version, and pickles cannot be read by another version of Python."""
     locked = re.search(r"^ray==(\S+)", (repository / "requirements.lock").read_text(), re.MULTILINE)[1]  # type: ignore[index]
     assert kuberay["spec"]["rayVersion"] == locked
     text = "".join(file.read_text() for file in deploy.iterdir())
@@ -79,7 +79,7 @@ def test_every_node_of_a_cluster_has_one_image(vm: dict[str, Any], kuberay: dict
     assert images == {vm["docker"]["image"]}
 
 
-def test_workers_have_what_a_worker_of_ours_takes_and_the_head_takes_no_photos(
+def test_workers_are_large_enough_and_the_head_gets_no_photos(
     vm: dict[str, Any], kuberay: dict[str, Any]
 ) -> None:
     spec = kuberay["spec"]
@@ -109,8 +109,8 @@ def containers(kuberay: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield group.get("groupName", "head"), container
 
 
-def test_a_job_takes_all_code_along_and_nothing_else(repository: Path, deploy: Path, tmp_path: Path) -> None:
-    """Ray itself packs the checkout; what git does not have stays here: photos, models, environments."""
+def test_a_job_packages_all_code_and_nothing_else(repository: Path, deploy: Path, tmp_path: Path) -> None:
+    """Ray packs the checkout; what git does not track stays here: photos, models, environments."""
     environment = yaml.safe_load((deploy / "runtime-env.yaml").read_text())
     create_package(
         str(repository),
@@ -132,7 +132,7 @@ def test_nothing_secret_travels_with_a_job(deploy: Path) -> None:
     assert not re.findall(r"(?i)secret|token:|access_key|password:", text)
 
 
-def test_commands_that_are_told_exist(deploy: Path) -> None:
+def test_commands_of_the_readme_exist(deploy: Path) -> None:
     modules = re.findall(r"python -m (stages\.\w+)", (deploy / "README.md").read_text())
     assert modules
     assert all(map(find_spec, modules))

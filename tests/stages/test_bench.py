@@ -23,14 +23,15 @@ from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.critic import CriticConfig
 from wespe.networks.features import ContentConfig
-from wespe.networks.generator import GeneratorConfig
+from wespe.networks.resnet import ResNetConfig
 
 TINY = Preset(
     method=WespeConfig(
-        generator=GeneratorConfig(width=4, blocks=1),
+        generator=ResNetConfig(width=4, blocks=1),
         critic=CriticConfig(width=0.1),
         content=ContentConfig(layers={"relu1_2": 1.0}),
     ),
+    learner=LearnerConfig(precision="fp32"),
     training=Training(batch_size=2),
 )
 

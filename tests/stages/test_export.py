@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from skimage import data
 
-from pipeline.models.model_folder import load_model, save_model
+from pipeline.models.model_files import save_model
+from pipeline.models.model_folder import load_model
 from stages import export
 from wespe.methods import build_generator
 from wespe.methods.lut_residual import LutResidualConfig

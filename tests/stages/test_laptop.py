@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from PIL.ExifTags import Base
 
-from pipeline.models.model_folder import save_model
+from pipeline.models.model_files import save_model
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
-from wespe.networks.generator import GeneratorConfig
+from wespe.networks.resnet import ResNetConfig
 
 EXTRAS = ["ray", "mlflow", "dvc", "boto3", "pydantic", "yaml", "requests"]
 EXTRAS += ["scipy", "skimage", "sklearn", "torchvision"]
@@ -41,7 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder `my-phone` that changes a photo visibly."""
     folder = tmp_path_factory.mktemp("downloads") / "my-phone"
     torch.manual_seed(0)
-    method = WespeConfig(generator=GeneratorConfig(width=4, blocks=1))
+    method = WespeConfig(generator=ResNetConfig(width=4, blocks=1))
     save_model(folder, build_generator(method), method, {"camera": "phone", "target": "dslr", "step": 1000})
     return folder
 

@@ -19,6 +19,11 @@ BY_HAND = {
         -np.log(sigmoid(REAL)).mean() - np.log(1 - sigmoid(FAKE)).mean(),
     ),
     "hinge": (-FAKE.mean(), np.maximum(0, 1 - REAL).mean() + np.maximum(0, 1 + FAKE).mean()),
+    "saturating": (
+        np.log(1 - sigmoid(FAKE)).mean(),
+        -np.log(sigmoid(REAL)).mean() - np.log(1 - sigmoid(FAKE)).mean(),
+    ),
+    "wasserstein": (-FAKE.mean(), FAKE.mean() - REAL.mean()),
     "least_squares": (((FAKE - 1) ** 2).mean(), ((REAL - 1) ** 2).mean() + (FAKE**2).mean()),
 }
 
@@ -69,6 +74,15 @@ def test_the_penalty_is_half_the_squared_gradient_of_target_photos_only() -> Non
     assert penalty.item() == pytest.approx(0.5 * weight.square().sum().item())
     penalty.backward()
     torch.testing.assert_close(weight.grad, weight.detach())
+
+
+@pytest.mark.parametrize("side", [4, 8])
+def test_the_penalty_of_a_critic_of_places_does_not_grow_with_the_patch(side: int) -> None:
+    """Each place's logit is 2 · (mean of its 4×4 cell): the photo's logit is 2 · its mean."""
+    views = torch.rand(3, 1, side, side, dtype=torch.float64, requires_grad=True)
+    places = 2 * torch.nn.functional.avg_pool2d(views, 4).flatten(1)
+    squared = (2 / side**2) ** 2 * side**2
+    assert gradient_penalty(places, views, real=3).item() == pytest.approx(0.5 * squared)
 
 
 def test_the_lazy_penalty_counts_for_the_steps_between() -> None:

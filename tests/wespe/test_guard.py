@@ -17,18 +17,19 @@ from wespe.methods import build_method
 from wespe.methods.wespe import LossWeights, WespeConfig
 from wespe.networks.critic import CriticConfig
 from wespe.networks.features import ContentConfig
-from wespe.networks.generator import GeneratorConfig
+from wespe.networks.resnet import ResNetConfig
+from wespe.optimisers import OptimiserConfig
 from wespe.training import Record, train
 
 SIZE = 32
 FAITHFUL = WespeConfig(
-    generator=GeneratorConfig(width=8, blocks=1),
+    generator=ResNetConfig(width=8, blocks=1),
     critic=CriticConfig(width=0.25),
     content=ContentConfig(layers={"relu1_1": 1.0}, weights="random"),
 )
 STABLE = replace(
     FAITHFUL,
-    generator=GeneratorConfig(width=8, blocks=1, norm="none", output="residual"),
+    generator=ResNetConfig(width=8, blocks=1, norm="none", output="residual"),
     critic=CriticConfig(width=0.25, norm="none", spectral_norm=True),
     adversarial=AdversarialConfig(loss="hinge", reduction="mean"),
     weights=LossWeights(colour=1.0, texture=0.1, direct=0.5),
@@ -49,9 +50,17 @@ def pieces(photo: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
     return torch.from_numpy(np.stack([photo[y : y + SIZE, x : x + SIZE] for y, x in places]))
 
 
+def config_of(learning_rate: float = 5e-4, critics: float | None = None, **settings) -> LearnerConfig:
+    """The paper's Adam at this rate, and the critics' at another where one is given."""
+    others = {} if critics is None else {"critics": OptimiserConfig(learning_rate=critics)}
+    return LearnerConfig(
+        optimiser=OptimiserConfig(learning_rate=learning_rate), optimisers=others, **settings
+    )
+
+
 def start(config: WespeConfig, guard: GuardConfig, **settings) -> tuple[Learner, Guard]:
     torch.manual_seed(0)
-    learner = Learner(build_method(config, size_px=SIZE), LearnerConfig(**settings))
+    learner = Learner(build_method(config, size_px=SIZE), config_of(**settings))
     return learner, Guard(guard, learner)
 
 
@@ -61,7 +70,7 @@ def run(learner: Learner, guard: Guard, steps: int = 60, seed: int = 0) -> list[
 
 def test_a_hundredfold_rate_ends_in_a_usable_model_or_in_an_error() -> None:
     """Of the stable setting; it rolls back on the way, and says so."""
-    learner, guard = start(STABLE, WATCHFUL, learning_rate=1e-2, critic_learning_rate=4e-2, ema_decay=0.9)
+    learner, guard = start(STABLE, WATCHFUL, learning_rate=1e-2, critics=4e-2, ema_decay=0.9)
     records = run(learner, guard)
     rolled_back = [record for record in records if "rolled_back" in record]
     assert rolled_back
@@ -134,7 +143,7 @@ def test_after_the_last_roll_back_the_run_stops() -> None:
 
 @pytest.mark.parametrize("cut", [10, 40])
 def test_a_run_cut_anywhere_goes_on_bit_for_bit_roll_backs_included(cut: int) -> None:
-    settings = {"learning_rate": 1e-2, "critic_learning_rate": 4e-2, "ema_decay": 0.9}
+    settings = {"learning_rate": 1e-2, "critics": 4e-2, "ema_decay": 0.9}
     whole, whole_guard = start(STABLE, WATCHFUL, **settings)
     run(whole, whole_guard)
     first, first_guard = start(STABLE, WATCHFUL, **settings)

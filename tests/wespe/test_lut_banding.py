@@ -17,6 +17,7 @@ from wespe.networks.detail import DetailConfig
 from wespe.networks.features import ContentConfig
 from wespe.networks.lut import Colour
 from wespe.networks.patch_critic import PatchCriticConfig
+from wespe.optimisers import OptimiserConfig
 from wespe.training import train
 from wespe.views import texture_view
 
@@ -51,7 +52,9 @@ def smooth(batch: Batch) -> Colour:
 def learned(config: LutResidualConfig, batch: Batch) -> Colour:
     """Fitted, then trained at the preset's rate."""
     torch.manual_seed(0)
-    one = Learner(build_method(config, size_px=SIZE_PX), LearnerConfig(learning_rate=3e-4))
+    one = Learner(
+        build_method(config, size_px=SIZE_PX), LearnerConfig(optimiser=OptimiserConfig(learning_rate=3e-4))
+    )
     guard = Guard(GuardConfig(min_psnr_db=0), one)
     for _ in train(one, repeat(batch), guard, steps=STEPS, due=lambda step: False):
         pass

@@ -24,6 +24,7 @@ from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, rough
 from wespe.networks.patch_critic import PatchCriticConfig
 from wespe.networks.texture import Texture, TextureConfig
 from wespe.networks.tone import rolled_off, saturated
+from wespe.optimisers import OptimiserConfig
 from wespe.set_match import _fit_curves, distinct, fit_texture, monge_kantorovich, smoothed
 from wespe.training import train
 from wespe.views import texture_view
@@ -39,9 +40,17 @@ CONFIG = LutResidualConfig(
 SIZE = 32
 
 
+def config_of(learning_rate: float = 5e-4, critics: float | None = None, **settings) -> LearnerConfig:
+    """The paper's Adam at this rate, and the critics' at another where one is given."""
+    others = {} if critics is None else {"critics": OptimiserConfig(learning_rate=critics)}
+    return LearnerConfig(
+        optimiser=OptimiserConfig(learning_rate=learning_rate), optimisers=others, **settings
+    )
+
+
 def learner(seed: int = 0, config: LutResidualConfig = CONFIG, **settings) -> Learner:
     torch.manual_seed(seed)
-    return Learner(build_method(config, size_px=SIZE), LearnerConfig(**settings))
+    return Learner(build_method(config, size_px=SIZE), config_of(**settings))
 
 
 def patches(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +116,7 @@ def test_photos_get_the_brightness_and_contrast_that_their_set_lacks() -> None:
     source = torch.rand(8, 3, 16, 16) * 0.2 + torch.linspace(0.1, 0.7, 8)[:, None, None, None]
     target = torch.rand(8, 3, 16, 16) * 0.2 + torch.linspace(0.3, 0.5, 8)[:, None, None, None]
     one = learner(config=replace(CONFIG, colour=replace(CONFIG.colour, adapt=1, most=100)))
-    one.method.prepare([Batch(source, target, 8)], lambda values: values[None])
+    one.method.prepare([Batch(source, target, 8)])
     with torch.no_grad():
         means = one.generator(source).mean(dim=(1, 2, 3))
     wanted = target.mean(dim=(1, 2, 3))
@@ -118,7 +127,7 @@ def test_photos_get_the_brightness_and_contrast_that_their_set_lacks() -> None:
 def test_brightness_goes_on_to_the_target_s_mean() -> None:
     source = torch.rand(8, 3, 16, 16) * 0.2 + torch.linspace(0.1, 0.7, 8)[:, None, None, None]
     one = learner(config=replace(CONFIG, colour=replace(CONFIG.colour, regress=0.5)))
-    one.method.prepare([Batch(source, source, 8)], lambda values: values[None])
+    one.method.prepare([Batch(source, source, 8)])
     with torch.no_grad():
         means = one.generator(source).mean(dim=(1, 2, 3))
     assert means.std().item() == pytest.approx(source.mean(dim=(1, 2, 3)).std().item() / 2, rel=0.05)
@@ -374,7 +383,7 @@ def test_workers_that_see_half_each_come_to_one_start() -> None:
     """Two threads for two workers; each gather waits for both."""
     four = [next(batches(step)) for step in range(4)]
     alone, pair = learner(), [learner(), learner()]
-    alone.method.prepare(four, lambda values: values[None])
+    alone.method.prepare(four)
     said: list[torch.Tensor] = [torch.empty(0)] * 2
     together = Barrier(2)
 
@@ -386,7 +395,8 @@ def test_workers_that_see_half_each_come_to_one_start() -> None:
             together.wait()
             return everyone
 
-        pair[rank].method.prepare(four[2 * rank : 2 * rank + 2], gather)
+        pair[rank].method.gather = gather
+        pair[rank].method.prepare(four[2 * rank : 2 * rank + 2])
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, range(2)))

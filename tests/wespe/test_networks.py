@@ -9,28 +9,28 @@ import torch
 from PIL import Image
 
 from wespe.networks.critic import Critic, CriticConfig
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.networks.srcnn import SRCNN
 
 
 def test_the_paper_generator_has_401475_parameters() -> None:
-    assert sum(p.numel() for p in Generator(GeneratorConfig()).parameters()) == 401_475
+    assert sum(p.numel() for p in ResNet(ResNetConfig()).parameters()) == 401_475
 
 
 @pytest.mark.parametrize("norm", ["instance", "none"])
 def test_a_generator_keeps_the_size_of_any_photo(norm: str) -> None:
-    generator = Generator(GeneratorConfig(width=4, blocks=1, norm=norm))
+    generator = ResNet(ResNetConfig(width=4, blocks=1, norm=norm))
     assert generator(torch.rand(1, 3, 31, 57)).shape == (1, 3, 31, 57)
 
 
 def test_a_residual_generator_starts_as_the_identity() -> None:
     photo = torch.rand(1, 3, 20, 20)
-    assert torch.equal(Generator(GeneratorConfig(width=4, output="residual"))(photo), photo)
+    assert torch.equal(ResNet(ResNetConfig(width=4, output="residual"))(photo), photo)
 
 
 def test_without_norm_a_pixel_depends_on_18_px_around_it_and_no_more() -> None:
     """What exact tiles rest on: 4 + 8·1 + 2·1 + 4."""
-    generator = Generator(GeneratorConfig(width=2, norm="none")).double()
+    generator = ResNet(ResNetConfig(width=2, norm="none")).double()
     for parameter in generator.parameters():
         parameter.data.fill_(0.01)  # so that no ReLU cuts a path and no tanh is flat
     photo = torch.rand(1, 3, 61, 61, dtype=torch.double, requires_grad=True)
@@ -67,8 +67,8 @@ def test_srcnn_has_its_paper_s_size_and_starts_as_the_identity() -> None:
 
 # Published weights: TensorFlow's HWIO arrays, and which of our layers takes them.
 PUBLISHED = {
-    "iphone_orig": (GeneratorConfig(), 21.8),
-    "pirm_dped_resnet_8_32": (GeneratorConfig(width=32, blocks=2), 22.1),
+    "iphone_orig": (ResNetConfig(), 21.8),
+    "pirm_dped_resnet_8_32": (ResNetConfig(width=32, blocks=2), 22.1),
 }
 
 
@@ -78,7 +78,7 @@ def test_published_weights_of_dped_run_in_our_generator_and_score_as_they_should
 ) -> None:
     """The architecture is right down to paddings, order of norm and ReLU, and the output's scale."""
     config, psnr_db = PUBLISHED[name]
-    generator = Generator(config)
+    generator = ResNet(config)
     load_published(generator, shared_data / f"dped_models/{name}.npz")
     scores = []
     for path in sorted((shared_data / "iphone3gs/pairs/iphone").iterdir()):
@@ -92,7 +92,7 @@ def test_published_weights_of_dped_run_in_our_generator_and_score_as_they_should
     assert np.mean(scores) == pytest.approx(psnr_db, abs=1.0)  # METHOD.md's figures are of 400 pairs
 
 
-def load_published(generator: Generator, path: Path) -> None:
+def load_published(generator: ResNet, path: Path) -> None:
     arrays = {k.removeprefix("generator."): torch.from_numpy(v) for k, v in np.load(path).items()}
     convs = [m for m in generator.modules() if isinstance(m, torch.nn.Conv2d)]
     norms = [m for m in generator.modules() if isinstance(m, torch.nn.InstanceNorm2d)]

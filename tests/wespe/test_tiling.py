@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
+from wespe.generator import Generator, Place
 from wespe.methods import METHODS
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.networks.srcnn import SRCNN
 from wespe.tiling import Tiling, TooLarge, _strips, bytes_per_pixel, reach_px
 
@@ -31,12 +32,17 @@ def lut_residual() -> LutResidual:
     return generator
 
 
-GENERATORS: dict[str, Callable[[], nn.Module]] = {
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+GENERATORS: dict[str, Callable[[], Generator]] = {
     "srcnn": SRCNN,
     "lut residual": lut_residual,
     **{
         f"{width}x{blocks} {norm} {output}": partial(
-            Generator, GeneratorConfig(width=width, blocks=blocks, norm=norm, output=output)
+            ResNet, ResNetConfig(width=width, blocks=blocks, norm=norm, output=output)
         )
         for width, blocks in ((4, 0), (8, 1), (6, 4))
         for norm in ("instance", "none")
@@ -45,17 +51,34 @@ GENERATORS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-class LooksEverywhere(nn.Conv2d):
+class LooksEverywhere(Generator):
     """A generator with a statistic of the whole photo that is no norm."""
 
     def __init__(self):
-        super().__init__(3, 3, 1)
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x) - x.mean((2, 3), keepdim=True)
+    def forward(self, photos_nchw, decision=None, place=None) -> torch.Tensor:
+        return self.layer(photos_nchw) - photos_nchw.mean((2, 3), keepdim=True)
 
 
-def trained(name: str) -> nn.Module:
+class KnowsItsPlace(Generator):
+    """A generator that treats corners otherwise than the middle, as a dark lens needs."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, photos_nchw, decision=None, place=None) -> torch.Tensor:
+        rows, columns = photos_nchw.shape[-2:]
+        place = place or Place(0, 0, rows, columns)
+        down = (torch.arange(rows) + place.top + 0.5) / place.height - 0.5
+        across = (torch.arange(columns) + place.left + 0.5) / place.width - 0.5
+        distance = down[:, None].square() + across.square()
+        return self.layer(photos_nchw) * (1 + distance.to(photos_nchw))
+
+
+def trained(name: str) -> Generator:
     """A generator none of whose layers is idle: fresh ones end in zeros, or start in grey."""
     torch.manual_seed(0)
     generator = GENERATORS[name]().eval().requires_grad_(False)
@@ -89,7 +112,7 @@ def levels(photo: torch.Tensor) -> torch.Tensor:
 
 
 def test_every_method_is_among_the_generators():
-    assert {kind.__name__ for kind in (Generator, SRCNN, LutResidual)} == {
+    assert {kind.__name__ for kind in (ResNet, SRCNN, LutResidual)} == {
         type(entry.generator(entry.config())).__name__ for entry in METHODS.values()
     }
 
@@ -123,10 +146,17 @@ def test_the_halo_is_the_least_that_will_do(name):
     assert not torch.equal(result, whole)
 
 
+@torch.inference_mode()
+def test_a_generator_that_knows_its_place_gives_tiles_the_whole_photos_pixels():
+    torch.manual_seed(0)
+    generator, photo = KnowsItsPlace(), torch.rand(1, 3, 83, 121)
+    torch.testing.assert_close(enhanced(generator, photo, 32), generator(photo), atol=2e-6, rtol=1e-5)
+
+
 def test_the_reach_is_that_of_the_layers():
     assert reach_px(SRCNN()) == 4 + 2 + 2
     for blocks in (0, 4):
-        assert reach_px(Generator(GeneratorConfig(width=2, blocks=blocks))) == 4 + 2 * blocks + 2 + 4
+        assert reach_px(ResNet(ResNetConfig(width=2, blocks=blocks))) == 4 + 2 * blocks + 2 + 4
     assert reach_px(LooksEverywhere()) is None
 
 
@@ -140,18 +170,18 @@ def test_a_generator_that_looks_everywhere_is_not_tiled():
     assert torch.equal(result, tiling.generator(photo))
 
 
-class Greedy(nn.Module):
+class Greedy(Generator):
     """Runs out of memory above so many pixels, as a machine does that others use too."""
 
-    def __init__(self, generator: nn.Module, pixels: int, error: Exception):
+    def __init__(self, generator: Generator, pixels: int, error: Exception):
         super().__init__()
         self.generator, self.pixels, self.error, self.refused = generator, pixels, error, 0
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x[0, 0].numel() > self.pixels:
+    def forward(self, photos_nchw, decision=None, place=None) -> torch.Tensor:
+        if photos_nchw[0, 0].numel() > self.pixels:
             self.refused += 1
             raise self.error
-        return self.generator(x)
+        return self.generator(photos_nchw, decision, place)
 
 
 @torch.inference_mode()
@@ -171,7 +201,7 @@ def test_when_memory_runs_out_tiles_shrink_and_pixels_stay(error):
     tiling = Tiling(generator)
     tiling.generator = Greedy(generator, 64 * 64, error)
     tiling.enhance(reader(photo), writer(result), 150, 130, 10**9)
-    assert torch.equal(levels(result), levels(generator(photo)))
+    assert (levels(result) - levels(generator(photo))).abs().max() <= 1
 
     tiling.generator = Greedy(generator, 8, error)
     with pytest.raises(type(error)):
@@ -188,12 +218,12 @@ def test_any_other_error_is_not_tried_again():
 
 SCARCE = """
 import resource, torch
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.tiling import Tiling
 
 torch.set_num_threads(1)
 with torch.inference_mode():
-    tiling = Tiling(Generator(GeneratorConfig(width=32, blocks=1, norm="none")).eval())
+    tiling = Tiling(ResNet(ResNetConfig(width=32, blocks=1, norm="none")).eval())
     photo, result = torch.rand(1, 3, 900, 900), torch.zeros(1, 3, 900, 900)
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 200 * 2**20,) * 2)
@@ -212,7 +242,7 @@ def test_a_process_that_really_has_no_more_memory_gets_through():
 
 
 def test_memory_is_estimated_from_the_widest_layer():
-    wide = Generator(GeneratorConfig(width=64, blocks=1, norm="none"))
+    wide = ResNet(ResNetConfig(width=64, blocks=1, norm="none"))
     assert bytes_per_pixel(wide) == 5 * 64 * 4 + 40 * 3 * 4
 
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
+from wespe.generator import Generator
 from wespe.method import Method
 from wespe.methods.dped import Dped, DpedConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.srcnn import Srcnn, SrcnnConfig
 from wespe.methods.wespe import Wespe, WespeConfig
-from wespe.networks.generator import Generator
+from wespe.networks.resnet import ResNet
 from wespe.networks.srcnn import SRCNN
 
 MethodConfig = WespeConfig | LutResidualConfig | DpedConfig | SrcnnConfig
@@ -24,13 +24,13 @@ MethodConfig = WespeConfig | LutResidualConfig | DpedConfig | SrcnnConfig
 class Entry(NamedTuple):
     config: type
     method: type[Method]
-    generator: Callable[[Any], nn.Module]
+    generator: Callable[[Any], Generator]
 
 
 METHODS: dict[str, Entry] = {
-    "wespe": Entry(WespeConfig, Wespe, lambda config: Generator(config.generator)),
+    "wespe": Entry(WespeConfig, Wespe, lambda config: ResNet(config.generator)),
     "lut_residual": Entry(LutResidualConfig, LutResidualMethod, LutResidual),
-    "dped": Entry(DpedConfig, Dped, lambda config: Generator(config.generator)),
+    "dped": Entry(DpedConfig, Dped, lambda config: ResNet(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
 }
 
@@ -45,6 +45,6 @@ def build_method(
     return METHODS[config.name].method(config, size_px=size_px, features=features)  # type: ignore[call-arg]
 
 
-def build_generator(config: MethodConfig) -> nn.Module:
+def build_generator(config: MethodConfig) -> Generator:
     """A fresh generator, without what only training needs."""
     return METHODS[config.name].generator(config)

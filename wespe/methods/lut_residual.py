@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import nn
 
 from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
+from wespe.generator import Generator, Place
 from wespe.losses import content_loss, identity_loss, total_variation_loss
-from wespe.method import Gather, Losses, Method, Networks, Turn
+from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.activity import Noise
 from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig, Features
@@ -80,24 +81,25 @@ class Scene(NamedTuple):
     folded: torch.Tensor
 
 
-class LutResidual(nn.Module):
+class LutResidual(Generator):
     """The generator: photos_nchw → photos_nchw, float 0–1."""
+
+    decides: ClassVar[bool] = True
 
     def __init__(self, config: LutResidualConfig):
         super().__init__()
         self.colour = Colour(config.colour)
         self.texture = Texture(config.texture)
         self.detail = Detail(config.detail)
-
-    @property
-    def strip_px(self) -> int:
-        return self.colour.strip_px
+        self.strip_px = self.colour.strip_px
 
     def decide(self, strips_nchw: Iterable[torch.Tensor]) -> Decision:
         """Look at whole photos in strips (see `Colour.decide_by_strips`); `forward` then takes any piece."""
         return self.colour.decide_by_strips(strips_nchw)
 
-    def forward(self, photos_nchw: torch.Tensor, decision: Decision | None = None) -> torch.Tensor:
+    def forward(
+        self, photos_nchw: torch.Tensor, decision: Decision | None = None, place: Place | None = None
+    ) -> torch.Tensor:
         return self.detail(self.textured(photos_nchw, decision)[0])
 
     def textured(
@@ -110,7 +112,7 @@ class LutResidual(nn.Module):
         return self.texture(self.colour.apply_decision(matched, decision), noise), noise
 
 
-class Rehearsal(nn.Module):
+class Renderer(nn.Module):
     """The generator, and all that its losses want to see of it in one forward."""
 
     def __init__(self, config: LutResidualConfig):
@@ -141,7 +143,7 @@ class LutResidualMethod(Method):
         self, config: LutResidualConfig, *, size_px: int, features: Mapping[str, torch.Tensor] | None = None
     ):
         super().__init__()
-        self.networks = nn.ModuleDict({"generator": Rehearsal(config), "critics": Critics(config.critic)})
+        self.networks = nn.ModuleDict({"generator": Renderer(config), "critics": Critics(config.critic)})
         self.features = Features(config.content, features)
         self.layer_weights = tuple(config.content.layers.values())
         self.register_buffer("blur", gaussian_kernel(config.blur), persistent=False)
@@ -154,15 +156,15 @@ class LutResidualMethod(Method):
         )
 
     @property
-    def generator(self) -> nn.Module:
+    def generator(self) -> LutResidual:
         return self.networks["generator"].enhance  # type: ignore[return-value]
 
     @property
     def compilable(self) -> list[nn.Module]:
         return [*super().compilable, self.features]
 
-    def prepare(self, batches: Sequence[Batch], gather: Gather) -> None:
-        fit_start(self.generator.colour, self.generator.texture, batches, gather)  # type: ignore[arg-type]
+    def prepare(self, batches: Sequence[Batch]) -> None:
+        fit_start(self.generator.colour, self.generator.texture, batches, self.gather)
 
     def render(self, networks: Networks, batch: Batch) -> Scene:
         return Scene(batch, *networks["generator"](batch.source, batch.target))

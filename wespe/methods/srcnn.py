@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from wespe.batch import Batch
+from wespe.generator import Generator
 from wespe.losses import squared_error
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.srcnn import SRCNN
@@ -33,8 +34,8 @@ class Srcnn(Method):
         self.turns = (Turn("generator", self.losses, {"mse": 1.0}),)
 
     @property
-    def generator(self) -> nn.Module:
-        return self.networks["generator"]
+    def generator(self) -> Generator:
+        return self.networks["generator"]  # type: ignore[return-value]
 
     def render(self, networks: Networks, batch: Batch) -> tuple[Batch, torch.Tensor]:
         return batch, networks["generator"](batch.source)

@@ -9,11 +9,12 @@ from torch import nn
 
 from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
+from wespe.generator import Generator
 from wespe.losses import content_loss, identity_loss, total_variation_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.critic import Critic, CriticConfig
 from wespe.networks.features import ContentConfig, Features
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
 
 
@@ -44,7 +45,7 @@ class WespeConfig:
     """The defaults are the paper's, where it speaks. blur: the colour critic's view."""
 
     name: Literal["wespe"] = "wespe"
-    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    generator: ResNetConfig = field(default_factory=ResNetConfig)
     critic: CriticConfig = field(default_factory=CriticConfig)
     content: ContentConfig = field(default_factory=ContentConfig)
     weights: LossWeights = field(default_factory=LossWeights)
@@ -89,7 +90,7 @@ class Wespe(Method):
         )
 
     @property
-    def generator(self) -> nn.Module:
+    def generator(self) -> Generator:
         return self.networks["generators"].enhance  # type: ignore[return-value]
 
     @property
@@ -139,10 +140,10 @@ class Wespe(Method):
 class Generators(nn.Module):
     """G: camera → target, and F: target → camera."""
 
-    def __init__(self, config: GeneratorConfig):
+    def __init__(self, config: ResNetConfig):
         super().__init__()
-        self.enhance = Generator(config)
-        self.degrade = Generator(config)
+        self.enhance = ResNet(config)
+        self.degrade = ResNet(config)
 
     def forward(
         self, source: torch.Tensor, target: torch.Tensor

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from wespe.networks.resnet import start_truncated_normal
+
 CHANNELS = (48, 128, 192, 192, 128)
 KERNELS = (11, 5, 3, 3, 3)
 STRIDES = (4, 2, 1, 1, 2)
@@ -22,11 +24,13 @@ class CriticConfig:
     norm: "instance" after every convolution but the first, or "none".
     spectral_norm: divides every layer by its largest singular value (Miyato et al. 2018), which bounds how
         fast the critic's verdict can change. Goes with norm "none".
+    start: of the weights: torch's own, or DPED's truncated normal of deviation 0.01, with biases of 0.01.
     """
 
     width: float = 1.0
     norm: Literal["instance", "none"] = "instance"
     spectral_norm: bool = False
+    start: Literal["torch", "truncated_normal"] = "torch"
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 4:
@@ -53,6 +57,8 @@ class Critic(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(widths[-1] * side * side, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1)
         )
+        if config.start == "truncated_normal":
+            self.apply(start_truncated_normal)
         if config.spectral_norm:
             for module in [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
                 spectral_norm(module)

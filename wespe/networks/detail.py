@@ -35,6 +35,7 @@ class Detail(nn.Module):
     def __init__(self, config: DetailConfig):
         super().__init__()
         width = config.width
+        self.halo_px = config.halo_px
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.blocks = nn.Sequential(*(Block(width) for _ in range(config.blocks)))
         self.tail = nn.Conv2d(width, 6, 3, padding=1)

@@ -1,10 +1,14 @@
-"""The three-layer network of SRCNN (Dong et al. 2014), on colour photos of the size they shall keep."""
+"""The three-layer network of SRCNN (Dong et al. 2014), on colour photos, whose size it keeps."""
+
+from typing import Any
 
 import torch
 from torch import nn
 
+from wespe.generator import Generator, Place
 
-class SRCNN(nn.Module):
+
+class SRCNN(Generator):
     """photos_nchw → photos_nchw, float 0–1: 9×9×64, 5×5×32, 5×5×3 (§4.3.2 there: 9-5-5).
 
     Ours: the output is added to the photo, so that training starts from the photo itself.
@@ -22,5 +26,7 @@ class SRCNN(nn.Module):
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
 
-    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, photos_nchw: torch.Tensor, decision: Any = None, place: Place | None = None
+    ) -> torch.Tensor:
         return photos_nchw + self.layers(photos_nchw).to(photos_nchw.dtype)

@@ -1,4 +1,4 @@
-"""Where photos lie and go: a folder, or a prefix of a bucket, by one contract."""
+"""Where photos are read and written: a folder or a prefix of a bucket, behind one protocol."""
 
 from pipeline.enhancement.stores.bucket import S3Store
 from pipeline.enhancement.stores.folder import FolderStore
@@ -8,5 +8,5 @@ __all__ = ["FolderStore", "S3Store", "Store", "Stored", "open_store", "sha256_of
 
 
 def open_store(address: str, endpoint_url: str = "") -> Store:
-    """The store at `s3://bucket/prefix` or at a folder's path, which need not exist."""
+    """The store at `s3://bucket/prefix`, or at a folder's path, which need not exist yet."""
     return S3Store(address, endpoint_url) if address.startswith("s3://") else FolderStore(address)

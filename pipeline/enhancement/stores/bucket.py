@@ -1,4 +1,4 @@
-"""A prefix of a bucket, Amazon's or any other's that AWS_ENDPOINT_URL names."""
+"""A prefix of a bucket, Amazon's or that of the provider in AWS_ENDPOINT_URL."""
 
 import io
 import mimetypes
@@ -21,8 +21,8 @@ IN_MEMORY_BYTES = 64 * 2**20  # a larger object goes through a file
 class S3Store:
     """Objects below `s3://bucket/prefix/`.
 
-    endpoint_url: of another provider; else AWS_ENDPOINT_URL says it, as boto3 has it. It travels to the nodes
-        of a cluster with the store; the credentials do not, each node has its own.
+    endpoint_url: of another provider; '' for AWS_ENDPOINT_URL. It travels to the nodes of a cluster with the
+        store; the credentials do not, each node has its own.
     """
 
     def __init__(self, address: str, endpoint_url: str = ""):
@@ -44,7 +44,12 @@ class S3Store:
             for entry in listed(self._client, self.bucket, self.prefix):
                 name = entry["Key"].removeprefix(self.prefix)
                 if name and not name.endswith("/"):
-                    yield Stored(name=name, bytes=entry["Size"], version=entry["ETag"].strip('"'))
+                    yield Stored(
+                        name=name,
+                        bytes=entry["Size"],
+                        version=entry["ETag"].strip('"'),
+                        modified_s=entry["LastModified"].timestamp(),
+                    )
 
     def look(self, name: str) -> Stored | None:
         from botocore.exceptions import ClientError
@@ -56,10 +61,15 @@ class S3Store:
                 if code_of(error) in GONE:
                     return None
                 raise
-        return Stored(name=name, bytes=head["ContentLength"], version=head["ETag"].strip('"'))
+        return Stored(
+            name=name,
+            bytes=head["ContentLength"],
+            version=head["ETag"].strip('"'),
+            modified_s=head["LastModified"].timestamp(),
+        )
 
     def open(self, name: str) -> BinaryIO:
-        file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 whoever asked closes it
+        file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 the caller closes it
         self._get(name, file)
         file.seek(0)
         return file  # type: ignore[return-value]
@@ -69,7 +79,7 @@ class S3Store:
         self._get(name, file, Range=f"bytes=0-{size_bytes - 1}")
         return file.getvalue()
 
-    def write(self, name: str, data: bytes | bytearray) -> str:
+    def write(self, name: str, data: bytes | bytearray, modified_s: float = 0.0) -> str:
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         with self._explained():
             answer = self._client.put_object(
@@ -87,6 +97,9 @@ class S3Store:
         same = isinstance(other, S3Store) and other.bucket == self.bucket
         inside = same and self.prefix.startswith(other.prefix)  # type: ignore[attr-defined]
         return self.prefix.removeprefix(other.prefix).rstrip("/") if inside else None  # type: ignore[attr-defined]
+
+    def place(self, name: str) -> str:
+        return f"{self.endpoint_url} s3://{self.bucket}/{self.prefix}{name}"
 
     def _get(self, name: str, file: Any, **wanted: str) -> None:
         with self._explained(name):

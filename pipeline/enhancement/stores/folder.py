@@ -1,6 +1,7 @@
 """A folder, on this machine or on a file system that all nodes share."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,14 +12,17 @@ from typing import BinaryIO
 
 from pipeline.enhancement.stores.store import Store, Stored
 from pipeline.errors import EnhancementError
-from pipeline.files import is_leftover, write_atomically
+from pipeline.files import expanded, is_leftover, write_atomically
 
-LEFTOVER_S = 3_600  # what a killed process was writing so long ago, nobody writes any more
+LEFTOVER_S = 3_600  # an unfinished file of this age belongs to a process that was killed
+ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
 class FolderStore:
+    """Files below a folder. A name that is not UTF-8 is shown, and written, as in `caf\\xe9.jpg`."""
+
     def __init__(self, address: str):
-        self.path = Path(address).expanduser().absolute()
+        self.path = expanded(address).absolute()
         self.address = str(address)
 
     def listing(self) -> Iterator[Stored]:
@@ -29,32 +33,36 @@ class FolderStore:
                     path = Path(parent, name)
                     if path.is_file():
                         yield self._stored(path)
+                    elif path.is_symlink() and not path.exists():  # reading it fails, and is reported
+                        yield Stored(name=self._name(path), bytes=0, version="")
 
     def look(self, name: str) -> Stored | None:
-        path = self.path / name
+        path = self._file(name)
         return self._stored(path) if path.is_file() else None
 
     def open(self, name: str) -> BinaryIO:
-        return open(self.path / name, "rb")
+        return open(self._file(name), "rb")
 
     def head(self, name: str, size_bytes: int) -> bytes:
-        with open(self.path / name, "rb") as file:
+        with open(self._file(name), "rb") as file:
             return file.read(size_bytes)
 
-    def write(self, name: str, data: bytes | bytearray) -> str:
+    def write(self, name: str, data: bytes | bytearray, modified_s: float = 0.0) -> str:
         path = self.path / name
         if os.path.normpath(name) != name or name.startswith(("/", "../")):  # a key may be anything
-            raise EnhancementError(f"{name} is no place of its own below {self.address}; rename it")
+            raise EnhancementError(f"{name} is not a valid path below {self.address}; rename it")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, data)
+        if modified_s:
+            os.utime(path, (modified_s, modified_s))
         return self._stored(path).version
 
     @contextmanager
     def room(self, size_bytes: int) -> Iterator[Callable[[], None]]:
         self.path.mkdir(parents=True, exist_ok=True)
-        # Without a name it goes when its process does, however that dies.
+        # A file without a name goes when its process does, even if that is killed.
         with TemporaryFile(dir=self.path) as held:
-            held.write(os.urandom(size_bytes))  # zeros would take no room on some file systems
+            held.write(os.urandom(size_bytes))  # some file systems store zeros without taking room
             held.flush()
             yield held.close
 
@@ -69,18 +77,32 @@ class FolderStore:
         return inner.relative_to(outer).as_posix().strip(".") if inner.is_relative_to(outer) else None
 
     def sweep(self) -> None:
-        """Remove what killed processes left half-written, but not what another may be writing now."""
+        """Remove unfinished files of killed processes, but not those another process may be writing now."""
         for parent, _, names in os.walk(self.path):
             for path in (Path(parent, name) for name in names if is_leftover(name)):
                 if path.stat().st_mtime < time.time() - LEFTOVER_S:
                     path.unlink(missing_ok=True)
 
     def _refuse(self, error: OSError) -> None:
-        # os.walk passes over what it may not read; photos would then be missing in silence.
+        # os.walk skips folders that it may not read; their photos would be missing without a word.
         if not isinstance(error, FileNotFoundError):
-            raise EnhancementError(f"{error.filename}: {error.strerror}; make it readable") from None
+            raise EnhancementError(f"{error.filename}: {error.strerror}; change its permissions") from None
 
     def _stored(self, path: Path) -> Stored:
         facts = path.stat()
         version = f"{facts.st_size}-{facts.st_mtime_ns}"
-        return Stored(name=path.relative_to(self.path).as_posix(), bytes=facts.st_size, version=version)
+        return Stored(name=self._name(path), bytes=facts.st_size, version=version, modified_s=facts.st_mtime)
+
+    def place(self, name: str) -> str:
+        return os.path.normpath(self.path / name)
+
+    def _name(self, path: Path) -> str:
+        return os.fsencode(path.relative_to(self.path)).decode(errors="backslashreplace").replace(os.sep, "/")
+
+    def _file(self, name: str) -> Path:
+        path = self.path / name
+        if "\\x" not in name or path.exists():
+            return path
+        return self.path / os.fsdecode(
+            ESCAPED.sub(lambda code: bytes.fromhex(code[1].decode()), name.encode())
+        )

@@ -1,4 +1,4 @@
-"""What every store keeps to."""
+"""The protocol of every store."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -12,41 +12,46 @@ class Stored:
     """A file as a listing shows it.
 
     name: its path below the store, with `/`.
-    version: changes when the content does; it is not the same in another store.
+    version: changes when the content does; another store gives the same content another one.
+    modified_s: since the Unix epoch; 0 if unknown.
     """
 
     name: str
     bytes: int
     version: str
+    modified_s: float = 0.0
 
 
 class Store(Protocol):
     """Files by name. Reading raises FileNotFoundError, OSError or EnhancementError."""
 
-    address: str  # as a user writes it, without secrets
+    address: str  # as the user wrote it, without secrets
 
     def listing(self) -> Iterator[Stored]:
-        """Yield every file, in any order; nothing where there is no such place. Hidden ones are left out."""
+        """Yield every file but hidden ones, in any order; nothing if the place does not exist."""
 
     def look(self, name: str) -> Stored | None: ...
 
     def open(self, name: str) -> BinaryIO:
-        """The whole file, to be read and sought in."""
+        """The whole file, open for reading and seeking."""
 
     def head(self, name: str, size_bytes: int) -> bytes:
         """The first bytes of a file."""
 
-    def write(self, name: str, data: bytes | bytearray) -> str:
-        """Write whole or not at all; returns the version."""
+    def write(self, name: str, data: bytes | bytearray, modified_s: float = 0.0) -> str:
+        """Write whole or not at all, with this date where the store keeps dates; returns the version."""
 
     def room(self, size_bytes: int) -> AbstractContextManager[Callable[[], None]]:
-        """Hold room for what must be written even when nothing else can be; the call gives it free."""
+        """Reserve room for what must still be written when the disk is full; the call releases it."""
 
     def free_bytes(self) -> int | None:
-        """What can still be written; None where there is no limit."""
+        """How much can still be written; None without a limit."""
 
     def name_in(self, other: "Store") -> str | None:
-        """The name of this place below the other, '' if it is the same; None if it does not lie there."""
+        """The name of this place below the other, '' if it is the same; None if it is elsewhere."""
+
+    def place(self, name: str) -> str:
+        """The file's absolute address, the same whichever store it is seen from."""
 
 
 def sha256_of(file: BinaryIO) -> str:

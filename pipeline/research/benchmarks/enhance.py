@@ -14,7 +14,8 @@ from pipeline.enhancement.job import carry_out
 from pipeline.enhancement.one_photo import Settings, enhance_photo
 from pipeline.enhancement.plan import make_plan
 from pipeline.enhancement.routing import Router
-from pipeline.models.model_folder import Model, load_model, save_model
+from pipeline.models.model_files import save_model
+from pipeline.models.model_folder import Model, load_model
 from pipeline.params import Preset
 from pipeline.photos.images import read_photo
 from pipeline.research.benchmarks.clock import medians, quiet, seconds, steady_speed
@@ -24,7 +25,7 @@ from wespe.methods import build_generator
 
 
 def measure_enhance(photos: Path, preset: Preset, repeats: int) -> Ratio:
-    """Megapixels per second. An untrained model takes as long as a trained one."""
+    """Megapixels per second. An untrained model is as fast as a trained one."""
     model, enhanced = Path("bench-model"), Path("bench-enhanced")
     save_model(model, build_generator(preset.method), preset.method, {})
     paths = sorted(photos.glob("*.jpg"))
@@ -37,7 +38,7 @@ def measure_enhance(photos: Path, preset: Preset, repeats: int) -> Ratio:
         plan = make_plan([str(photos)], str(enhanced), Router(fixed=str(model)), Path, Settings())
         summary = carry_out(plan, on_ray)
         assert summary.done == len(paths)
-        # Every result carries the time when it was written.
+        # The modification time of each result is when it was written.
         written_s = [(enhanced / path.name).stat().st_mtime for path in paths]
         bare = forward(model, paths[:8])
         return steady_speed(written_s, megapixels), bare, min(written_s) - began
@@ -56,7 +57,7 @@ def measure_enhance(photos: Path, preset: Preset, repeats: int) -> Ratio:
 
 @torch.inference_mode()
 def forward(model: Path, paths: list[Path]) -> float:
-    """Megapixels per second of the generator, on all cores or the GPU, pixels ready in its memory."""
+    """Megapixels per second of the generator, on all cores or the GPU, with the pixels in its memory."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     generator = load_model(model, device).generator
     photos = [photos_nchw(torch.from_numpy(read_photo(path))[None], device) for path in paths]
@@ -66,7 +67,7 @@ def forward(model: Path, paths: list[Path]) -> float:
 
 
 def measure_one_photo(path: Path, presets: Mapping[str, Preset], repeats: int) -> list[Ratio]:
-    """Megapixels per second from a file to a file's bytes, in this process: nothing runs beside it."""
+    """Megapixels per second from a file to a file's bytes, in this process and nothing else."""
     return [_measure_one_photo(path, name, preset, repeats) for name, preset in presets.items()]
 
 
@@ -76,7 +77,7 @@ def _measure_one_photo(path: Path, name: str, preset: Preset, repeats: int) -> R
     model, photo_hwc = load_model(folder), read_photo(path)
     megapixels = photo_hwc[..., 0].size / 1e6
     enhance = partial(_enhance, model, path)
-    enhance()  # what a model does once: prove that bfloat16 will do, find out how far it looks
+    enhance()  # done once for a model: check that bfloat16 is exact enough, measure its receptive field
     speed, ceiling_speed = medians(
         repeats,
         lambda: (megapixels / seconds(enhance), megapixels / in_pieces_s(model, photo_hwc)),
@@ -92,14 +93,14 @@ def _measure_one_photo(path: Path, name: str, preset: Preset, repeats: int) -> R
 
 def _enhance(model: Model, path: Path) -> bytes | bytearray:
     with open(path, "rb") as file:
-        return enhance_photo(model, file, path.suffix, Settings())
+        return enhance_photo(model, file, path.suffix, Settings()).data
 
 
 @torch.inference_mode()
 def in_pieces_s(model: Model, photo_hwc: np.ndarray) -> float:
-    """Seconds of the generator alone, in the best of ways: ours, but for the halo that a photo needs.
+    """Seconds of the generator alone, on pieces as large as our tiles but without their halo.
 
-    Precision and pieces are those that `Model.enhance` takes, pixels lie ready as float32, channels last.
+    Precision and pieces are those of `Model.enhance`; pixels are float32 in memory, channels last.
     """
     height, width, _ = photo_hwc.shape
     tiling = model.quick_tiling

@@ -1,4 +1,4 @@
-"""Ways to store patches in Parquet: size, and speed of reading them as uint8 NHWC."""
+"""Ways to store patches in Parquet: their size, and how fast they are read as uint8 NHWC."""
 
 import io
 from collections.abc import Callable

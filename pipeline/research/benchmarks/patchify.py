@@ -1,4 +1,4 @@
-"""Photos through Ray Data into shards, against decoding them and nothing else."""
+"""Cutting photos into shards by Ray Data, against decoding them and nothing else."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ def measure_patchify(paths: list[Path], width: int, height: int, patches: Patche
     megapixels = width * height / 1e6
 
     def measure() -> tuple[float, ...]:
-        # What a few photos take is the start of a pass; the rest of the photos is what a pass is for.
+        # A pass over a few photos takes as long as the start of every pass, which the speed leaves out.
         start_s = seconds(lambda: patchify(FEW, patches))
         all_s = seconds(lambda: patchify(CAMERA, patches))
         decode_s = seconds(lambda: decode(paths, threads))
@@ -43,7 +43,7 @@ def measure_patchify(paths: list[Path], width: int, height: int, patches: Patche
 
 
 def decode(paths: list[Path], threads: int) -> None:
-    """Decode and forget; Pillow lets other threads run meanwhile."""
+    """Decode and discard; Pillow releases the GIL meanwhile."""
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(lambda path: read_photo(path).shape, paths):
             pass

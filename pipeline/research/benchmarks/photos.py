@@ -1,4 +1,4 @@
-"""Photos to measure with: pieces of the photographs that ship inside scikit-image and scikit-learn."""
+"""Photos to measure with: pieces of the photographs in scikit-image and scikit-learn."""
 
 import itertools
 import random
@@ -14,7 +14,7 @@ from pipeline.sources.demo import Demo
 
 
 def write_photos(folder: Path, count: int, width: int, height: int) -> list[Path]:
-    """Write `count` JPEGs of one size into a new folder, no two alike."""
+    """Write `count` different JPEGs of one size into a new folder."""
     scenes = list(itertools.islice(itertools.cycle(_scenes()), count))
     paths = [folder / f"{number:04d}.jpg" for number in range(count)]
 
@@ -28,7 +28,7 @@ def write_photos(folder: Path, count: int, width: int, height: int) -> list[Path
 
 
 def write_camera(address: str, paths: list[Path], width: int, height: int) -> None:
-    """Write the manifest that `fetch` would: every photo is one to learn from."""
+    """Write the manifest that `fetch` would write, with every photo in the train split."""
     folder = photo_set(address).photos
     folder.mkdir(parents=True, exist_ok=True)
     write_manifest(folder, [_row(number, path, width, height) for number, path in enumerate(paths)])
@@ -52,7 +52,7 @@ def _scenes() -> list[np.ndarray]:
 
 
 def _piece(scene_hwc: np.ndarray, width: int, height: int, rng: random.Random) -> np.ndarray:
-    """A window of the scene, mirrored at its edges to any size, as if the camera had been moved."""
+    """A window at a random place of the scene, which is mirrored at its edges to any size."""
     rows = _mirrored(scene_hwc.shape[0], height, rng)
     columns = _mirrored(scene_hwc.shape[1], width, rng)
     return scene_hwc[rows[:, None], columns]

@@ -1,4 +1,4 @@
-"""The step that an ordinary port takes: nothing but PyTorch's defaults, and every loss read in every step."""
+"""A training step with PyTorch's defaults, which reads every loss in every step, to compare ours with."""
 
 import torch
 
@@ -13,7 +13,7 @@ class PlainLearner:
     def __init__(self, method: Method, config: LearnerConfig):
         self.method = method
         self._optimisers = {
-            name: torch.optim.Adam(group.parameters(), lr=config.rate(name))
+            name: torch.optim.Adam(group.parameters(), lr=config.of(name).learning_rate)
             for name, group in method.networks.items()
         }
 

@@ -26,7 +26,8 @@ def measure_step(name: str, preset: Preset, size_px: int, batch_size: int, repea
     plain = PlainLearner(method(preset, size_px, device), preset.learner)
     with FlopCounterMode(display=False) as counter:
         plain.learn(batch)  # also allocates, and lets cuDNN choose
-    multiply, products = _matrix_product(device, preset.learner.precision)
+    precision = "bf16" if learner.bfloat16 else "fp32"
+    multiply, products = _matrix_product(device, precision)
 
     def measure() -> tuple[float, ...]:
         learn_s = seconds(lambda: learner.learn(batch))
@@ -49,7 +50,7 @@ def measure_step(name: str, preset: Preset, size_px: int, batch_size: int, repea
             what="  its operations",
             unit="TFLOP",
             speed=operations * learned / 1e12,
-            ceiling=f"{preset.learner.precision} matrix product",
+            ceiling=f"{precision} matrix product",
             ceiling_speed=products * multiplied / 1e12,
         ),
     ]

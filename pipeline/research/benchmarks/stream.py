@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from pipeline.patches.dataset import batches, dataset
+from pipeline.patches.groups import ShardGroups
 from pipeline.patches.shards import Index, pixels_nhwc
-from pipeline.patches.stream import batches, dataset, stream_of
+from pipeline.patches.stream import stream_of
 from pipeline.research.benchmarks.clock import cycle, medians, quiet, seconds, steady_speed
 from pipeline.research.benchmarks.tables import Ratio
 
@@ -16,11 +18,11 @@ BATCH_SIZE = 30
 
 
 def measure_stream(index: Index, rows: int, repeats: int) -> Ratio:
-    """Patches per second, in batches of 30 as WESPE has them."""
+    """Patches per second, in batches of 30 as in the paper."""
     stream = stream_of(index, "train", name="bench", seed=1)
     threads = os.cpu_count() or 1
-    count = max(1, rows * len(stream.groups) // index.rows("train"))
-    groups = list(cycle(list(stream.groups), count))
+    places = list(ShardGroups.of(index, "train").places)
+    groups = list(cycle(places, max(1, rows * len(places) // index.rows("train"))))
 
     def measure() -> tuple[float, ...]:
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""All measurements in a row, in a temporary folder that holds the photos, patches and models meanwhile."""
+"""All measurements in sequence, in a temporary folder for photos, patches and models."""
 
 import os
 import sys
@@ -24,13 +24,13 @@ from pipeline.research.benchmarks.step import compiler, measure_step
 from pipeline.research.benchmarks.stream import measure_stream
 from pipeline.research.benchmarks.tables import Layout, Ratio, layout_table, machine, ratio_table
 
-# A generator of every kind that tiles in one pass.
+# One generator of every kind that can be tiled in one pass.
 ONE_PHOTO = ("wespe-stable", "srcnn", "lut-residual")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How much to measure with: enough to outlast noise, and six minutes on two cores in all."""
+    """How much to measure with: enough to average out noise, in six minutes on two cores."""
 
     photos: int = 160
     photo_px: tuple[int, int] = (2048, 1536)
@@ -65,7 +65,7 @@ Ray started in {self.ray_start_s:.1f} s, once for all.
 
 
 def measure_all(presets: Mapping[str, Preset], demo_size_px: int, sizes: Sizes) -> Results:
-    """Measure on this machine: with RAY_ADDRESS set, Ray would not find the temporary folder."""
+    """Measure on this machine. Unset RAY_ADDRESS: a cluster would not find the temporary folder."""
     demo, wespe = presets["demo"], presets["wespe"]
     torch.set_num_threads(os.cpu_count() or 1)  # as training and the batch job do on a CPU
     with tempfile.TemporaryDirectory(prefix="wespe-bench-") as folder, chdir(folder):
@@ -77,7 +77,7 @@ def measure_all(presets: Mapping[str, Preset], demo_size_px: int, sizes: Sizes) 
         with cluster.session():
             ray_start_s = time.perf_counter() - began
             ratios = _measure_with_ray(photos, demo, sizes)
-        # Ray's idle processes would take their share of the cores.
+        # After the session: Ray's idle processes would use the cores too.
         with _shown("one photo"):
             ratios += measure_one_photo(large, {name: presets[name] for name in ONE_PHOTO}, sizes.repeats)
         with _shown("step"):
@@ -108,11 +108,11 @@ def _measure_steps(demo: Preset, demo_size_px: int, wespe: Preset, sizes: Sizes)
 
 
 def _needs(preset: Preset, step: Ratio, stream: Ratio) -> str:
-    """Say what a whole training takes, and whether the data keep up with it: it has two streams."""
+    """How long a whole training takes, and how much of the stream's speed its two streams need."""
     images = preset.training.steps * preset.training.batch_size
     return (
-        f"Preset wespe, {images:,} images, takes {images / step.speed / 3600:.1f} hours at the speed of its "
-        f"step, and asks for {2 * step.speed / stream.speed:.2%} of the patches that the stream gives."
+        f"Preset wespe ({images:,} images) takes {images / step.speed / 3600:.1f} hours at the speed of its "
+        f"step, and needs {2 * step.speed / stream.speed:.2%} of the patches that the stream can give."
     )
 
 
@@ -122,7 +122,7 @@ def _index() -> Index:
 
 @contextmanager
 def _shown(part: str) -> Iterator[None]:
-    """Say on stderr what takes the time."""
+    """Report on stderr how long each part takes."""
     began = time.monotonic()
     yield
     print(f"bench: {part} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)

@@ -14,9 +14,9 @@ LIBRARIES = ("torch", "ray", "pyarrow", "numpy", "pillow")
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """A speed, and the ceiling that the same machine had in the same minutes.
+    """A speed, and its ceiling on the same machine in the same minutes.
 
-    start_s: before the first result, and no part of the speed.
+    start_s: time before the first result, which the speed leaves out.
     """
 
     what: str
@@ -61,7 +61,7 @@ def layout_table(layouts: Sequence[Layout]) -> str:
 
 
 def machine() -> str:
-    """Cores, processor, GPU, load, library versions; nothing that tells whose machine it is."""
+    """Cores, processor, GPU, load, library versions; nothing that identifies the machine or its user."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
     load = f"load {os.getloadavg()[0]:.1f} over the last minute"

@@ -11,9 +11,9 @@ from pipeline.enhancement.one_photo import Settings
 from pipeline.enhancement.plan import Plan, make_plan
 from pipeline.enhancement.routing import Router
 from pipeline.files import is_leftover
-from pipeline.models.model_folder import save_model
+from pipeline.models.model_files import save_model
 from wespe.methods.wespe import WespeConfig
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 
 MakeModel = Callable[..., Path]
 
@@ -22,8 +22,8 @@ MakeModel = Callable[..., Path]
 def make_model(tmp_path: Path) -> MakeModel:
     def make(name: str = "model", seed: int = 0, width: int = 4) -> Path:
         torch.manual_seed(seed)
-        config = GeneratorConfig(width=width, blocks=1)
-        save_model(tmp_path / name, Generator(config), WespeConfig(generator=config), {})
+        config = ResNetConfig(width=width, blocks=1)
+        save_model(tmp_path / name, ResNet(config), WespeConfig(generator=config), {})
         return tmp_path / name
 
     return make

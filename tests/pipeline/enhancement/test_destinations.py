@@ -40,9 +40,13 @@ def result(path: Path, software: str = "GIMP; wespe phone 0123456789ab, strength
         (["holiday/"], "out", "", ["out"]),
         (["holiday", "beach.jpg"], "out", "", ["out/holiday", "out/beach.jpg"]),
         (["beach.jpg", "beach.jpg"], None, "", ["beach-enhanced.jpg"]),
+        (["pier.heic", "pier.jpg"], None, "", ["pier-enhanced-2.jpg", "pier-enhanced.jpg"]),
+        (["beach.jpg", "holiday/beach.jpg"], "out", "", ["out/beach.jpg", "out/beach-2.jpg"]),
     ],
 )
-def test_results_lie_beside_their_originals_or_where_told(here, sources, out, format, destinations):
+def test_results_are_beside_their_originals_or_where_asked(here, sources, out, format, destinations):
+    Path("pier.jpg").write_bytes(b"x")
+    Path("holiday/beach.jpg").write_bytes(b"x")
     work = plan([Path(source) for source in sources], Path(out) if out else None, format)
     assert [one.destination.as_posix() for one in work] == destinations
 
@@ -57,11 +61,10 @@ def test_the_folder_that_one_is_in_has_a_result_beside_it(here, monkeypatch):
     [
         (["beach.jpg"], "beach.jpg", "would replace an original"),
         (["beach.jpg"], ".", "would replace an original"),
-        (["beach.jpg", "holiday/beach.jpg"], "out", "would both become out/beach.jpg"),
-        (["beach.jpg"], "other.jpg", "not marked as wespe's"),
-        (["beach.jpg"], "notes.txt", r"notes\.txt: is a file, and no photo by its name"),
-        (["sky.NEF"], None, "RAW is not read; develop it to TIFF or JPEG first"),
-        (["notes.txt"], None, "no photo by its name; known are .jpg"),
+        (["beach.jpg"], "other.jpg", "was not made by wespe"),
+        (["beach.jpg"], "notes.txt", r"notes\.txt: is a file, and not a photo"),
+        (["sky.NEF"], None, "RAW is unsupported; develop it to TIFF or JPEG first"),
+        (["notes.txt"], None, "unsupported format; supported are .jpg"),
         (["none.jpg"], None, "no such photo or folder"),
     ],
 )
@@ -73,9 +76,18 @@ def test_nothing_is_lost_or_guessed(here, sources, out, reason):
         plan([Path(source) for source in sources], Path(out) if out else None)
 
 
+def test_a_name_that_would_be_too_long_is_cut(here):
+    """Protects: names of 243 bytes, as chat programs and downloads give them, with letters of two bytes."""
+    long = Path("ä" * 125 + ".jpg")
+    long.write_bytes(b"x")
+    [work] = plan([long])
+    assert work.destination.name.endswith("ä-enhanced.jpg")
+    assert len(work.destination.name.encode()) in (254, 255)
+
+
 def test_a_format_and_a_name_agree(here):
     """Protects: who asks for PNG and would get a JPEG."""
-    with pytest.raises(EnhancementError, match=r"soft\.jpg: is no name for png"):
+    with pytest.raises(EnhancementError, match=r"soft\.jpg: its suffix does not fit --format png"):
         plan([Path("beach.jpg")], Path("soft.jpg"), "png")
     assert plan([Path("beach.jpg")], Path("soft.jpg"), "jpeg")[0].destination == Path("soft.jpg")
 

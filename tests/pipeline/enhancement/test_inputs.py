@@ -82,7 +82,7 @@ def test_several_folders_keep_their_names(tree: Path) -> None:
 
 
 def test_lists_name_photos_one_by_one(tree: Path, bucket: str) -> None:
-    """Protects: what a list names and is not there fails later, by itself, and is told."""
+    """Protects: what a list names and is not there fails later, by itself, and is reported."""
     wanted = ["in/a.jpg", "", "in/2023/c.jpg", "in/gone.jpg", str(tree / "in/b.PNG")]
     expected = ["2023/c.jpg", "a.jpg", "b.PNG", "gone.jpg"]
     Path("list.txt").write_text("\n".join(wanted))
@@ -115,10 +115,10 @@ def test_a_list_may_come_from_windows(tree: Path, kind: str) -> None:
         ("gone", "no such file or folder; name a photo"),
         ("in/*.webp", "no photo matches"),
         ("in/notes.txt.jpg", "no such file or folder"),
-        ("in/[z-a].jpg", "no pattern"),
-        ("in/[!].jpg", "no pattern"),
+        ("in/[z-a].jpg", "invalid pattern"),
+        ("in/[!].jpg", "invalid pattern"),
         ("in/.x", "no photo in or below it"),
-        ("empty.txt", "lists no photo"),
+        ("empty.txt", "the list is empty"),
         ("other.csv", "has no column `photo`"),
         ("s3://photos/none/", "no photo in or below it"),
         ("s3://photos/none/a.jpg", "no such photo"),
@@ -133,8 +133,29 @@ def test_what_names_no_photo_is_refused(tree: Path, bucket: str, address: str, e
         photos(address)
 
 
-def test_a_name_that_is_no_utf8_is_refused_at_once(tree: Path) -> None:
-    """Protects: a job that would end in its midst, its ledger unwritten."""
-    (tree / "in" / os.fsdecode(b"caf\xe9.jpg")).touch()
-    with pytest.raises(EnhancementError, match=r"in/caf\?.jpg: its name is not UTF-8; rename it"):
-        photos("in")
+def test_a_name_that_is_not_utf8_is_found_and_can_be_read(tree: Path) -> None:
+    """Protects: one old camera's file name once stopped the whole job."""
+    (tree / "in" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"old")
+    [found] = find_photos(["in/caf*"])
+    assert found.photo == "caf\\xe9.jpg"
+    assert found.store.open(found.stored.name).read() == b"old"
+
+
+def test_a_photo_that_two_patterns_match_is_found_once(tree: Path, bucket: str) -> None:
+    assert photos("in/a*.jpg", "in/*a.jpg", "in/a.jpg") == ["a.jpg"]
+    assert photos("in/2024-01/*.jpg", "in/**/d.jpg") == ["d.jpg"]
+    assert photos(bucket + "in/a*.jpg", bucket + "in/*a.jpg") == ["a.jpg"]
+
+
+def test_what_systems_leave_in_folders_is_no_photo_and_a_link_to_nowhere_is_reported(tree: Path) -> None:
+    for name in ("@eaDir/a.jpg/SYNOFILE_THUMB_M.jpg", "#recycle/b.jpg"):
+        (tree / "nas" / name).parent.mkdir(parents=True)
+        (tree / "nas" / name).write_bytes(b"x")
+    (tree / "nas/link.jpg").symlink_to(tree / "gone.jpg")
+    assert photos("nas") == ["link.jpg"], "the job lists it as failed"
+
+
+def test_a_buckets_folder_marker_is_no_photo(bucket: str) -> None:
+    client = boto3.client("s3", region_name="us-east-1")
+    client.put_object(Bucket="photos", Key="in/2024-02/folder.jpg/", Body=b"")
+    assert photos("s3://photos/in/2024-02/") == ["f.jpg"]

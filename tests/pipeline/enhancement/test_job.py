@@ -15,7 +15,9 @@ from pipeline.enhancement.estimate import estimate
 from pipeline.enhancement.job import Summary, carry_out, in_process
 from pipeline.enhancement.ledger import PART_BYTES
 from pipeline.enhancement.one_photo import Settings
-from pipeline.errors import CheckpointError, EnhancementError
+from pipeline.enhancement.plan import make_plan
+from pipeline.enhancement.routing import Router
+from pipeline.errors import CheckpointError, EnhancementError, PipelineError
 from pipeline.models.model_folder import load_model
 from pipeline.photos.images import decode_photo, read_photo
 
@@ -113,11 +115,11 @@ def test_another_setting_redoes_the_work_and_another_format_renames(
     assert {"chelsea.jpg", "coffee.jpg", "rocket.jpg"} < times(out).keys()
 
     Image.open(demo_photos / "rocket.jpg").save(demo_photos / "rocket.png")
-    with pytest.raises(EnhancementError, match=r"rocket\.jpg: would be the result of 2 photos"):
-        plan(model, demo_photos, out, settings=half)
+    [task] = plan(model, demo_photos, out, settings=half).tasks
+    assert (task.photo, task.result) == ("rocket.png", "rocket-2.jpg")
 
 
-def test_a_broken_photo_is_listed_and_the_job_goes_on(
+def test_a_broken_photo_is_listed_and_the_job_continues(
     model, enhance, plan, times, demo_photos: Path, tmp_path: Path
 ) -> None:
     good = (demo_photos / "coffee.png").read_bytes()
@@ -163,7 +165,7 @@ def test_destinations_that_overlap_the_source_are_refused(
     assert len(plan(model, "*.png", "enhanced").tasks) == 2
     Path("enhanced").mkdir()
     shutil.copy("coffee.png", "enhanced/of-before.png")
-    assert len(plan(model, "**/*.png", "enhanced").tasks) == 2, "results of before are no photos of a pattern"
+    assert len(plan(model, "**/*.png", "enhanced").tasks) == 2, "earlier results are not input of a pattern"
 
 
 def test_photos_that_no_job_has_made_are_not_written_over(
@@ -173,7 +175,7 @@ def test_photos_that_no_job_has_made_are_not_written_over(
     out = tmp_path / "out"
     out.mkdir()
     shutil.copy(demo_photos / "coffee.png", out / "rocket.jpg")
-    with pytest.raises(EnhancementError, match=r"out/rocket.jpg: is there already, and not wespe's"):
+    with pytest.raises(EnhancementError, match=r"out/rocket.jpg: exists already and was not made by wespe"):
         enhance(model, demo_photos, out)
     assert [path.name for path in out.iterdir()] == ["rocket.jpg"]
     assert (out / "rocket.jpg").read_bytes() == (demo_photos / "coffee.png").read_bytes()
@@ -182,7 +184,7 @@ def test_photos_that_no_job_has_made_are_not_written_over(
 def test_results_whose_ledger_is_lost_are_made_again(
     model, enhance, demo_photos: Path, tmp_path: Path
 ) -> None:
-    """Protects: going on after a kill between a result and its entry; results are known by their EXIF."""
+    """Protects: resuming after a kill between a result and its entry; results are known by their EXIF."""
     Image.open(demo_photos / "rocket.jpg").save(demo_photos / "rocket.tif")
     Image.open(demo_photos / "rocket.jpg").save(demo_photos / "flight.webp")
     Image.open(demo_photos / "rocket.jpg").save(demo_photos / "start.avif")
@@ -235,7 +237,7 @@ def test_a_full_disk_ends_the_job_and_what_was_finished_stays(
     if mounted.returncode:
         pytest.skip("no right to mount a small disk")
     try:
-        with pytest.raises(EnhancementError, match="no space left; free some and run it again"):
+        with pytest.raises(EnhancementError, match="the disk is full; free some space and run it again"):
             enhance(model, demo_photos, disk / "out")
         finished = times(disk / "out")
         safe = plan(model, demo_photos, disk / "out").finished
@@ -295,5 +297,59 @@ def test_a_key_cannot_leave_the_destination(
 
     assert summary.done == 1
     assert len(summary.failed) == 3
-    assert all("is no place of its own" in failure.reason for failure in summary.failed)
+    assert all("is not a valid path below" in failure.reason for failure in summary.failed)
     assert not list(tmp_path.rglob("evil.jpg"))
+
+
+def test_an_iphones_pairs_and_other_twins_are_numbered(model, enhance, plan, demo_photos, tmp_path) -> None:
+    """Protects: IMG_1.png beside IMG_1.jpg once had a whole folder refused; no two photos share a result."""
+    folder, out, settings = tmp_path / "phone", tmp_path / "out", Settings(format="jpg")
+    folder.mkdir()
+    for name in ("IMG_1.png", "IMG_1.jpg", "img_1.JPG", "IMG_2.png"):
+        Image.open(demo_photos / "coffee.png").resize((40, 30)).save(folder / name)
+    wanted = {"IMG_1.jpg": "IMG_1.jpg", "IMG_1.png": "IMG_1-2.jpg", "img_1.JPG": "img_1-3.jpg"}
+    wanted["IMG_2.png"] = "IMG_2.jpg"
+    assert {task.photo: task.result for task in plan(model, folder, out, settings=settings).tasks} == wanted
+    assert enhance(model, folder, out, settings=settings) == Summary(done=4, failed=())
+    assert plan(model, folder, out, settings=settings).finished == 4
+    Image.open(folder / "IMG_2.png").save(folder / "IMG_2.jpg")  # the result of the PNG keeps its name
+    [task] = plan(model, folder, out, settings=settings).tasks
+    assert (task.photo, task.result) == ("IMG_2.jpg", "IMG_2-2.jpg")
+
+
+def test_odd_names_and_links_stop_nothing(model, enhance, plan, demo_photos: Path, tmp_path: Path) -> None:
+    """Protects: names of 250 bytes, not UTF-8, with # ? % and a newline, and a link to nowhere."""
+    folder, out = tmp_path / "odd", tmp_path / "out"
+    folder.mkdir()
+    names = [os.fsdecode(b"caf\xe9.jpg"), "a#b?c%41.jpg", "new\nline.jpg", "\N{BEACH WITH UMBRELLA}.jpg"]
+    for name in (*names, "x" * 245 + ".png"):
+        photo = Image.open(demo_photos / "coffee.png").resize((40, 30))
+        photo.save(folder / name, "PNG" if name.endswith("png") else "JPEG")
+    (folder / "link.jpg").symlink_to(tmp_path / "gone.jpg")
+    summary = enhance(model, folder, out, settings=Settings(format="jpeg"))
+    assert summary.done == 5
+    assert [(entry.photo, entry.reason[:12]) for entry in summary.failed] == [("link.jpg", "no such file")]
+    assert (out / "caf\\xe9.jpeg").is_file()
+    assert plan(model, folder, out, settings=Settings(format="jpeg")).finished == 5
+
+
+def test_dates_can_be_kept(model, demo_photos: Path, tmp_path: Path) -> None:
+    """Protects: albums that sort by the date of files."""
+    taken_s = 1_000_000_000
+    os.utime(demo_photos / "rocket.jpg", (taken_s, taken_s))
+    places = [str(demo_photos / "rocket.jpg")], str(tmp_path / "out")
+    make = lambda: make_plan(*places, Router(fixed=str(model)), Path, Settings(), keep_dates=True)  # noqa: E731
+    carry_out(make(), in_process)
+    assert (tmp_path / "out/rocket.jpg").stat().st_mtime == taken_s
+    assert make().finished == 1
+    with pytest.raises(EnhancementError, match="a bucket cannot keep dates"):
+        make_plan(places[0], "s3://photos/out", Router(fixed=str(model)), Path, Settings(), keep_dates=True)
+
+
+def test_a_read_only_place_is_refused_before_any_work(
+    model, plan, demo_photos, tmp_path, monkeypatch
+) -> None:
+    """Protects: minutes of work whose result cannot be written."""
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(PipelineError, match="is read-only for this user"):
+        plan(model, demo_photos, tmp_path / "out")

@@ -76,5 +76,5 @@ def test_a_damaged_part_is_named(tmp_path: Path, place: int) -> None:
     whole = part.read_bytes()
     rest = b"" if place == -20 else bytes(b ^ 0xFF for b in whole[place:][:30]) + whole[place:][30:]
     part.write_bytes(whole[:place] + rest)
-    with pytest.raises(EnhancementError, match=rf"{part.name} is damaged; remove it"):
+    with pytest.raises(EnhancementError, match=rf"{part.name} is damaged; delete it"):
         read(tmp_path)

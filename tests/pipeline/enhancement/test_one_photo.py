@@ -5,6 +5,7 @@ import re
 import struct
 from collections.abc import Callable
 
+import imagecodecs
 import numpy as np
 import pytest
 import torch
@@ -15,12 +16,12 @@ from skimage import data
 
 from pipeline.enhancement.one_photo import Settings, enhance_photo, verify_tiles
 from pipeline.errors import PhotoError
-from pipeline.models.model_folder import Model, save_model
-from pipeline.photos.deep import encode_deep_png
+from pipeline.models.model_files import save_model
+from pipeline.models.model_folder import Model
+from pipeline.photos.decoding import decode_original
 from pipeline.photos.images import decode_photo, read_exif
-from pipeline.photos.originals import decode_original
 from wespe.methods.wespe import WespeConfig
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 
 XMP = b'<x xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:title="\xc3\xa9"/></x>'
 IPTC = b"\x1c\x02\x78\x00\x05hello"
@@ -32,7 +33,7 @@ SUFFIXES = [".jpg", ".png", ".tif", ".webp", ".avif"]
 @pytest.fixture(scope="module")
 def model() -> Model:
     torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(width=4, blocks=1, norm="none", output="residual"))
+    generator = ResNet(ResNetConfig(width=4, blocks=1, norm="none", output="residual"))
     torch.nn.init.constant_(generator.tail[-1].bias, 0.5)
     return Model(generator.eval(), {"camera": "phone"}, "0123456789abcdef")
 
@@ -64,7 +65,7 @@ def encoded(pixels: np.ndarray | Image.Image, kind: str, **options) -> bytes:
 
 
 def enhance(model: Model, data: bytes, suffix: str, settings: Settings) -> bytes:
-    return bytes(enhance_photo(model, io.BytesIO(data), suffix, settings))
+    return bytes(enhance_photo(model, io.BytesIO(data), suffix, settings).data)
 
 
 def opened(data: bytes) -> Image.Image:
@@ -103,7 +104,7 @@ def test_all_that_a_photo_carries_is_kept_in_every_format(suffix, full, model, p
     if suffix in (".jpg", ".png", ".tif"):
         assert after.info["dpi"] == pytest.approx((300, 300), abs=0.01)
     if suffix in (".jpg", ".tif"):
-        assert decode_original(result).photoshop == PHOTOSHOP
+        assert decode_original(result).metadata.photoshop == PHOTOSHOP
     if suffix == ".jpg":
         assert after.info["comment"] == b"a comment"
         assert (after.quantization, get_sampling(after)) == (before.quantization, 1)
@@ -219,7 +220,7 @@ def test_16_bits_become_8_by_dither(model):
     """Protects: a smooth sky without steps. Their mean over 8×8 pixels is finer than a level."""
     pytest.importorskip("imagecodecs")
     ramp = np.broadcast_to(np.linspace(20000, 20514, 512).astype(np.uint16)[None, :, None], (16, 512, 3))
-    source = encode_deep_png(np.ascontiguousarray(ramp), [])
+    source = imagecodecs.png_encode(np.ascontiguousarray(ramp))
     result = decode_photo(enhance(model, source, ".jpg", Settings(strength=0, quality=100)))
     means = result.reshape(2, 8, 64, 8, 3).mean((0, 1, 3, 4))
     assert len(np.unique(means.round(1))) > 12
@@ -297,8 +298,8 @@ def test_settings_out_of_range_are_refused(wrong):
 
 
 def test_verifying_names_the_halo_and_the_difference(photo, tmp_path):
-    generator = GeneratorConfig(width=4, blocks=1, norm="none")
-    save_model(tmp_path / "model", Generator(generator), WespeConfig(generator=generator), {})
+    generator = ResNetConfig(width=4, blocks=1, norm="none")
+    save_model(tmp_path / "model", ResNet(generator), WespeConfig(generator=generator), {})
     (tmp_path / "a.png").write_bytes(encoded(photo, "PNG"))
     said = verify_tiles(tmp_path / "model", tmp_path / "a.png")
     assert re.search(
@@ -309,5 +310,5 @@ def test_verifying_names_the_halo_and_the_difference(photo, tmp_path):
 
 
 def test_what_cannot_be_read_says_what_to_do(model):
-    with pytest.raises(PhotoError, match=r"\.nef is not read, develop RAW to TIFF; known are \.jpg"):
+    with pytest.raises(PhotoError, match=r"\.nef is unsupported; use \.jpg"):
         enhance(model, b"II*\0", ".nef", Settings())

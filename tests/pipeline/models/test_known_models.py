@@ -12,10 +12,10 @@ import torch
 from pipeline.errors import CheckpointError
 from pipeline.layout import CONFIG, WEIGHTS
 from pipeline.models.known_models import add_model, find_model, known_models, user_folder
-from pipeline.models.model_folder import save_model
+from pipeline.models.model_files import save_model
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
-from wespe.networks.generator import GeneratorConfig
+from wespe.networks.resnet import ResNetConfig
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WESPE_MODELS", str(tmp_path / "own"))
     torch.manual_seed(0)
-    method = WespeConfig(generator=GeneratorConfig(width=4, blocks=1))
+    method = WespeConfig(generator=ResNetConfig(width=4, blocks=1))
     facts = {"camera": "phone", "target": "dslr", "step": 9}
     save_model(tmp_path / "downloads/phone", build_generator(method), method, facts)
     return tmp_path / "downloads/phone"

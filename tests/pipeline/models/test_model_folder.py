@@ -8,13 +8,13 @@ from skimage import data
 from pipeline.errors import PhotoError
 from pipeline.models.model_folder import Canvas, Model
 from pipeline.photos.colour_profile import Colours
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.precision import InBfloat16, bfloat16_will_do
 
 
 def model(norm: str = "none", output: str = "tanh") -> Model:
     torch.manual_seed(0)
-    return Model(Generator(GeneratorConfig(width=4, blocks=1, norm=norm, output=output)).eval(), {}, "")
+    return Model(ResNet(ResNetConfig(width=4, blocks=1, norm=norm, output=output)).eval(), {}, "")
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_bfloat16_moves_no_value_by_more_than_a_level_or_is_not_used(photo):
     """Protects: pixels. Whether or not this processor has it, 8 bits stay within a level of float32."""
     for norm, output in (("none", "residual"), ("instance", "tanh")):
         torch.manual_seed(0)
-        generator = Generator(GeneratorConfig(width=8, blocks=1, norm=norm, output=output)).eval()
+        generator = ResNet(ResNetConfig(width=8, blocks=1, norm=norm, output=output)).eval()
         torch.nn.init.normal_(generator.tail[-1].weight, std=0.3)
         quick = Model(generator, {}, "")
         exact = Model(generator, {}, "")

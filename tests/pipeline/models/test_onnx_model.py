@@ -87,6 +87,16 @@ def test_every_generator_gives_in_onnx_what_it_gives_in_torch(kind: str, make: M
         assert (found - photo(*size)).abs().max() > 1 / 255
 
 
+@pytest.mark.parametrize("size", [(1, 1), (8, 1000), (1000, 15), (15, 15)])
+@pytest.mark.parametrize("kind", ["wespe", "lut_residual"])
+def test_photos_below_16_px_are_refused(kind: str, size: tuple[int, int], make: Make, tmp_path: Path) -> None:
+    """Protects: no icon comes back with colours that torch would not give."""
+    path = tmp_path / "model.onnx"
+    assert export_model(make(kind), path).least_px >= 16
+    with pytest.raises(Exception, match="out of data bounds"):
+        run(path, photo(*size))
+
+
 @pytest.mark.parametrize("size", [(8, 8), (96, 160), (33, 64), (7, 5), (77, 1000)])
 @pytest.mark.parametrize("bins", [(64, 64), (8, 3)])
 def test_the_average_pool_is_torch_s_at_any_size(size: tuple[int, int], bins: tuple[int, int]) -> None:

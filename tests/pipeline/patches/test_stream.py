@@ -3,6 +3,7 @@
 import math
 import threading
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 
 from pipeline.errors import ShardError
 from pipeline.patches import shards, stream
+from pipeline.patches.dataset import batches, dataset
+from pipeline.patches.groups import ArrayGroups
 from pipeline.patches.patches import Patches
 from pipeline.patches.shards import encode, write_shards
-from pipeline.patches.stream import Stream, batches, dataset, stream_of
+from pipeline.patches.stream import Stream, stream_of
 from pipeline.seeds import seed_of
 
 SIZE = 20
@@ -66,7 +69,7 @@ def test_the_same_seed_gives_the_same_order_and_another_seed_another(source: Str
 
 @pytest.mark.usefixtures("ray_session")
 @pytest.mark.parametrize("first_row", [1, 999, 2048, 5000])
-def test_a_stream_goes_on_at_any_row_as_if_it_had_never_stopped(source: Stream, first_row: int) -> None:
+def test_a_stream_resumes_at_any_row(source: Stream, first_row: int) -> None:
     whole = read(source, 0, first_row + 300)
     assert read(source, first_row, 300) == whole[first_row:]
 
@@ -96,17 +99,39 @@ def test_two_workers_get_enough_and_share_nothing_in_an_epoch(source: Stream) ->
 
 
 def test_source_and_target_do_not_keep_step(tmp_path: Path, source: Stream) -> None:
-    """No pairing survives, even between sets of the same length, written in the same order, with one seed."""
+    """Sets of one length, order and seed are still not paired."""
     target = stream_of(write(tmp_path / "target", 1000), "train", name="target", seed=1)
-    pairs = zip(
-        *(numbers_of(shards.pixels_nhwc(one.read(0), SIZE)) for one in (source, target)), strict=False
-    )
+    pairs = zip(*(numbers_of(one.read(0)[0]) for one in (source, target)), strict=False)
     met = sum(a == b for a, b in pairs)
     assert met <= 12  # by chance 2 of 2,000 meet; 12 has odds of one in a million
 
 
+@pytest.mark.parametrize("first_row", [0, 999, 5000])
+@pytest.mark.parametrize("stored", ["source", "pairs"])
+def test_arrays_and_shards_of_the_same_patches_give_one_stream(
+    request: pytest.FixtureRequest, stored: str, first_row: int
+) -> None:
+    """Protects: what is compared in memory is what cameras are trained on."""
+    shards_stream: Stream = request.getfixturevalue(stored)
+    groups = shards_stream.groups
+    read_groups = [groups.read(group) for group in range(len(groups.rows))]
+    arrays = ArrayGroups(*map(np.concatenate, zip(*read_groups, strict=True)))
+    memory = Stream(name=shards_stream.name, seed=shards_stream.seed, groups=arrays)
+    assert list(arrays.rows) == list(groups.rows)
+    both = (islice(stream.batches(first_row, 30), 100) for stream in (memory, shards_stream))
+    for ours, theirs in zip(*both, strict=True):
+        assert len(ours) == len(theirs) == groups.columns
+        assert all(map(np.array_equal, ours, theirs))
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_dataset_and_this_process_read_one_stream(source: Stream) -> None:
+    in_process = [number for one in islice(source.batches(700, 50), 60) for number in numbers_of(one[0])]
+    assert read(source, 700, 3000) == in_process
+
+
 def test_neighbours_in_the_file_are_not_neighbours_in_the_stream(source: Stream) -> None:
-    numbers = np.array(numbers_of(shards.pixels_nhwc(source.read(0), SIZE)))
+    numbers = np.array(numbers_of(source.read(0)[0]))
     assert np.mean(np.abs(np.diff(numbers)) < 20) < 0.1
 
 
@@ -118,16 +143,15 @@ def test_patches_are_flipped_and_turned_in_all_eight_ways() -> None:
 
 def test_a_window_is_the_set_in_the_order_and_turns_of_its_seed(source: Stream) -> None:
     """Protects: reruns, bit for bit, whatever is done for speed."""
-    groups = [shards.read_group(Path(source.folder), file, g) for file, g, _ in source.window_groups(3)]
-    patches = np.concatenate([shards.pixels_nhwc(group, SIZE) for group in groups])
+    patches = np.concatenate([source.groups.read(group)[0] for group in source.window_groups(3)])
     rng = np.random.default_rng(seed_of(1, "source", "window", 3))
     order, turns = rng.permutation(len(patches)), rng.integers(0, 8, len(patches))
     expected = np.stack([stream._turn(patches[row], turn) for row, turn in zip(order, turns, strict=True)])
-    assert np.array_equal(shards.pixels_nhwc(source.read(3), SIZE), expected)
+    assert np.array_equal(source.read(3)[0], expected)
 
 
 def test_every_corner_comes_up(source: Stream) -> None:
-    patches = shards.pixels_nhwc(source.read(0), SIZE)[..., 2]
+    patches = source.read(0)[0][..., 2]
     corners = [patches[:, y, x].mean() / 255 for y in (0, -1) for x in (0, -1)]
     assert all(math.isclose(share, 0.25, abs_tol=0.06) for share in corners)
 
@@ -140,8 +164,7 @@ def test_a_set_without_patches_to_learn_from_is_an_error(tmp_path: Path) -> None
 
 def test_patch_and_truth_are_shuffled_flipped_and_turned_alike(pairs: Stream) -> None:
     """Protects: supervised training, which would learn a blur from pairs that do not match."""
-    window = pairs.read(0)
-    patches, truths = (shards.pixels_nhwc(window, SIZE, picture) for picture in ("pixels", "truth"))
+    patches, truths = pairs.read(0)
     assert len(np.unique(patches.reshape(len(patches), -1), axis=0)) == len(patches) == 1024
     assert np.array_equal(truths, 255 - patches)
 
@@ -161,7 +184,7 @@ def test_two_workers_share_pairs_not_halves_of_them(pairs: Stream) -> None:
     assert all(len(one) >= 1000 / 50 and all(one) for one in matched)
 
 
-def test_pairs_of_a_set_without_truths_are_an_error_with_a_remedy(tmp_path: Path) -> None:
+def test_pairs_of_a_set_without_truths_are_refused_with_a_remedy(tmp_path: Path) -> None:
     index = write(tmp_path / "source", 10)
     with pytest.raises(ShardError, match=r"no truth beside its patches.*`truth` or `simulated_camera`"):
         stream_of(index, "train", name="pairs", seed=1, paired=True)

@@ -20,7 +20,7 @@ from pipeline.models.model_folder import Model
 from pipeline.photos.formats import is_photo, written_as
 from pipeline.photos.heif import can_read_heif
 from pipeline.photos.images import decode_photo, read_exif
-from wespe.networks.generator import Generator, GeneratorConfig
+from wespe.networks.resnet import ResNet, ResNetConfig
 
 pytest.importorskip("pi_heif")
 BLOCK_PX = 16
@@ -168,7 +168,7 @@ def photo() -> np.ndarray:
 @pytest.fixture(scope="module")
 def model() -> Model:
     torch.manual_seed(0)
-    return Model(Generator(GeneratorConfig(width=4, blocks=1)).eval(), {"camera": "phone"}, "a" * 64)
+    return Model(ResNet(ResNetConfig(width=4, blocks=1)).eval(), {"camera": "phone"}, "a" * 64)
 
 
 def test_pixels_are_the_photos(photo):
@@ -188,7 +188,7 @@ def test_a_photo_is_turned_once(quarter_turns, photo, model):
     upright = np.rot90(photo, quarter_turns).astype(int)
     assert np.abs(decode_photo(data) - upright).mean() < 2
     assert read_exif(data).orientation == 1
-    enhanced = enhance_photo(model, io.BytesIO(data), ".png", Settings(strength=0))
+    enhanced = enhance_photo(model, io.BytesIO(data), ".png", Settings(strength=0)).data
     with Image.open(io.BytesIO(enhanced)) as image:
         assert np.abs(np.asarray(image) - upright).mean() < 2
         assert image.getexif().get(Base.Orientation, 1) == 1
@@ -204,7 +204,7 @@ def test_what_a_heif_carries_is_in_the_jpeg(photo, model, profiles):
     data = heic(photo, exif=exif, xmp=xmp, profile=profile)
     assert (read_exif(data).make, read_exif(data).taken_at) == ("Maker", "2024-02-28T12:30:00")
     assert np.abs(decode_photo(data).astype(int) - photo).mean() > 3  # P3 became sRGB
-    enhanced = enhance_photo(model, io.BytesIO(data), written_as(".heic"), Settings())
+    enhanced = enhance_photo(model, io.BytesIO(data), written_as(".heic"), Settings()).data
     with Image.open(io.BytesIO(enhanced)) as image:
         assert (image.format, image.size) == ("JPEG", (48, 32))
         assert image.info["icc_profile"] == profile

@@ -3,7 +3,9 @@
 import json
 import shutil
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from mlflow import MlflowClient
@@ -284,3 +286,40 @@ def test_a_server_that_is_down_is_one_line_within_seconds_and_without_the_passwo
     assert "\n" not in str(caught.value)
     assert not paths.registered.exists()
     assert not Path("mlartifacts").exists()
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A proxy that answers everything with one status."""
+
+    status = 413
+
+    def do_HEAD(self) -> None:
+        self.answer(200)
+
+    def do_GET(self) -> None:
+        self.answer(self.status)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(self.status)
+
+    def answer(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("status", "remedy"), [(413, "client_max_body_size"), (401, "MLFLOW_TRACKING_USER")])
+def test_what_a_proxy_refuses_is_named_with_a_remedy_and_not_called_silence(monkeypatch, status, remedy):
+    """Protects: nginx takes no body above 1 MB unless configured; the message must say so."""
+    handler = type("Answer", (Refusing,), {"status": status})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(RegistryError, match=remedy) as caught:
+            fetch_model("models:/wespe-phone@champion")
+        server.shutdown()
+    assert f"(HTTP {status})" in str(caught.value)

@@ -1,6 +1,7 @@
 """Small photos to send around, and a server to send them."""
 
 import base64
+import gzip
 import hashlib
 import io
 import time
@@ -40,6 +41,7 @@ class FileServer(ThreadingHTTPServer):
         self.password = ""
         self.failures = 0  # answers 503 so many times
         self.with_etag = True
+        self.compressed = False  # every body by gzip, whatever the client accepts
 
     @property
     def url(self) -> str:
@@ -74,6 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send(self, data: bytes, etag: str) -> None:
         headers = {"ETag": etag} if self.server.with_etag else {}
+        if self.server.compressed:
+            data, headers = gzip.compress(data, mtime=0), headers | {"Content-Encoding": "gzip"}
         if self.headers.get("If-None-Match") == etag:
             return self.answer(304)
         wanted, start = self.headers.get("Range"), 0

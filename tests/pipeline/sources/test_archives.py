@@ -72,9 +72,9 @@ def test_links_are_refused_in_zip(tmp_path):
 def test_bombs_are_refused_before_they_fill_the_disk(tmp_path, pack, name):
     """Protects: disk and time. A thousandfold ratio, in a photo and in what would be passed over."""
     archive = pack(tmp_path / ("set.zip" if pack is zipped else "set.tgz"), {name: bytes(5_000_000)})
-    with pytest.raises(SourceError, match="refused as a bomb: it unpacks to more than 1 MB"):
+    with pytest.raises(SourceError, match="refused: it unpacks to more than 1 MB"):
         unpack(archive, archive.name, Limits(harmless_bytes=10**6))
-    with pytest.raises(SourceError, match="refused as a bomb"):
+    with pytest.raises(SourceError, match="refused: it unpacks"):
         unpack(archive, archive.name, Limits(unpacked_bytes=10**6))
 
 
@@ -83,7 +83,7 @@ def test_a_header_that_lies_about_the_size_is_not_believed(tmp_path):
     archive = zipped(tmp_path / "set.zip", {"bomb.jpg": bytes(5_000_000)})
     data = archive.read_bytes()
     archive.write_bytes(data.replace((5_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
-    with pytest.raises(SourceError, match=r"bomb|damaged"):
+    with pytest.raises(SourceError, match=r"unpacks to more|damaged"):
         unpack(archive, "set.zip", Limits(harmless_bytes=10**6))
     assert os.listdir(tmp_path) == ["set.zip"]
 

@@ -12,6 +12,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from pipeline.errors import SourceError
@@ -137,7 +138,7 @@ def test_only_broken_photos_are_an_error_whatever_the_share(folder):
         path.write_bytes(b"rubbish" + path.name.encode())
     with pytest.raises(SourceError, match="20 of 20 photos are broken"):
         fetch_photos("cameras.phone", photo_set(folder, max_rejected_share=0.99))
-    assert not list(Path("data").rglob("*.*"))
+    assert not [path for path in Path("data").rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 def test_an_empty_folder_names_the_camera(folder):
@@ -187,14 +188,48 @@ def test_downloads_go_once_the_photos_are_there(folder, tmp_path):
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        good, missing = HttpFile(url=f"{url}/00.jpg"), HttpFile(url=f"{url}/99.jpg")
+        good = [HttpFile(url=f"{url}/{name}.jpg") for name in ("00", "01")]
+        missing = HttpFile(url=f"{url}/99.jpg")
         with pytest.raises(SourceError, match=r"^cameras.phone: http://.*/99.jpg does not exist"):
-            fetch_photos("cameras.phone", PhotoSet(source=Http(kind="http", urls=[good, missing])))
+            fetch_photos("cameras.phone", PhotoSet(source=Http(kind="http", urls=[*good, missing])))
         assert Path("data/.downloads/cameras/phone").is_dir()
-        fetch_photos("cameras.phone", PhotoSet(source=Http(kind="http", urls=[good])))
+        fetch_photos("cameras.phone", PhotoSet(source=Http(kind="http", urls=good)))
         server.shutdown()
     assert not Path("data/.downloads/cameras/phone").exists()
-    assert [photo.name for photo in read_manifest(PHOTOS)] == ["00.jpg"]
+    assert sorted(photo.name for photo in read_manifest(PHOTOS)) == ["00.jpg", "01.jpg"]
+
+
+def test_one_odd_photo_never_stops_the_others(folder):
+    """Protects: small sets, where one file is a large share."""
+    for path in sorted(folder.iterdir())[4:]:
+        path.unlink()
+    (folder / "link.jpg").symlink_to(folder / "gone.jpg")
+    summary = fetch_photos("cameras.phone", photo_set(folder))
+    assert len(accepted(summary.photos)) == 4
+    assert "rejected link.jpg: is a link to a file that does not exist" in summary.warnings
+    with pytest.raises(SourceError, match="1 of 5 photos are broken"):
+        fetch_photos("cameras.phone", photo_set(folder, max_rejected_share=0))
+
+
+def test_a_small_set_is_told_what_to_expect_and_one_photo_is_refused(folder):
+    paths = sorted(folder.iterdir())
+    for path in paths[4:]:
+        path.unlink()
+    split = Split(validation=0, test=0)
+    [warning] = fetch_photos("cameras.phone", photo_set(folder, split=split)).warnings
+    assert warning.startswith("learns from 4 photos; expect little")
+    for path in paths[1:4]:
+        path.unlink()
+    with pytest.raises(SourceError, match=r"^cameras\.phone: holds one photo, and nothing can be learned"):
+        fetch_photos("cameras.phone", photo_set(folder, split=split))
+
+
+def test_two_fetches_of_one_set_do_not_meet(folder):
+    Path("data/.downloads/cameras").mkdir(parents=True)
+    refused = pytest.raises(SourceError, match=r"^cameras\.phone: another process is fetching it")
+    with FileLock("data/.downloads/cameras/phone.lock"), refused:
+        fetch_photos("cameras.phone", photo_set(folder))
+    fetch_photos("cameras.phone", photo_set(folder))
 
 
 def test_the_share_is_a_share(folder):

@@ -1,10 +1,11 @@
 """Folders of photos: found in full, in order, untouched; what is missing is named."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from pipeline.errors import SourceError
+from pipeline.errors import PipelineError, SourceError
 from pipeline.sources.folder import Folder
 
 
@@ -20,6 +21,22 @@ def test_photos_are_found_recursively_and_in_order(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     assert names(tmp_path, tmp_path=tmp_path) == ["a.png", "b.JPG", "e.HEIC", "sub/d.webp", "sub/deep/c.tiff"]
+
+
+def test_folders_that_systems_fill_are_skipped(tmp_path):
+    """Protects: thumbnails and deleted photos of a NAS taken for photos."""
+    hidden = ("@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg", "#recycle/b.jpg", "@Recycle/c.jpg", "x/__MACOSX/._d.jpg")
+    for name in ("a.jpg", *hidden, "$RECYCLE.BIN/e.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert names(tmp_path, tmp_path=tmp_path) == ["a.jpg"]
+
+
+def test_a_user_without_a_home_is_told_so(monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000)
+    with pytest.raises(PipelineError, match="no home folder; set HOME"):
+        list(Folder(kind="folder", paths=["~/photos"]).fetch(Path(), "fetch test"))
 
 
 def test_the_home_folder_is_known(tmp_path, monkeypatch):

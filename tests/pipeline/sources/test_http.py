@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 
@@ -48,6 +49,37 @@ def test_photos_and_archives_arrive_in_the_order_of_the_list(server, tmp_path, j
     found = fetch(tmp_path, *(f"{server.url}/{name}" for name in (*jpegs, "set.zip")))
     assert [one.name for one in found] == [*jpegs, "set.zip/inside.jpg"]
     assert [one.path.read_bytes() for one in found] == [*jpegs.values(), jpegs["photo-4.jpg"]]
+    assert not part_files(tmp_path)
+
+
+def test_what_a_server_compresses_unasked_arrives_as_it_is(server, tmp_path, jpegs):
+    """Protects: "archive is damaged" for sound archives; nginx and others compress whatever they send."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("inside.jpg")
+        entry.size = len(jpegs["photo-1.jpg"])
+        archive.addfile(entry, io.BytesIO(jpegs["photo-1.jpg"]))
+    server.files = {"/a.jpg": jpegs["photo-0.jpg"], "/set.tar.gz": packed.getvalue()}
+    server.compressed = True
+    urls = [f"{server.url}/a.jpg", f"{server.url}/set.tar.gz"]
+    for _ in range(2):  # the second time from the files that are there
+        found = fetch(tmp_path, *urls)
+        assert [one.path.read_bytes() for one in found] == [jpegs["photo-0.jpg"], jpegs["photo-1.jpg"]]
+    pinned = fetch(tmp_path / "pinned", urls[1], sha256=digest(packed.getvalue()))
+    assert [one.name for one in pinned] == ["set.tar.gz/inside.jpg"]
+
+
+def test_a_compressed_transfer_that_breaks_off_is_resumed(server, tmp_path, jpegs):
+    server.files, server.compressed, server.cut_after = {"/a.jpg": jpegs["photo-0.jpg"]}, True, 9_000
+    [found] = fetch(tmp_path, f"{server.url}/a.jpg")
+    assert found.path.read_bytes() == jpegs["photo-0.jpg"]
+
+
+@pytest.mark.parametrize("name", ["set.zip", "a.jpg"])
+def test_a_login_page_is_called_one(server, tmp_path, name):
+    server.files = {f"/{name}": b"\n<!DOCTYPE html><html>please log in</html>"}
+    with pytest.raises(SourceError, match=rf"{name} is a web page, not {name}: .*log in.*netrc"):
+        fetch(tmp_path, f"{server.url}/{name}")
     assert not part_files(tmp_path)
 
 
@@ -177,5 +209,5 @@ def test_passwords_work_and_are_never_shown(server, tmp_path, jpegs, capfd, monk
 def test_urls_that_cannot_work_are_refused(url, message):
     with pytest.raises(ValueError, match=message):
         HttpFile(url=url)
-    with pytest.raises(ValueError, match="64 hex digits"):
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
         HttpFile(url="http://host/a.zip", sha256="abc")

@@ -52,6 +52,16 @@ def test_photos_below_the_prefix_arrive(bucket, endpoint, tmp_path, jpegs):
     assert all((tmp_path / "downloads") in one.path.resolve().parents for one in found)
 
 
+def test_an_object_in_glacier_and_a_folder_marker_stop_nothing(bucket, endpoint, tmp_path, jpegs):
+    """Protects: one archived photo among thousands once stopped the whole fetch, with "try again later"."""
+    put(bucket, dict(list(jpegs.items())[:3]) | {"folder.jpg/": b""})
+    bucket.put_object(Bucket="photos", Key="cold.jpg", Body=b"x", StorageClass="GLACIER")
+    found = fetch(endpoint, tmp_path)
+    problems = {one.name: one.problem for one in found}
+    assert problems.pop("cold.jpg").startswith("is archived (Glacier); restore it")
+    assert problems == dict.fromkeys(list(jpegs)[:3], "")
+
+
 def test_more_than_one_page_is_listed(bucket, endpoint, tmp_path, monkeypatch):
     """Protects: S3 lists a thousand keys a page, this one ten."""
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "10")
@@ -89,7 +99,7 @@ def test_wrong_credentials_are_refused_without_showing_them(bucket, endpoint, tm
     """Protects: secrets. moto checks keys only when told to."""
     requests.post(f"{endpoint}/moto-api/reset-auth", data=b"0", timeout=10)
     try:
-        with pytest.raises(SourceError, match=r"may not be read: .*AWS_ACCESS_KEY_ID") as caught:
+        with pytest.raises(SourceError, match=r"refuses access: .*AWS_ACCESS_KEY_ID") as caught:
             fetch(endpoint.replace("http://", "http://anna:passw0rd@"), tmp_path)
     finally:
         requests.post(f"{endpoint}/moto-api/reset-auth", data=b"inf", timeout=10)

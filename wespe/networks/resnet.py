@@ -1,14 +1,16 @@
-"""The fully convolutional residual network that maps photos to photos of the same size."""
+"""The residual network of WESPE and DPED: photos to photos of the same size."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from wespe.generator import Generator, Place
+
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorConfig:
+class ResNetConfig:
     """The defaults are the paper's: 401,475 parameters.
 
     norm: "instance" is the paper's; it looks at the whole frame, so tiles of a photo do not agree. "none"
@@ -31,10 +33,10 @@ class GeneratorConfig:
             raise ValueError(f"blocks must be at least 0, not {self.blocks}")
 
 
-class Generator(nn.Module):
+class ResNet(Generator):
     """photos_nchw → photos_nchw, float 0–1 (§3.6, after the generator of DPED, Ignatov et al. 2017)."""
 
-    def __init__(self, config: GeneratorConfig):
+    def __init__(self, config: ResNetConfig):
         super().__init__()
         width = config.width
         self.residual = config.output == "residual"
@@ -47,12 +49,14 @@ class Generator(nn.Module):
             nn.ReLU(),
             nn.Conv2d(width, 3, 9, padding=4),
         )
-        self.apply(_start if config.norm == "instance" else _start_without_norm)
+        self.apply(start_truncated_normal if config.norm == "instance" else _start_without_norm)
         self.scale = (9 * 9 * width) ** -0.5
         if self.residual:
             _start_at_zero(self.tail[-1])
 
-    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, photos_nchw: torch.Tensor, decision: Any = None, place: Place | None = None
+    ) -> torch.Tensor:
         change = self.tail(self.blocks(self.head(photos_nchw))).to(photos_nchw.dtype)
         return photos_nchw + self.scale * change if self.residual else torch.tanh(change) * 0.58 + 0.5
 
@@ -79,8 +83,9 @@ def _norm(width: int, norm: str) -> nn.Module:
     return nn.InstanceNorm2d(width, eps=1e-3, affine=True) if norm == "instance" else nn.Identity()
 
 
-def _start(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
+def start_truncated_normal(module: nn.Module) -> None:
+    """Give a layer the weights that the authors' networks start from."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.01, a=-0.02, b=0.02)
         nn.init.constant_(module.bias, 0.01)  # type: ignore[arg-type]
 

@@ -1,0 +1,80 @@
+"""Groups of patches that are read together, from Parquet shards or from arrays in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from pipeline.patches.shards import PIXELS, TRUTH, Index, group_rows, pixels_nhwc, read_group
+
+Pictures = tuple[np.ndarray, ...]  # uint8 patches_nhwc, one array for each column: the patch, and its truth
+
+
+class Groups(Protocol):
+    """Patches, or pairs of a patch and its truth, in groups."""
+
+    @property
+    def rows(self) -> Sequence[int]:
+        """Patches in each group."""
+
+    @property
+    def columns(self) -> int:
+        """How many pictures make one row: 1, or 2 for pairs."""
+
+    def read(self, group: int) -> Pictures:
+        """All pictures of one group."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardGroups:
+    """The row groups of one split. Small: it travels to every task."""
+
+    folder: str
+    size_px: int
+    places: tuple[tuple[str, int, int], ...]  # file, row group, rows
+    pictures: tuple[str, ...] = (PIXELS,)  # the columns that are read
+
+    @classmethod
+    def of(cls, index: Index, split: str, *, paired: bool = False) -> "ShardGroups":
+        """The groups of one split, with `paired` of patches and their truths."""
+        places = tuple(
+            (shard.file, group, rows)
+            for shard in index.splits.get(split, ())
+            for group, rows in enumerate(shard.groups)
+        )
+        pictures = (PIXELS, TRUTH) if paired else (PIXELS,)
+        return cls(
+            folder=str(index.folder.resolve()), size_px=index.size_px, places=places, pictures=pictures
+        )
+
+    @cached_property
+    def rows(self) -> tuple[int, ...]:
+        return tuple(rows for _, _, rows in self.places)
+
+    @property
+    def columns(self) -> int:
+        return len(self.pictures)
+
+    def read(self, group: int) -> Pictures:
+        """Raises ShardError."""
+        file, number, _ = self.places[group]
+        table = read_group(Path(self.folder), file, number, self.pictures)
+        return tuple(pixels_nhwc(table, self.size_px, picture) for picture in self.pictures)
+
+
+class ArrayGroups:
+    """Arrays of patches_nhwc, divided as shards of the same patches in the same order would be."""
+
+    def __init__(self, *pictures: np.ndarray):
+        self._pictures = pictures
+        self._group_rows = group_rows(pictures[0].shape[1])
+        full, rest = divmod(len(pictures[0]), self._group_rows)
+        self.rows = [self._group_rows] * full + [rest] * (rest > 0)
+        self.columns = len(pictures)
+
+    def read(self, group: int) -> Pictures:
+        start = group * self._group_rows
+        return tuple(patches[start : start + self._group_rows] for patches in self._pictures)

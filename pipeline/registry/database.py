@@ -1,0 +1,117 @@
+"""An MLflow database in a SQLite file: it appears whole or not at all, whoever is killed or comes second.
+
+MLflow itself creates the file in place, in some sixty migrations: a process that dies meanwhile leaves tables
+that MLflow can neither use nor finish.
+"""
+
+import os
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import mlflow
+import mlflow.store
+from alembic.script import ScriptDirectory
+from filelock import FileLock
+from mlflow import MlflowClient
+from sqlalchemy.engine import make_url
+
+from pipeline.errors import RegistryError
+
+SCHEME = "sqlite:///"
+COMPANIONS = ("", "-journal", "-wal", "-shm")  # SQLite's own files beside the database
+BUSY_TIMEOUT_S = 20
+CONTENT = ("runs", "registered_models", "model_versions", "logged_models")  # what must never be lost
+
+
+def ensure_database(uri: str) -> None:
+    """Create the SQLite file that `uri` names, or replace one whose creation was interrupted.
+
+    Any other URI is left to MLflow. Raises RegistryError for a file that holds something and cannot be read.
+    """
+    path = _path(uri)
+    if path is None or _is_ready(path):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f"{path.name}.lock")):
+        if _is_ready(path):  # another process was faster
+            return
+        if path.exists() and path.stat().st_size:
+            _move_away(path)
+        _create(path)
+
+
+def _path(uri: str) -> Path | None:
+    if not uri.startswith(SCHEME):
+        return None
+    name = make_url(uri).database
+    return Path(name) if name and name != ":memory:" else None
+
+
+def _is_ready(path: Path) -> bool:
+    """Tell whether all migrations have run. MLflow is not asked: it would keep a bad file open."""
+    if not path.exists():
+        return False
+    version, newest = _version(path), _newest_version()
+    if version != newest and _has_content(path):
+        raise RegistryError(
+            f"{path} holds runs or models, but its tables are of version {version}, and MLflow "
+            f"{mlflow.__version__} needs {newest}; copy the file to a safe place, then run "
+            f"`mlflow db upgrade {SCHEME}{path}`"
+        )
+    return version == newest
+
+
+def _newest_version() -> str | None:
+    return ScriptDirectory(str(Path(mlflow.store.__file__).parent / "db_migrations")).get_current_head()
+
+
+def _version(path: Path) -> str:
+    rows = (
+        _rows(path, "SELECT version_num FROM alembic_version") if "alembic_version" in _tables(path) else []
+    )
+    return rows[0][0] if rows else "unknown"
+
+
+def _has_content(path: Path) -> bool:
+    return any(_rows(path, f"SELECT 1 FROM {table} LIMIT 1") for table in _tables(path) & set(CONTENT))
+
+
+def _tables(path: Path) -> set[str]:
+    return {name for (name,) in _rows(path, "SELECT name FROM sqlite_master")}
+
+
+def _rows(path: Path, query: str) -> list[tuple]:
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)) as database:
+            return database.execute(query).fetchall()
+    except sqlite3.OperationalError as error:
+        raise RegistryError(f"{path} cannot be read ({error}); check its rights, then try again") from None
+    except sqlite3.DatabaseError as error:
+        raise RegistryError(f"{path} is not a database ({error}); move it away, then try again") from None
+
+
+def _move_away(path: Path) -> None:
+    aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
+    # The journal goes too: SQLite would apply it to the new file.
+    for ending in COMPANIONS:
+        if (file := path.with_name(path.name + ending)).exists():
+            os.replace(file, aside.with_name(aside.name + ending))
+    print(
+        f"register: the creation of {path} was interrupted before it held a run or a model; "
+        f"creating it again (the old file is now {aside.name})",
+        file=sys.stderr,
+    )
+
+
+def _create(path: Path) -> None:
+    """Create under a temporary name, then rename. The lock is held, so the name is ours."""
+    part = path.with_name(f".{path.name}.part")
+    for ending in COMPANIONS:
+        part.with_name(part.name + ending).unlink(missing_ok=True)
+    client = MlflowClient(f"{SCHEME}{part.absolute()}")
+    client.search_registered_models(max_results=1)
+    client.search_experiments(max_results=1)  # makes the default one
+    os.replace(part, path)

@@ -1,0 +1,117 @@
+"""What a comparison learns from and is scored on: folders of photos, read into memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import PipelineError
+from pipeline.patches.patches import Patches, cut, positions
+from pipeline.photos.formats import is_photo
+from pipeline.photos.images import read_photo
+from wespe.histogram_match import HistogramMatch
+from wespe.metrics.full_reference import is_degenerate
+
+Pair = tuple[np.ndarray, np.ndarray]  # photo_hwc and its truth, of one shape
+
+
+@dataclass(frozen=True)
+class Data:
+    """Patches (n, s, s, 3) uint8 to learn from; aligned pairs to learn from and to score on."""
+
+    source: np.ndarray
+    target: np.ndarray
+    pairs: Pair | None  # of patches
+    tests: Sequence[Pair]
+    yardstick: HistogramMatch
+
+
+def read_data(
+    patches: Patches,
+    source: Sequence[Path],
+    target: Sequence[Path],
+    pairs: tuple[Path, Path] | None,
+    tests: tuple[Path, Path],
+) -> Data:
+    """Read folders of photos. Raises PipelineError, PhotoError."""
+    sources, targets = _photos(source), _photos(target)
+    judged = [pair for pair in zip(*_aligned(*tests), strict=True) if not is_degenerate(*pair)]
+    if not judged:
+        raise PipelineError(
+            f"every photo of {tests[0]} is of one colour and equals its truth; give other photos"
+        )
+    return Data(
+        source=_cut(patches, sources),
+        target=_cut(patches, targets),
+        pairs=None if pairs is None else _cut_pairs(patches, *pairs),
+        tests=judged,
+        yardstick=HistogramMatch.fit(sources.values(), targets.values()),
+    )
+
+
+def _photos(folders: Sequence[Path]) -> dict[str, np.ndarray]:
+    """Read folders, by the folder's name and the photo's without its suffix, where that tells them apart.
+
+    Of 1.jpg and 1.png in one folder the second keeps its suffix: each has its own patches.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in _paths(folder):
+            name = path.relative_to(folder.resolve().parent)
+            stem = name.with_suffix("").as_posix()
+            found[stem if stem not in found else name.as_posix()] = path
+    return {name: read_photo(path) for name, path in found.items()}
+
+
+def _paths(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        problem = "is not a folder" if folder.exists() else "does not exist"
+        raise PipelineError(f"{folder} {problem}; give the path of a folder with photos")
+    paths = sorted(path for path in folder.resolve().rglob("*") if is_photo(path.name))
+    if not paths:
+        raise PipelineError(f"{folder} has no photos; give the path of a folder with photos")
+    return paths
+
+
+def _aligned(folder: Path, truths: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Photos of two folders, matched by their names without suffix."""
+    first, second = _by_stem(folder), _by_stem(truths)
+    names = sorted(first.keys() & second.keys())
+    if not names:
+        raise PipelineError(f"{folder} and {truths} have no name in common; name aligned photos alike")
+    sides = [read_photo(first[name]) for name in names], [read_photo(second[name]) for name in names]
+    for name, photo, truth in zip(names, *sides, strict=True):
+        if photo.shape != truth.shape:
+            raise PipelineError(
+                f"{first[name]} and {second[name]} differ in size; a pair must be aligned pixel by pixel"
+            )
+    return sides
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    paths: dict[str, Path] = {}
+    for path in _paths(folder):
+        name = path.relative_to(folder.resolve()).with_suffix("").as_posix()
+        if name in paths:
+            raise PipelineError(
+                f"{path} and {paths[name]} differ only in their suffix, so pairs are ambiguous; rename one"
+            )
+        paths[name] = path
+    return paths
+
+
+def _cut(patches: Patches, photos: Mapping[str, np.ndarray]) -> np.ndarray:
+    pieces = [
+        cut(photo, places, patches.size_px)
+        for name, photo in photos.items()
+        if (places := positions(patches, name, photo.shape[1], photo.shape[0]))
+    ]
+    if not pieces:
+        raise PipelineError(f"every photo is smaller than a patch of {patches.size_px} px; lower --size-px")
+    return np.concatenate(pieces)
+
+
+def _cut_pairs(patches: Patches, folder: Path, truths: Path) -> Pair:
+    sides = [{str(i): photo for i, photo in enumerate(side)} for side in _aligned(folder, truths)]
+    return _cut(patches, sides[0]), _cut(patches, sides[1])

@@ -1,0 +1,121 @@
+"""The scores of a comparison, one row a preset: as Markdown and as JSON."""
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.evaluation.set_distances import Distances
+from pipeline.files import write_atomically
+from pipeline.research.comparison_photos import Pair
+from wespe.metrics.full_reference import ms_ssim_dped, psnr
+
+POOLED = 50  # photos whose squared errors DPED's code pools before the logarithm
+COLUMNS = (
+    "PSNR per image",
+    "PSNR pooled per 50",
+    "MS-SSIM (DPED's)",
+    "colour distance",
+    "texture distance",
+    "seeds",
+    "nearest seed",
+    "minutes each",
+)
+SEVERAL_SIZES = (
+    "The test photos have several sizes. MS-SSIM (DPED's) averages over a batch of one size: here it is the "
+    "mean over sizes, weighted by their photos, and not comparable with published figures."
+)
+Enhance = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one way to enhance, on all test pairs; dB are means over photos, and over pools of 50."""
+
+    psnr: float
+    psnr_pooled: float
+    ms_ssim_dped: float
+
+
+@dataclass
+class Row:
+    """One line of the table: all seeds of one preset; `failed` has the reason of each that gave no model.
+
+    chosen: the index of the seed whose enhanced patches are nearest to the target's, found without pairs.
+    """
+
+    name: str
+    scores: list[Scores] = field(default_factory=list)
+    distances: list[Distances] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    chosen: int | None = None
+    minutes: list[float] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def score(enhance: Enhance, tests: Sequence[Pair]) -> Scores:
+    """Score one way to enhance on uint8 pairs, each photo by itself."""
+    enhanced = [(enhance(photo), truth) for photo, truth in tests]
+    errors = [float(np.square(photo.astype(np.float64) - truth).mean()) for photo, truth in enhanced]
+    pools = [errors[start : start + POOLED] for start in range(0, len(errors), POOLED)]
+    return Scores(
+        psnr=statistics.mean(psnr(*pair) for pair in enhanced),
+        psnr_pooled=statistics.mean(10 * np.log10(255**2 / np.mean(pool)) for pool in pools),
+        ms_ssim_dped=_ms_ssim_dped(enhanced),
+    )
+
+
+def table(rows: Sequence[Row], tests: Sequence[Pair]) -> str:
+    """Markdown, one line a preset: mean over seeds ± standard deviation."""
+    lines = [f"| | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines += [f"| {row.name} | {' | '.join(_cells(row))} |" for row in rows]
+    if len({photo.shape for photo, _ in tests}) > 1:
+        lines += ["", SEVERAL_SIZES]
+    return "\n".join(lines)
+
+
+def write_table(out: Path, rows: Sequence[Row], tests: Sequence[Pair], size_px: int) -> None:
+    """Write table.md, and scores.json with the figures of every seed."""
+    content = {"size_px": size_px, "rows": [_record(row) for row in rows]}
+    write_atomically(out / "scores.json", json.dumps(content, indent=1).encode() + b"\n")
+    write_atomically(out / "table.md", table(rows, tests).encode() + b"\n")
+
+
+def _ms_ssim_dped(pairs: Sequence[Pair]) -> float:
+    ordered = sorted(pairs, key=lambda pair: pair[0].shape)
+    total = 0.0
+    for _, group in groupby(ordered, key=lambda pair: pair[0].shape):
+        photos, truths = map(np.stack, zip(*group, strict=True))
+        total += len(photos) * ms_ssim_dped(photos, truths)
+    return total / len(pairs)
+
+
+def _cells(row: Row) -> list[str]:
+    cells = [
+        _spread([getattr(scores, name) for scores in row.scores], digits)
+        for name, digits in (("psnr", 2), ("psnr_pooled", 2), ("ms_ssim_dped", 3))
+    ]
+    cells += [_spread([getattr(one, name) for one in row.distances], 2) for name in ("colour", "texture")]
+    failed = f", {len(row.failed)} failed" if row.failed else ""
+    cells.append(f"{len(row.scores)}{failed}" if row.minutes or row.failed else "")
+    best = row.chosen
+    cells.append("" if best is None else f"{row.seeds[best]}: {row.scores[best].psnr:.2f} dB")
+    cells.append(_spread(row.minutes, 1) if row.minutes else "")
+    return cells
+
+
+def _record(row: Row) -> dict:
+    record = asdict(row)
+    chosen = record.pop("chosen")
+    return record | {"nearest_seed": None if chosen is None else row.seeds[chosen]}
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    if not values:
+        return "–"
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{spread}"

@@ -1,0 +1,75 @@
+"""A rank in this process, on patches in memory: no engine, for research and tests."""
+
+import shutil
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pipeline.patches.groups import ArrayGroups
+from pipeline.patches.stream import Stream
+from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.progress import TrainingProgress
+from pipeline.training.run import Run
+
+
+class MemoryContext:
+    """The only rank of a run. Its streams give the same batches as those of shards of the same patches.
+
+    source, target: uint8 patches_nhwc; for a paired method index i of both shows the same place.
+    checkpoint: a folder to resume from and to write to; None keeps nothing.
+    """
+
+    rank, workers = 0, 1
+
+    def __init__(
+        self,
+        run: Run,
+        source: np.ndarray,
+        target: np.ndarray,
+        *,
+        checkpoint: Path | None = None,
+        device: str | torch.device = "cpu",
+    ):
+        groups = [ArrayGroups(source, target)] if run.paired else [ArrayGroups(source), ArrayGroups(target)]
+        self.device = torch.device(device)
+        self._streams = [
+            Stream(name=name, seed=run.training.seed, groups=one)
+            for name, one in zip(run.streams, groups, strict=True)
+        ]
+        self._batch_size = run.training.batch_size
+        self._checkpoint = checkpoint
+        self._progress = TrainingProgress(f"train {run.camera}", run.training.steps)
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        return module
+
+    def gather(self, values: torch.Tensor) -> torch.Tensor:
+        return values[None]
+
+    def batches(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        size = self._batch_size
+        for parts in zip(*(stream.batches(step * size, size) for stream in self._streams), strict=True):
+            source, target = map(torch.from_numpy, chain.from_iterable(parts))
+            yield source, target
+
+    def latest(self) -> Path | None:
+        return self._checkpoint if self._checkpoint and self._checkpoint.is_dir() else None
+
+    def announce(self, text: str) -> None:
+        self._progress.announce(text)
+
+    def watch(self, step: int) -> None:
+        self._progress.step(step)
+
+    def report(self, record: dict[str, Any], checkpoint: Checkpoint | None) -> None:
+        self._progress.record(record)
+        if checkpoint and self._checkpoint:
+            written = self._checkpoint.with_name(self._checkpoint.name + ".part")
+            checkpoint.write(written)
+            shutil.rmtree(self._checkpoint, ignore_errors=True)
+            written.rename(self._checkpoint)

@@ -1,0 +1,174 @@
+"""One training loop under two contexts: Ray Train on shards, and this process on arrays of their patches."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipeline.errors import TrainingError
+from pipeline.layout import FEATURES, CameraPaths
+from pipeline.patches.patches import Patches
+from pipeline.patches.shards import Index, encode, write_shards
+from pipeline.training.checkpoint import HISTORY, MODEL, STATE
+from pipeline.training.memory_context import MemoryContext
+from pipeline.training.rank import train
+from pipeline.training.run import Run
+from pipeline.training.settings import Training
+from wespe.guard import GuardConfig
+from wespe.learner import LearnerConfig
+from wespe.methods.lut_residual import LutResidualConfig
+from wespe.networks.features import ContentConfig
+from wespe.optimisers import OptimiserConfig
+
+SIZE, PATCHES = 32, 150
+STEPS, HALF = 4, 2
+TIMINGS = ("images_per_s", "data_wait")
+RUN = Run(
+    camera="phone",
+    target="dslr",
+    data={},
+    size_px=SIZE,
+    method=LutResidualConfig(
+        start_patches=24, content=ContentConfig(layers={"relu1_1": 1.0}, weights="random")
+    ),
+    learner=LearnerConfig(ema_decay=0.5, precision="fp32"),
+    guard=GuardConfig(min_psnr_db=0, rollbacks=1),
+    training=Training(steps=STEPS, batch_size=8, log_every=1, checkpoint_every=HALF),
+)
+
+
+@pytest.fixture(scope="module")
+def patches() -> tuple[np.ndarray, np.ndarray]:
+    """Two sets that are no multiple of a row group."""
+    source, target = np.random.default_rng(3).integers(0, 256, (2, PATCHES, SIZE, SIZE, 3), np.uint8)
+    return source // 2, target
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    """Random content weights need no file."""
+    return tmp_path / FEATURES
+
+
+def shards(folder: Path, patches: np.ndarray) -> Index:
+    table = encode(["p"] * len(patches), [(0, 0)] * len(patches), patches)
+    return write_shards(folder, Patches(size_px=SIZE, per_photo=1), {"train": [table]})
+
+
+def same_but_for_timings(first: Path, second: Path) -> bool:
+    """Whether two checkpoints agree in every byte of state and model, and in every loss."""
+    files = [STATE, *(f"{MODEL}/{file.name}" for file in (first / MODEL).iterdir())]
+    records = [json.loads((folder / HISTORY).read_bytes()) for folder in (first, second)]
+    losses = [[{k: v for k, v in r.items() if k not in TIMINGS} for r in history] for history in records]
+    same = [(first / file).read_bytes() == (second / file).read_bytes() for file in files]
+    return len(files) == 3 and all(same) and losses[0] == losses[1]
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_ray_and_memory_write_the_same_checkpoints(
+    patches, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """On one CPU worker: so each resumes the other's, and a comparison's table is of what a camera gets."""
+    from pipeline.training.driver import fit, last_checkpoint, latest_step
+
+    monkeypatch.chdir(tmp_path)
+    source, target = patches
+    index = shards(tmp_path / "source", source)
+    ray_run = tmp_path / "runs/run"
+    fit(RUN, index, shards(tmp_path / "target", target), ray_run, workers=1)
+
+    lines = capsys.readouterr().err.splitlines()
+    start, first, *_, last = [line.split()[2] for line in lines]
+    assert (start, first, last) == ("fits", f"1/{STEPS}", f"{STEPS}/{STEPS}")
+
+    # A worker takes all cores, and sums in another order round differently.
+    torch.set_num_threads(os.cpu_count() or 1)
+    halfway = tmp_path / "halfway"
+    train_halfway(RUN, MemoryContext(RUN, source, target, checkpoint=halfway), features)
+    by_ray = sorted(ray_run.glob("checkpoint_*/"))
+    assert len(by_ray) == 2
+    assert same_but_for_timings(halfway, by_ray[0])
+
+    train(RUN, MemoryContext(RUN, source, target, checkpoint=halfway), features)
+    assert latest_step(ray_run) == STEPS
+    assert same_but_for_timings(halfway, last_checkpoint(ray_run))
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_training_that_diverges_stops_at_once_and_leaves_no_model(
+    patches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray Train would otherwise repeat it, to diverge again."""
+    from pipeline.training.driver import train_camera
+
+    monkeypatch.chdir(tmp_path)
+    learner = replace(RUN.learner, optimiser=OptimiserConfig(learning_rate=1e30))
+    wild = replace(RUN, learner=learner, guard=GuardConfig(min_psnr_db=0))
+    source, target = (shards(tmp_path / f"{n}", one) for n, one in enumerate(patches))
+    with pytest.raises(TrainingError) as stopped:
+        train_camera(wild, source, target)
+    message = str(stopped.value)
+    assert message.startswith("camera phone: ")
+    assert "is not finite at step" in message
+    assert "lower learner.optimiser.learning_rate (now 1e+30)" in message
+    assert not (tmp_path / CameraPaths(camera="phone").model).exists()
+
+
+def train_halfway(run: Run, context: MemoryContext, features: Path) -> None:
+    """Train until the first checkpoint, as if the process were killed then."""
+    report = context.report
+
+    class Killed(Exception):
+        pass
+
+    def killed(record, checkpoint) -> None:
+        report(record, checkpoint)
+        if checkpoint:
+            raise Killed
+
+    context.report = killed
+    with pytest.raises(Killed):
+        train(run, context, features)
+
+
+def test_a_resumed_run_keeps_the_precision_that_it_began_with(
+    patches, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Protects: bit-exact resuming, since a busy machine may measure another speed of bfloat16."""
+    choices = iter([True, False])
+    monkeypatch.setattr("wespe.learner.computes_in_bfloat16", lambda *_: next(choices))
+    checkpoint = tmp_path / "checkpoint"
+    train_halfway(RUN, MemoryContext(RUN, *patches, checkpoint=checkpoint), features)
+    train(RUN, MemoryContext(RUN, *patches, checkpoint=checkpoint), features)
+    assert load_file(checkpoint / STATE)["bfloat16"]
+    assert next(choices, None) is None, "both asked"
+
+
+def test_a_run_of_no_steps_keeps_the_start(patches, features: Path, tmp_path: Path) -> None:
+    """Protects: a method whose fitted start needs no training, and tables that show what training adds."""
+    start, trained = tmp_path / "start", tmp_path / "trained"
+    none = replace(RUN, training=replace(RUN.training, steps=0))
+    train(none, MemoryContext(none, *patches, checkpoint=start), features)
+    train(RUN, MemoryContext(RUN, *patches, checkpoint=trained), features)
+    histories = [json.loads((folder / HISTORY).read_bytes()) for folder in (start, trained)]
+    assert [[record["step"] for record in history] for history in histories] == [[0], [1, 2, 3, 4]]
+    weights = [(folder / MODEL / "generator.safetensors").read_bytes() for folder in (start, trained)]
+    assert weights[0] != weights[1]
+
+
+def test_the_start_is_fitted_before_any_step(patches, features: Path, tmp_path: Path) -> None:
+    """The generator of a run without steps already changes photos towards the target."""
+    none = replace(RUN, training=replace(RUN.training, steps=0))
+    source, target = patches
+    generator = train(none, MemoryContext(none, source, target), features)
+    photos = torch.from_numpy(source[:8]).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        enhanced = generator(photos)
+    wanted = target.mean() / 255
+    assert abs(enhanced.mean() - wanted) < 0.5 * abs(photos.mean() - wanted)
+    assert not (tmp_path / CameraPaths(camera="phone").model).exists()
