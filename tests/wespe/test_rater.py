@@ -83,7 +83,7 @@ def test_large_photos_are_shrunk_and_small_ones_are_not():
 
 
 def test_a_photo_smaller_than_a_crop_is_refused():
-    with pytest.raises(ValueError, match="64×31 px are less than a crop of 32 px"):
+    with pytest.raises(ValueError, match="64×31 px is smaller than a crop of 32 px"):
         cut_crops(PHOTO[:31], SMALL, 1, seed=0)
 
 

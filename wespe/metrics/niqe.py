@@ -1,6 +1,6 @@
-"""NIQE: how far a photo's statistics are from those of a set of good photos, without a truth or a rating.
+"""NIQE: how far a photo's statistics are from those of a set of good photos, without a truth or ratings.
 
-Fitted on a camera's target set, it is the distance from the look that is trained towards. Source: Mittal,
+Fitted to a camera's target set, it is the distance from the look that training aims at. Source: Mittal,
 Soundararajan & Bovik 2013, "Making a completely blind image quality analyzer", and their published code.
 """
 

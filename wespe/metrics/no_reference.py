@@ -1,6 +1,6 @@
-"""Scores of a photo by itself. Photos are `photo_hwc` uint8 RGB arrays.
+"""Scores of a photo alone. Photos are `photo_hwc` uint8 RGB arrays.
 
-Entropy, PNG size and sharpness rise with detail and with noise alike, so `noise` always stands beside them.
+Entropy, PNG size and sharpness rise with detail and with noise alike, so read them beside `noise`.
 """
 
 from io import BytesIO
@@ -64,8 +64,8 @@ def blockiness(photo_hwc: np.ndarray) -> float:
     """Mean step in the luma across the borders of JPEG's 8×8 blocks over that inside them: 1 is no grid.
 
     It is B / A of Wang, Sheikh & Bovik 2002, over both directions, so contrast does not change it. The grid
-    is taken to begin at the top left: a cropped, turned or scaled photo hides its own. 1 where there is no
-    step at all, infinite where all lie on the grid. Needs 9×9 px or more.
+    is assumed to begin at the top left, so that of a cropped, rotated or scaled photo is not seen. 1 if there
+    are no steps, infinite if all steps are on the grid. Needs 9×9 px or more.
     """
     brightness = luma(photo_hwc).astype(np.int16)
     across = inside = 0.0
