@@ -37,8 +37,8 @@ class Niqe:
         features = np.concatenate([np.empty((0, FEATURES)), *map(_sharp_patches, photos)])
         if len(features) < min_patches:
             raise ValueError(
-                f"NIQE is fitted to at least {min_patches} sharp patches of {PATCH_PX} px, and these photos "
-                f"have {len(features)}"
+                f"it needs at least {min_patches} sharp patches of {PATCH_PX} px, and these photos have "
+                f"{len(features)}"
             )
         return cls(mean=features.mean(axis=0), covariance=np.cov(features, rowvar=False))
 
