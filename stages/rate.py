@@ -12,9 +12,9 @@ EXAMPLE = """example:
   python -m stages.rate train data/flickr/photos.csv --weights vgg19-dcbb9e9d.pth
   python -m stages.rate score models/rater photos enhanced
 
-A crawl that was killed goes on when the same command is given again, and takes 4 hours and a half for 16,000
-photos: Flickr allows 3,600 calls an hour. photos.csv keeps the licence and author of each. `train` takes any
-CSV with the columns photo, faves and views. The score is the Flickr Faves Score of Ignatov et al. 2018.
+To resume a crawl that was interrupted, run the same command again. 16,000 photos take 4.5 hours, since Flickr
+allows 3,600 calls an hour. photos.csv lists the licence and author of each photo. `train` takes any CSV with
+the columns photo, faves and views. The score is the Flickr Faves Score of Ignatov et al. 2018.
 """
 
 
@@ -26,7 +26,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="crawl|train|score")
-    _add_crawl(verbs.add_parser("crawl", help="bring photos with their faves and views from Flickr"))
+    _add_crawl(verbs.add_parser("crawl", help="download photos with their faves and views from Flickr"))
     _add_train(verbs.add_parser("train", help="learn from a table of photos, faves and views"))
     _add_score(verbs.add_parser("score", help="score folders of photos"))
     arguments = parse(parser)
@@ -35,8 +35,8 @@ def main() -> None:
 
 
 def _add_crawl(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("tags", nargs="+", metavar="TAG", help="a photo has at least one of them")
-    parser.add_argument("--photos", type=int, default=16_000, help="to keep (default: %(default)s)")
+    parser.add_argument("tags", nargs="+", metavar="TAG", help="photos have at least one of the tags")
+    parser.add_argument("--photos", type=int, default=16_000, help="number of photos (default: %(default)s)")
     parser.add_argument(
         "--licences", nargs="+", default=["by", "by-sa", "zero", "mark"], help="(default: by by-sa zero mark)"
     )
@@ -50,9 +50,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--weights",
         required=True,
         help="VGG-19's ImageNet weights: torchvision's vgg19-dcbb9e9d.pth, a .safetensors file such as the"
-        " data/cameras/NAME/features.safetensors of a camera that compares relu5_4; or random",
+        " data/cameras/NAME/features.safetensors of a camera whose content loss uses relu5_4; or random",
     )
-    parser.add_argument("--min-views", type=int, default=1, help="of a photo (default: %(default)s)")
+    parser.add_argument(
+        "--min-views", type=int, default=1, help="leave out photos with fewer views (default: %(default)s)"
+    )
     parser.add_argument("--out", type=Path, default=Path("models/rater"), help="(default: %(default)s)")
 
 
@@ -60,9 +62,9 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rater", type=Path, metavar="RATER", help="the folder that `train` wrote")
     parser.add_argument("originals", type=Path, metavar="FOLDER", help="photos")
     parser.add_argument(
-        "others", type=Path, nargs="*", metavar="ENHANCED", help="what was made of them, named alike"
+        "others", type=Path, nargs="*", metavar="ENHANCED", help="enhanced versions with the same names"
     )
-    parser.add_argument("--json", type=Path, help="write the scores into this file too")
+    parser.add_argument("--json", type=Path, help="also write the scores to this file")
 
 
 def _crawl(arguments: argparse.Namespace) -> None:

@@ -16,15 +16,13 @@ def main() -> None:
         " version gets the alias challenger, and champion if it passes every gate (`gates` in params.yaml):"
         " it beats the champion and the yardsticks on the same test photos, and passes its self checks.",
         epilog="MLFLOW_TRACKING_URI names the server; without it, mlflow.db and mlartifacts/ in this folder"
-        " serve. The same weights again make no new version; they are judged again if scores or gates have"
-        " changed. `dvc repro` runs this for every changed model.",
+        " serve. Registering the same weights again makes no new version, but decides again if scores or"
+        " gates have changed. `dvc repro` runs this for every changed model.",
     )
     parser.add_argument("camera", metavar="CAMERA", help="a camera in params.yaml, such as demo-phone")
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--explain", action="store_true", help="print every gate, and change nothing")
-    instead.add_argument(
-        "--roll-back", action="store_true", help="make the version before the champion champion again"
-    )
+    instead.add_argument("--explain", action="store_true", help="print every gate without changing anything")
+    instead.add_argument("--roll-back", action="store_true", help="make the previous champion champion again")
     arguments = parse(parser)
     work = _explain if arguments.explain else _roll_back if arguments.roll_back else _register
     run("register", lambda: work(arguments.camera))

@@ -9,10 +9,10 @@ from stages.command import parse, run
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.report",
-        description="Write reports/CAMERA/report.html, one page that holds everything and opens offline, and"
-        " reports/index.html and reports/tables.md over all cameras that have a report.",
-        epilog="Reads what `dvc repro` wrote: scores, losses, photos, and the registered model if any; the"
-        " page is added to its MLflow run.",
+        description="Write reports/CAMERA/report.html, one page that contains everything and works offline,"
+        " and reports/index.html and reports/tables.md over all cameras that have a report.",
+        epilog="Reads what `dvc repro` wrote: scores, losses, photos, and the registered model if there is"
+        " one; the page is added to its MLflow run.",
     )
     parser.add_argument("camera", metavar="CAMERA", help="a camera in params.yaml, such as demo-phone")
     camera = parse(parser).camera

@@ -11,34 +11,36 @@ EXAMPLES = """examples:
   python -m stages.study phone --collect ~/Downloads/choices-*.json
   python -m stages.study phone --collect ~/Downloads/choices-*.json --camera my-phone
 
-The first writes reports/studies/phone.html: one file to send to people, who open it in a browser, and send
-back the file that its last screen saves. Nobody can tell from the page which photo is whose: that is in
-phone.key.json, which stays here. The others print how often each is preferred, and write phone.json.
-Any two folders will do: before and after, champion and challenger, one method and another.
+The first writes reports/studies/phone.html: send this file to people. They open it in a browser, and send
+back the file that its last screen saves. The page does not reveal which photo is from which folder: that is
+in phone.key.json, which stays here. The others print how often each is preferred, and write phone.json.
+Compare any two folders: before and after, champion and challenger, one method and another.
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.study",
-        description="Make a page that asks which photo is preferred, or collect what people chose.",
+        description="Make a page that asks which of two photos people prefer, or count their answers.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", metavar="NAME", help="of the study: a–z, 0–9 and -")
+    parser.add_argument("name", metavar="NAME", help="of the study, in a–z, 0–9 and -")
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument(
         "--photos", nargs=2, type=Path, metavar="FOLDER", help="two folders of photos with the same names"
     )
-    task.add_argument("--collect", nargs="+", type=Path, metavar="FILE", help="what participants saved")
+    task.add_argument("--collect", nargs="+", type=Path, metavar="FILE", help="files that participants saved")
     parser.add_argument("--labels", nargs=2, metavar="LABEL", help="(default: the folders' names)")
-    parser.add_argument("--pairs", type=int, default=30, help="at most, drawn by NAME (default: %(default)s)")
+    parser.add_argument(
+        "--pairs", type=int, default=30, help="maximum number, drawn at random by NAME (default: %(default)s)"
+    )
     parser.add_argument("--camera", help="with --collect: write the shares to this camera's MLflow run")
     arguments = parse(parser)
     if arguments.pairs < 1:
         parser.error("--pairs must be 1 or more")
     if arguments.camera and arguments.photos:
-        parser.error("--camera goes with --collect")
+        parser.error("--camera needs --collect")
     run("study", lambda: _collect(arguments) if arguments.collect else _make(arguments))
 
 

@@ -22,12 +22,12 @@ Record = dict[str, float]
 
 @dataclass(frozen=True, kw_only=True)
 class RaterConfig:
-    """The network, and what it sees of a photo.
+    """The network, and which parts of a photo it sees.
 
-    long_side_px: larger photos are shrunk to this (HD) before crops are cut, smaller ones stay. The paper
-        also crops to HD's shape, which changes no scale and is left out.
-    crop_px: side of a crop; a photo must have as much.
-    crops: per photo, when it is scored; one when it is learned from.
+    long_side_px: larger photos are shrunk to this (HD) before crops are cut. The paper also crops to HD's
+        shape, which does not change the scale and is omitted here.
+    crop_px: side of a crop; a photo must be at least as large.
+    crops: per photo, when it is scored; training uses one.
     width: channels of the first stage, 64 in VGG-19; hidden: of the classifier, 4096 in VGG-19.
     """
 
@@ -91,7 +91,7 @@ class Rater(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.apply(_initialise)
-        nn.init.normal_(last.weight, std=0.01)  # undecided at first
+        nn.init.normal_(last.weight, std=0.01)  # so that the first scores are near 0.5
 
     def forward(self, crops_nchw: torch.Tensor) -> torch.Tensor:
         features = self.features((crops_nchw - self.mean) / self.std)
@@ -100,13 +100,13 @@ class Rater(nn.Module):
 
     @torch.inference_mode()
     def rate(self, crops_nhwc: torch.Tensor) -> float:
-        """Mean probability over the crops (n, h, w, 3) uint8 of one photo: its score, 0–1."""
+        """Return the mean probability over the crops (n, h, w, 3) uint8 of one photo: its score, 0–1."""
         device = self.mean.device
         return float(self.eval()(photos_nchw(crops_nhwc, device)).sigmoid().mean())
 
 
 def shrink(photo_hwc: np.ndarray, long_side_px: int) -> np.ndarray:
-    """Shrink a uint8 photo to this long side, if it is larger."""
+    """Shrink a uint8 photo to this long side if it is larger."""
     height, width = photo_hwc.shape[:2]
     scale = long_side_px / max(height, width)
     if scale >= 1:
@@ -117,14 +117,14 @@ def shrink(photo_hwc: np.ndarray, long_side_px: int) -> np.ndarray:
 
 
 def cut_crops(photo_hwc: np.ndarray, config: RaterConfig, count: int, seed: int) -> torch.Tensor:
-    """Cut (count, h, w, 3) uint8. One seed and size give one set of places, whose first is that of count 1.
+    """Cut (count, h, w, 3) uint8. Places depend on seed and size alone, and the first is that of count 1.
 
     Raises: ValueError for a photo smaller than a crop.
     """
     photo, side = shrink(photo_hwc, config.long_side_px), config.crop_px
     height, width = photo.shape[:2]
     if min(height, width) < side:
-        raise ValueError(f"{width}×{height} px are less than a crop of {side} px")
+        raise ValueError(f"{width}×{height} px is smaller than a crop of {side} px")
     places = np.random.default_rng(seed).random((count, 2))  # row by row, so that a prefix stays the same
     tops, lefts = (places * (height - side + 1, width - side + 1)).astype(int).T
     crops = [photo[top : top + side, left : left + side] for top, left in zip(tops, lefts, strict=True)]
@@ -134,7 +134,7 @@ def cut_crops(photo_hwc: np.ndarray, config: RaterConfig, count: int, seed: int)
 def learn(
     rater: Rater, training: Examples, validation: Examples, settings: RaterTraining
 ) -> Iterator[Record]:
-    """Train until the validation loss stops falling; yield a record per epoch. The best weights stay.
+    """Train until the validation loss stops falling; yield a record per epoch. Keeps the best weights.
 
     Raises: ArithmeticError naming the epoch when a loss is not finite.
     """

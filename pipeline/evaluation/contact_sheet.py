@@ -1,4 +1,4 @@
-"""Pictures that people look at: the before/after sheet and single before|after pairs."""
+"""Pictures for people: the before/after sheet, and single before/after pairs."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ PAPER, INK, FAINT = "#ffffff", "#1c1c1e", "#6e6e73"
 
 @dataclass(frozen=True)
 class Cell:
-    """One photo as the sheet shows it: small, and a piece of its middle at 1:1."""
+    """One photo as the sheet shows it: reduced, and its middle at 1:1."""
 
     small: Image.Image
     crop: Image.Image
@@ -23,7 +23,7 @@ class Cell:
 
 
 def cell(photo_hwc: np.ndarray, caption: str) -> Cell:
-    """Shrink a photo to what the sheet needs, so that no full-size photo has to be kept."""
+    """Reduce a photo to what the sheet needs, so that no full-size photo has to be kept."""
     photo = Image.fromarray(photo_hwc)
     width, height = min(CELL_PX, photo.width), min(CELL_PX * 9 // 16, photo.height)
     left, top = (photo.width - width) // 2, (photo.height - height) // 2

@@ -11,7 +11,7 @@ from wespe.metrics.table import METRICS
 # PSNR decides where photos have a truth, or else how far all their colours are from the target's.
 TRUTH_DECIDES, TARGET_DECIDES = "psnr", "colour_distance"
 
-Answer = Literal["better", "worse", "unclear", "too few photos", ""]  # the last where no direction is better
+Answer = Literal["better", "worse", "unclear", "too few photos", ""]  # the last: nothing can be said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,9 @@ def gain_of(metric: str, change: Interval) -> Gain:
 
 
 def answer(metric: str, change: Interval) -> Answer:
-    """Say whether a change of a metric is for the better."""
-    return gain_of(metric, change).answer if METRICS[metric].better else ""
+    """Say whether a change of a metric is for the better, as far as an interval says so."""
+    known = METRICS[metric].better and not METRICS[metric].of_set
+    return gain_of(metric, change).answer if known else ""
 
 
 def interval_text(interval: Interval, digits: int, sign: str = "") -> str:

@@ -25,7 +25,7 @@ WEIGHTS = "rater.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """On photos never learned from (shares, with a 95 % interval); one_answer: of always saying the same."""
+    """Share of right answers on unseen photos, with a 95 % interval; one_answer: of a constant answer."""
 
     value: float
     low: float
@@ -39,14 +39,14 @@ class Accuracy:
     @property
     def in_words(self) -> str:
         return (
-            f"held-out accuracy {self} on {self.photos} photos; one answer for all"
-            f" {100 * self.one_answer:.1f} %, the paper's rater {100 * PAPER_ACCURACY:.2f} %"
+            f"accuracy {self} on {self.photos} unseen photos; always the same answer:"
+            f" {100 * self.one_answer:.1f} %, the paper's rater: {100 * PAPER_ACCURACY:.2f} %"
         )
 
 
 @dataclass(frozen=True)
 class LoadedRater:
-    """A rater ready to rate, and what config.json says of it."""
+    """A rater that is ready to rate, and its config.json."""
 
     rater: Rater
     config: Mapping[str, Any]
@@ -59,11 +59,11 @@ def load_rater(folder: Path) -> LoadedRater:
         config = json.loads((folder / CONFIG).read_bytes())
         data = (folder / WEIGHTS).read_bytes()
     except (OSError, ValueError) as error:
-        reason = f"no rater in {folder} ({error})"
+        reason = f"{folder} contains no rater ({error})"
         raise CheckpointError(f"{reason}; train one with `python -m stages.rate train`") from None
     try:
         if hashlib.sha256(data).hexdigest() != config["weights_sha256"]:
-            raise ValueError(f"{WEIGHTS} is not the file that {CONFIG} names")
+            raise ValueError(f"{WEIGHTS} does not match the checksum in {CONFIG}")
         rater = Rater(RaterConfig(**config["rater"]))
         rater.load_state_dict(load_file(folder / WEIGHTS))
         accuracy = Accuracy(**config["accuracy"])
@@ -88,13 +88,13 @@ def save_rater(folder: Path, rater: Rater, accuracy: Accuracy, facts: Mapping[st
 
 
 def rate_photo(trained: LoadedRater, photo_hwc: np.ndarray) -> float:
-    """Score one photo, 0–1, on crops that all photos of its size share. Raises ValueError if too small."""
+    """Score one photo, 0–1, on crops at fixed places. Raises ValueError for a photo smaller than a crop."""
     config = trained.rater.config
     return trained.rater.rate(cut_crops(photo_hwc, config, config.crops, crop_seed("ffs")))
 
 
 def crop_seed(name: str) -> int:
-    """The same for a photo and what was made of it under its name, whatever the format."""
+    """Return one seed for a photo and its enhanced versions of the same name, whatever their format."""
     return seed_of("rater crops", PurePath(name).with_suffix("").as_posix())
 
 

@@ -1,6 +1,7 @@
-"""The recipe of the project's own CORNIA: photos, distorted at known levels and graded by MS-SSIM.
+"""Train the project's own CORNIA on photos that are distorted at known levels and graded by MS-SSIM.
 
-The paper's regression learned from people (LIVE); ours from a full-reference score, so its scale is another.
+The paper's regression learned from people's ratings (LIVE), ours from a score against the clean photo, so the
+scales differ.
 """
 
 import io
@@ -26,17 +27,17 @@ from wespe.metrics.cornia import Codebook, Cornia, fit_whitening, sample_patches
 from wespe.metrics.full_reference import ms_ssim
 
 CROP_PX = 256
-WORD_PATCHES = 30  # patches that k-means sees for each word
+WORD_PATCHES = 30  # patches for k-means, per word
 KMEANS_BATCH = 8192
 KMEANS_EPOCHS = 3
 SVR_COST = 200.0
-SVR_MARGIN = 1.0  # grades this near are right
+SVR_MARGIN = 1.0  # smaller errors of a grade cost nothing
 ORIGIN = "CORNIA trained by the WESPE project on synthetic distortions graded by MS-SSIM; not the paper's"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """words: of the codebook, the paper's 10,000; crops: of 256 px, shared out among the photos."""
+    """words: size of the codebook, 10,000 in the paper; crops: of 256 px, divided among the photos."""
 
     words: int = 10_000
     crops: int = 40
@@ -49,8 +50,8 @@ class Recipe:
             raise ValueError("crops must be at least 2")
 
 
-class Graded(NamedTuple):
-    """A crop as it was distorted: 0 is clean, 100 has nothing left of the original."""
+class Example(NamedTuple):
+    """A distorted crop; a grade of 0 is clean, 100 has nothing left of the original."""
 
     kind: str
     crop_hwc: np.ndarray
@@ -88,7 +89,7 @@ DISTORTIONS: dict[str, tuple[Callable[[np.ndarray, float], np.ndarray], tuple[fl
 
 
 def train_cornia(folders: Sequence[Path], recipe: Recipe) -> Cornia:
-    """Cut crops out of good photos, distort and grade them, learn the codebook, then the regression.
+    """Cut crops out of good photos, distort and grade them, fit the codebook, then the regression.
 
     The same photos and recipe give the same figures. Raises: PipelineError, PhotoError.
     """
@@ -100,7 +101,7 @@ def train_cornia(folders: Sequence[Path], recipe: Recipe) -> Cornia:
 
 
 def save_cornia(cornia: Cornia, path: Path) -> None:
-    """Write a .safetensors file whose metadata says that this is the project's own."""
+    """Write a .safetensors file whose metadata says that this project trained it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, cornia.to_bytes(ORIGIN))
 
@@ -119,7 +120,7 @@ def cut_crops(folders: Sequence[Path], recipe: Recipe) -> Iterator[np.ndarray]:
     paths = [path for folder in folders for path in sorted(folder.rglob("*")) if is_photo(path.name)]
     if not paths:
         raise PipelineError(
-            f"no photo ({', '.join(FORMATS)}) in {', '.join(map(str, folders))}; name folders"
+            f"no photo ({', '.join(FORMATS)}) in {', '.join(map(str, folders))}; name folders with photos"
         )
     paths = paths[: recipe.crops]
     shares = np.bincount(np.arange(recipe.crops) % len(paths))
@@ -133,21 +134,21 @@ def cut_crops(folders: Sequence[Path], recipe: Recipe) -> Iterator[np.ndarray]:
         progress.update(share)
     if not cut:
         raise PipelineError(
-            f"no photo of {', '.join(map(str, folders))} has {CROP_PX} px a side; use larger ones"
+            f"no photo in {', '.join(map(str, folders))} has at least {CROP_PX} px a side; use larger ones"
         )
 
 
-def distort(crop_hwc: np.ndarray) -> Iterator[Graded]:
+def distort(crop_hwc: np.ndarray) -> Iterator[Example]:
     """Yield a crop clean, and with each distortion at each level."""
-    yield Graded("clean", crop_hwc, 0.0)
+    yield Example("clean", crop_hwc, 0.0)
     for kind, (apply, levels) in DISTORTIONS.items():
         for level in levels:
             distorted = apply(crop_hwc, level)
-            yield Graded(kind, distorted, grade(distorted, crop_hwc))
+            yield Example(kind, distorted, grade(distorted, crop_hwc))
 
 
 def grade(crop_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
-    """Return 100 √(1 − MS-SSIM); the root spreads mild faults (for SSIM: Brunet et al. 2012)."""
+    """Return 100 √(1 − MS-SSIM); the root spreads mild distortions (for SSIM: Brunet et al. 2012)."""
     return 100 * max(0.0, 1 - ms_ssim(crop_hwc, truth_hwc)) ** 0.5
 
 
@@ -160,8 +161,8 @@ def _crops(photo_hwc: np.ndarray, count: int, seed: int) -> Iterator[np.ndarray]
         ].copy()  # a view would keep the whole photo
 
 
-def _learn_codebook(graded: Sequence[Graded], recipe: Recipe) -> Codebook:
-    """Cluster whitened patches of clean and distorted crops alike; a word is a cluster's direction."""
+def _learn_codebook(graded: Sequence[Example], recipe: Recipe) -> Codebook:
+    """Cluster whitened patches of clean and distorted crops; a word is a cluster centre's direction."""
     each = -(-WORD_PATCHES * recipe.words // len(graded))
     patches = np.concatenate(
         [sample_patches(g.crop_hwc, each, recipe.seed + n) for n, g in enumerate(graded)]
@@ -180,7 +181,7 @@ def _learn_codebook(graded: Sequence[Graded], recipe: Recipe) -> Codebook:
     return Codebook(centre=centre, whitening=whitening, words=words)
 
 
-def _encode(title: str, codebook: Codebook, graded: Sequence[Graded]) -> np.ndarray:
+def _encode(title: str, codebook: Codebook, graded: Sequence[Example]) -> np.ndarray:
     codes = np.empty((len(graded), 2 * len(codebook.words)), np.float32)
     progress = Progress(title, len(graded), "crops")
     for row, one in zip(codes, graded, strict=True):
@@ -190,7 +191,7 @@ def _encode(title: str, codebook: Codebook, graded: Sequence[Graded]) -> np.ndar
 
 
 def _fit_regression(codes: np.ndarray, grades: np.ndarray) -> tuple[np.ndarray, float]:
-    """Fit a linear ε-SVR on centred codes, by their Gram matrix, which is small beside the codes."""
+    """Fit a linear ε-SVR on centred codes, by their Gram matrix, which is much smaller than the codes."""
     centre = codes.mean(axis=0)
     centred = codes - centre
     gram = (centred @ centred.T).astype(np.float64)

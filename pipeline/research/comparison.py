@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.set_distances import SetJudge
+from pipeline.evaluation.target_distance import TargetDistance
 from pipeline.layout import FEATURES
 from pipeline.models.model_files import save_model
 from pipeline.models.model_folder import Model, load_model
@@ -53,20 +53,20 @@ def compare(presets: Mapping[str, Preset], settings: Settings, data: Data, out: 
     paired = [name for name, preset in presets.items() if METHODS[preset.method.name].method.paired]
     if paired and data.pairs is None:
         raise PipelineError(f"preset {paired[0]} needs --pairs: two folders of photos with the same names")
-    judge = SetJudge(data.source, data.target)
+    distance = TargetDistance(data.source, data.target)
     yardsticks: dict[str, Enhance] = {
         "untouched": lambda photo_hwc: photo_hwc,
         "histogram match": data.yardstick.enhance,
     }
     rows = [
-        Row(name, [score(enhance, data.tests)], [judge.judge(enhance)])
+        Row(name, [score(enhance, data.tests)], [distance.measure(enhance)])
         for name, enhance in yardsticks.items()
     ]
     out.mkdir(parents=True, exist_ok=True)
     for name, preset in _variants(presets, settings).items():
         rows.append(row := Row(name))
         for seed in settings.seeds:
-            _train_and_score(row, preset, seed, settings, data, judge, out)
+            _train_and_score(row, preset, seed, settings, data, distance, out)
             write_table(out, rows, data.tests, settings.patches.size_px)
     return rows
 
@@ -84,7 +84,7 @@ def _variants(presets: Mapping[str, Preset], settings: Settings) -> dict[str, Pr
 
 
 def _train_and_score(
-    row: Row, preset: Preset, seed: int, settings: Settings, data: Data, judge: SetJudge, out: Path
+    row: Row, preset: Preset, seed: int, settings: Settings, data: Data, distance: TargetDistance, out: Path
 ) -> None:
     began = time.monotonic()
     try:
@@ -95,9 +95,9 @@ def _train_and_score(
         return
     row.minutes.append((time.monotonic() - began) / 60)
     row.scores.append(score(model.enhance, data.tests))
-    row.distances.append(judge.judge(model.enhance))
+    row.distances.append(distance.measure(model.enhance))
     row.seeds.append(seed)
-    row.chosen = judge.nearest(row.distances)
+    row.chosen = distance.nearest(row.distances)
 
 
 def _train(name: str, preset: Preset, seed: int, settings: Settings, data: Data, out: Path) -> Model:

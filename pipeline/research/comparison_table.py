@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation.set_distances import Distances
+from pipeline.evaluation.target_distance import Distances
 from pipeline.files import write_atomically
 from pipeline.research.comparison_photos import Pair
 from wespe.metrics.full_reference import ms_ssim_dped, psnr

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+from itertools import product
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pipeline.errors import SourceError
@@ -31,18 +32,39 @@ HALVES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """One half of the demo's ten photographs: `camera` for a simulated camera, `target` as they are."""
+    """One half of the demo's ten photographs: `camera` for a simulated camera, `target` as they are.
+
+    The camera's are cut into quarters, since an interval needs five test photos and training needs some, too.
+    Quarters of one photograph are more alike than two photographs, so the demo's intervals are too narrow.
+    """
 
     kind: Literal["demo"]
     half: Literal["camera", "target"]
 
     def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
-        """Yield the photos from where the packages are installed; nothing is copied.
+        """Yield the target's photos from where they are installed, and the camera's as files in `workspace`.
 
         Raises: SourceError when a package lacks a photo.
         """
         for place in HALVES[self.half]:
-            yield PhotoFile(name=place, path=_installed(place))
+            photo = PhotoFile(name=place, path=_installed(place))
+            yield from _cut(photo, workspace) if self.half == "camera" else [photo]
+
+
+def _cut(photo: PhotoFile, workspace: Path) -> Iterator[PhotoFile]:
+    """Cut a photo into quarters."""
+    from PIL import Image  # params.yaml is read without it
+
+    workspace.mkdir(parents=True, exist_ok=True)
+    name = PurePosixPath(photo.name)
+    with Image.open(photo.path) as image:
+        pixels = image.convert("RGB")
+    width, height = pixels.width // 2, pixels.height // 2
+    for number, (column, row) in enumerate(product((0, 1), repeat=2), start=1):
+        left, top = column * width, row * height
+        path = workspace / f"{name.stem}-{number}.png"
+        pixels.crop((left, top, left + width, top + height)).save(path, compress_level=1)
+        yield PhotoFile(name=f"{name.with_suffix('')}-{number}.png", path=path)
 
 
 def _installed(place: str) -> Path:

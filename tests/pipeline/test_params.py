@@ -176,6 +176,7 @@ def test_a_cameras_gates_override_single_keys_of_the_files(content: dict, tmp_pa
 def test_a_file_without_gates_has_the_defaults(content: dict, tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     del content["gates"]
+    content["cameras"]["demo-phone"].pop("gates", None)
     file.write_text(yaml.safe_dump(content))
     assert load(file).cameras["demo-phone"].gates == Gates()
 

@@ -92,6 +92,7 @@ LATE = {
     "pipeline.models.onnx_model": "the extra `onnx`",
     "pipeline.photos.heif": "the extra `heif`",
     "pipeline.s3_client": "boto3, of the extra `pipeline`, slow to import",
+    "pipeline.sources.demo": "Pillow, and params.yaml is read without it",
     "pipeline.sources.s3": "botocore, of the extra `pipeline`",
     "pipeline.enhancement.destinations": "torch, behind the codecs, while wrong names are reported at once",
     "wespe.networks.features": "torchvision, which takes a second, and its config is read without it",

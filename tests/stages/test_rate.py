@@ -17,7 +17,7 @@ from stages import rate
             "train photos.csv --weights a.pkl",
             r"^rate train: weights must be random, or the path .*; see --help$",
         ),
-        ("score nowhere nowhere", r"^rate score: no rater in nowhere"),
+        ("score nowhere nowhere", r"^rate score: nowhere contains no rater"),
     ],
 )
 def test_a_users_error_is_one_line(arguments, message, monkeypatch):

@@ -49,12 +49,12 @@ def test_a_model_file_gives_what_libsvm_predicts(tmp_path, ranges, line_end):
 def test_other_models_and_cut_files_are_refused_by_name(tmp_path, ranges):
     path = tmp_path / "model"
     path.write_text(HEADER.format(count=2, rho=0) + "1 1:0.5\n")
-    with pytest.raises(ValueError, match=r"model: 1 of 2 support vectors"):
+    with pytest.raises(ValueError, match=r"model: only 1 of 2 support vectors"):
         Brisque.read(path, ranges)
     path.write_text("svm_type c_svc\nkernel_type rbf\nSV\n")
     with pytest.raises(ValueError, match="epsilon_svr"):
         Brisque.read(path, ranges)
-    with pytest.raises(ValueError, match="no ranges of 36 features"):
+    with pytest.raises(ValueError, match="not ranges of 36 features"):
         Brisque.read(path, path)
 
 

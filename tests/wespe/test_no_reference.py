@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import data
+from skimage.measure import blur_effect, shannon_entropy
 
 from wespe.metrics.no_reference import (
     blockiness,
@@ -17,6 +18,7 @@ from wespe.metrics.no_reference import (
     png_bpp,
     sharpness,
 )
+from wespe.metrics.planes import luma
 
 
 def test_entropy_counts_the_bits_of_the_luma():
@@ -31,6 +33,13 @@ def test_png_bpp_is_at_the_raw_size_for_pure_noise_and_near_nothing_for_a_flat_p
     random = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     assert 24 <= png_bpp(random) < 24.3
     assert png_bpp(np.zeros((128, 128, 3), np.uint8)) < 0.2
+
+
+def test_png_bpp_of_a_large_photo_is_near_that_of_the_whole_file():
+    large = np.asarray(Image.fromarray(data.astronaut()).resize((1600, 1600), Image.Resampling.BICUBIC))
+    file = BytesIO()
+    Image.fromarray(large).save(file, "PNG")
+    assert png_bpp(large) == pytest.approx(8 * file.tell() / 1600**2, rel=0.03)
 
 
 @pytest.mark.parametrize("sigma", [2, 5, 10])
@@ -65,6 +74,12 @@ def test_sharpness_falls_with_blur_and_not_with_contrast():
     assert blurred == sorted(blurred, reverse=True)
     assert blurred[0] > 2 * blurred[-1]
     assert sharpness((photo * 0.5 + 60).astype(np.uint8)) == pytest.approx(blurred[0], abs=0.01)
+
+
+def test_sharpness_and_entropy_are_those_of_scikit_image():
+    for photo in (data.astronaut(), data.coffee(), data.rocket()):
+        assert sharpness(photo) == pytest.approx(1 - blur_effect(luma(photo)), abs=1e-4)
+        assert entropy(photo) == pytest.approx(shannon_entropy(luma(photo)))
 
 
 def test_sharpness_of_a_photo_without_edges_is_nought():

@@ -1,7 +1,7 @@
-"""BRISQUE: how disturbed a photo's statistics are, in the eyes of people who rated distorted photos.
+"""BRISQUE: how distorted a photo is, by a regression on ratings that people gave to distorted photos.
 
-The 36 features are here; what people said lies in two files that are given: a libsvm regression and the
-ranges that its features were scaled by. Source: Mittal, Moorthy & Bovik 2012, "No-reference image quality
+The 36 features are computed here; two files of the authors hold the libsvm regression and the ranges that
+scale its features. Source: Mittal, Moorthy & Bovik 2012, "No-reference image quality
 assessment in the spatial domain", and their published code.
 """
 
@@ -35,9 +35,9 @@ class Brisque:
 
     @classmethod
     def read(cls, model: Path, ranges: Path) -> Self:
-        """Read libsvm's text files: of svm-train the model, of svm-scale the ranges.
+        """Read libsvm's text files: the model of svm-train, the ranges of svm-scale.
 
-        Raises: ValueError for other files, OSError where there is none.
+        Raises: ValueError for other files, OSError for a missing one.
         """
         minima, maxima = _read_ranges(ranges)
         header, rows = _read_model(model)
@@ -51,7 +51,7 @@ class Brisque:
         )
 
     def score(self, photo_hwc: np.ndarray) -> float:
-        """Return the rating of a uint8 photo as LIVE's viewers gave it: about 0 (flawless) to 100 (ruined).
+        """Predict the rating that LIVE's viewers would give a uint8 photo: 0 (flawless) to 100 (ruined).
 
         They rated photos of about 0.4 megapixels: to compare with published figures, scale larger ones to 768
         px on the longer side. Not clipped; features far out of the ranges mean little. NaN without texture.
@@ -87,7 +87,7 @@ def _read_ranges(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read svm-scale's file: `x`, the range to scale to, then `index minimum maximum` per feature."""
     lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
     if lines[:2] != [["x"], ["-1", "1"]] or [len(line) for line in lines[2:]] != [3] * FEATURES:
-        raise ValueError(f"{path}: no ranges of {FEATURES} features scaled to -1..1; give svm-scale's file")
+        raise ValueError(f"{path}: not ranges of {FEATURES} features scaled to -1..1; give svm-scale's file")
     rows = np.array(lines[2:], dtype=np.float64)
     return rows[:, 1], rows[:, 2]
 
@@ -98,18 +98,20 @@ def _read_model(path: Path) -> tuple[dict[str, str], np.ndarray]:
     header = dict(line.split(maxsplit=1) for line in head.splitlines())
     if (header.get("svm_type"), header.get("kernel_type")) != ("epsilon_svr", "rbf"):
         raise ValueError(
-            f"{path}: no libsvm model of kind epsilon_svr with kernel rbf; give svm-train's file"
+            f"{path}: not a libsvm model of type epsilon_svr with an rbf kernel; give svm-train's file"
         )
     lines = body.splitlines()
     rows = np.zeros((len(lines), 1 + FEATURES))
     for row, line in zip(rows, lines, strict=True):
         coefficient, *features = line.split()
         row[0] = float(coefficient)
-        for feature in features:  # zeros are left out
+        for feature in features:  # zeros are omitted
             index, value = feature.split(":")
             if not 1 <= int(index) <= FEATURES:
-                raise ValueError(f"{path}: feature {index}, of {FEATURES}; fetch the file again")
+                raise ValueError(f"{path}: invalid feature {index} of {FEATURES}; download the file again")
             row[int(index)] = float(value)
     if len(rows) != int(header["total_sv"]):
-        raise ValueError(f"{path}: {len(rows)} of {header['total_sv']} support vectors; fetch the file again")
+        raise ValueError(
+            f"{path}: only {len(rows)} of {header['total_sv']} support vectors; download the file again"
+        )
     return header, rows

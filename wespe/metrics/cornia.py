@@ -1,8 +1,8 @@
-"""CORNIA: how distorted a photo is, by the strongest answers of its patches to a codebook of patches.
+"""CORNIA: how distorted a photo is, by the strongest responses of its patches to a codebook of patches.
 
 The method is of Ye, Kumar, Kang & Doermann 2012, "Unsupervised feature learning framework for no-reference
 image quality assessment". Their codebook and regression are not published; `pipeline/research/codebook.py`
-trains the project's own, so its scores compare photos with each other, not with scores printed in papers.
+trains this project's own, so compare its scores with each other, not with scores printed in papers.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from safetensors.numpy import load, save
 from wespe.metrics.natural_scenes import luma
 
 PATCH_PX = 7
-PATCHES = 10_000  # of each photo, whatever its size: a maximum grows with the number it is taken over
+PATCHES = 10_000  # of each photo, whatever its size, since a maximum grows with the number of patches
 CONTRAST_FLOOR = (
     10.0  # added to a patch's variance, so that flat patches are not all noise (Coates et al. 2011)
 )
@@ -24,7 +24,7 @@ BATCH = 256
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Codebook:
-    """What patches are compared with; float32.
+    """The words that patches are compared with; float32.
 
     centre: (49,), whitening: (49, 49), words: (k, 49), each of length 1.
     """
@@ -41,11 +41,11 @@ class Codebook:
         patches = ((sample_patches(photo_hwc) - self.centre) @ self.whitening).T
         highest = np.zeros(len(self.words), np.float32)
         lowest = np.zeros(len(self.words), np.float32)
-        for first in range(0, len(self.words), BATCH):  # a batch's answers stay in the cache
+        for first in range(0, len(self.words), BATCH):  # a batch's responses fit the cache
             words = slice(first, first + BATCH)
-            answers = self.words[words] @ patches
-            highest[words] = answers.max(axis=1, initial=0)
-            lowest[words] = answers.min(axis=1, initial=0)
+            responses = self.words[words] @ patches
+            highest[words] = responses.max(axis=1, initial=0)
+            lowest[words] = responses.min(axis=1, initial=0)
         return np.concatenate([highest, -lowest])
 
 
@@ -60,12 +60,12 @@ class Cornia:
     def score(self, photo_hwc: np.ndarray) -> float:
         """Return how distorted a uint8 photo is: about 0 (clean) to 100 (ruined), not clipped.
 
-        It is the project's own CORNIA; the same photo always gives the same patches and figure.
+        It is this project's own CORNIA; the same photo always gives the same score.
         """
         return float(self.codebook.encode(photo_hwc) @ self.weights + self.bias)
 
     def to_bytes(self, origin: str) -> bytes:
-        """Return a safetensors file that says `origin`: by whom, and on what, this was trained."""
+        """Return a safetensors file; its metadata `origin` says who trained it and on what."""
         tensors = {
             "centre": self.codebook.centre,
             "whitening": self.codebook.whitening,
@@ -77,13 +77,13 @@ class Cornia:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read what `to_bytes` gave. Raises: SafetensorError, KeyError, ValueError for other data."""
+        """Read what `to_bytes` returned. Raises: SafetensorError, KeyError, ValueError for other data."""
         tensors = load(data)
         pixels, words = PATCH_PX**2, len(tensors["words"])
         wanted = {"centre": (pixels,), "whitening": (pixels, pixels), "words": (words, pixels)}
         for name, shape in (wanted | {"weights": (2 * words,), "bias": (1,)}).items():
             if tensors[name].shape != shape:
-                raise ValueError(f"{name} is {tensors[name].shape}, not {shape}; train it again")
+                raise ValueError(f"{name} has shape {tensors[name].shape}, expected {shape}; train it again")
         codebook = Codebook(**{name: tensors[name] for name in ("centre", "whitening", "words")})
         return cls(codebook=codebook, weights=tensors["weights"], bias=float(tensors["bias"][0]))
 

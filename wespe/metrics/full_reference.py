@@ -1,7 +1,7 @@
 """Scores of a photo against its truth. Photos are `photo_hwc` uint8 RGB arrays of the same shape.
 
 What DPED and WESPE print as "SSIM" is `ms_ssim_dped`; `ssim` and `ms_ssim` are the definitions of Wang et al.
-`psnr` beside `psnr_best_affine` tells where the error sits: what remains after the best colour is detail.
+`psnr` beside `psnr_best_affine` says where the error is: what remains after the best colour is detail.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,8 +23,8 @@ GRADIENT_C = 170  # T of Xue et al. 2014, for 8-bit levels
 
 ROUNDING = 1 / 12  # the mean square that rounding to 8 bits costs by itself
 CEILING_DB = float(10 * np.log10(255**2 / ROUNDING))
-STRIP_ROWS = 32  # what stays in a processor's cache is several times as fast
-COLOUR_SAMPLES = 2**18  # the mean colour difference of so many pixels is sure to about 0.01
+STRIP_ROWS = 32  # what fits a processor's cache is several times as fast
+COLOUR_SAMPLES = 2**16  # the standard error of the mean difference of so many pixels is about 0.02
 
 
 def psnr(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
@@ -35,7 +35,7 @@ def psnr(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
 
 
 def pooled_psnr(psnrs: Sequence[float]) -> float:
-    """PSNR in dB of the mean of all photos' mean squares, as DPED's code prints it; photos count alike."""
+    """PSNR in dB of the mean of all photos' mean squares, as DPED's code prints it."""
     mean_square = np.mean(np.power(10.0, -np.asarray(psnrs) / 10))
     return float(-10 * np.log10(mean_square)) if mean_square else float("inf")
 
@@ -55,7 +55,7 @@ def psnr_best_affine(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
 
 
 def is_degenerate(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> bool:
-    """Tell a flat photo that equals its truth: it says nothing about a model and has infinite PSNR."""
+    """Say whether a flat photo equals its truth: its PSNR is infinite and shows nothing about a model."""
     return bool(photo_hwc.min() == photo_hwc.max()) and np.array_equal(photo_hwc, truth_hwc)
 
 
@@ -70,7 +70,7 @@ def ssim(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
 
 
 def ssim_luma(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
-    """Structural similarity of the 8-bit luma alone, as much of the literature prints it."""
+    """Structural similarity of the 8-bit luma alone, as many papers print it."""
     _check_pair(photo_hwc, truth_hwc)
     return _ssim_terms(luma(photo_hwc), luma(truth_hwc))[0]
 
@@ -120,7 +120,7 @@ def gmsd(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
 def delta_e2000(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
     """Mean colour difference CIEDE2000 between sRGB photos: 1 is just noticeable, 100 black against white.
 
-    A large photo is judged by `COLOUR_SAMPLES` of its pixels, drawn always alike.
+    Of a large photo `COLOUR_SAMPLES` pixels are compared, always the same ones.
     """
     _check_pair(photo_hwc, truth_hwc)
     photo, truth = (colours.reshape(-1, 3) for colours in (photo_hwc, truth_hwc))

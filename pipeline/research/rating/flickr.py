@@ -1,4 +1,4 @@
-"""Flickr's public API and the photos behind it: asked slowly, again after trouble, believed in nothing."""
+"""A client of Flickr's public API and photos: rate-limited, with retries; answers are untrusted input."""
 
 import json
 import os
@@ -17,22 +17,27 @@ API = "https://api.flickr.com/services/rest/"
 KEY = "FLICKR_API_KEY"
 PHOTO_URL = r"https://([a-z0-9-]+\.)*(static)?flickr\.com/[A-Za-z0-9_./-]+"
 TIMEOUT_S = (10, 60)  # to connect; between two chunks
-LONGEST_S = 300  # of one answer, however slowly it drips, and of a pause that a server asks for
-ANSWER_BYTES, PHOTO_BYTES = 10_000_000, 20_000_000  # at most; real ones have a tenth
+LONGEST_S = 300  # of one answer, however slow, and of a pause that a server requests
+ANSWER_BYTES, PHOTO_BYTES = 10_000_000, 20_000_000  # at most; typical ones are a tenth of it
 CHUNK_BYTES = 2**16
 EXTRAS = "count_faves,views,license,owner_name,date_upload,o_dims,url_h,url_k"
-PER_PAGE = 500  # Flickr's most
+PER_PAGE = 500  # Flickr's maximum
 TRANSIENT = {429, 500, 502, 503, 504}
-TRANSIENT_CODES = {"0", "10", "105", "106"}  # Flickr's own: it or its search is not available now
+TRANSIENT_CODES = {
+    "0",
+    "10",
+    "105",
+    "106",
+}  # Flickr's codes for: the service or its search is temporarily unavailable
 
 Result = TypeVar("Result")
-Listed = Mapping[str, Any]  # a photo as a search gives it: of any keys, with anything in them
+Listed = Mapping[str, Any]  # a photo in a search's answer: untrusted, any keys and values
 Licences = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How often Flickr is asked. It allows 3,600 calls an hour and key; here photos count as calls too."""
+    """How often Flickr is called. It allows 3,600 calls an hour per key; here photos count as calls, too."""
 
     calls_per_hour: int = 3600
     tries: int = 6
@@ -44,7 +49,7 @@ class Pace:
 
 
 class Flickr:
-    """Calls and photos. The key is in no address, error or file; `api` is another one only in tests."""
+    """Calls the API and downloads photos. The key never appears in URLs, errors or files; tests set `api`."""
 
     def __init__(self, key: str, pace: Pace, api: str = API):
         self._key, self._pace, self._api = key, pace, api
@@ -54,18 +59,18 @@ class Flickr:
 
     def call(self, method: str, **arguments: object) -> Mapping[str, Any]:
         """Call the API. Raises: SourceError."""
-        # In the body: addresses end up in logs, proxies and the texts of exceptions.
+        # In the body, since URLs appear in logs, proxies and exceptions.
         form = {**arguments, "method": method, "api_key": self._key, "format": "json", "nojsoncallback": 1}
         try:
             return self._retried(method, lambda: self._checked(self._answer("POST", self._api, form)))
         except (PhotoError, ValueError, RecursionError) as error:
-            reason = str(error) if isinstance(error, PhotoError) else "what came is no answer in JSON"
+            reason = str(error) if isinstance(error, PhotoError) else "the answer is not JSON"
             raise SourceError(f"Flickr refuses {method}: {reason}; check {KEY} and try again") from None
 
     def photo(self, url: str) -> bytes:
-        """Download one photo. Raises: PhotoError if this one cannot be had, SourceError if none can."""
+        """Download one photo. Raises: PhotoError if this one is unavailable, SourceError if Flickr is."""
         if not self._photo_url.fullmatch(url):
-            raise PhotoError("not at an https address of Flickr's")
+            raise PhotoError("not an https address of Flickr")
         return self._retried("photos", lambda: self._answer("GET", url))
 
     def _retried(self, what: str, ask: Callable[[], Result]) -> Result:
@@ -74,12 +79,14 @@ class Flickr:
             self._wait(self._pace.backoff_s * 2 ** (attempt - 1) if attempt else 0.0)
             try:
                 return ask()
-            except _Trouble as trouble:
-                reason = str(trouble)
-                self._free_at = max(self._free_at, time.monotonic() + trouble.pause_s)
-            except requests.RequestException as error:  # its text may show more than people should see
+            except _TemporaryError as error:
+                reason = str(error)
+                self._free_at = max(self._free_at, time.monotonic() + error.pause_s)
+            except requests.RequestException as error:  # its text may contain the key
                 reason = type(error).__name__
-        raise SourceError(f"Flickr does not give {what} ({reason}); run the same command again to go on")
+        raise SourceError(
+            f"Flickr does not answer for {what} ({reason}); run the same command again to resume"
+        )
 
     def _wait(self, pause_s: float) -> None:
         time.sleep(max(pause_s, self._free_at - time.monotonic(), 0.0))
@@ -90,8 +97,12 @@ class Flickr:
             verb, url, data=form, stream=True, allow_redirects=False, timeout=TIMEOUT_S
         ) as answer:
             if answer.status_code in TRANSIENT:
-                raise _Trouble(f"HTTP {answer.status_code}", _seconds(answer.headers.get("Retry-After", "")))
-            if answer.status_code != 200:  # redirects too: they lead to "photo unavailable", or anywhere
+                raise _TemporaryError(
+                    f"HTTP {answer.status_code}", _seconds(answer.headers.get("Retry-After", ""))
+                )
+            if (
+                answer.status_code != 200
+            ):  # redirects too: they lead to "photo unavailable", or to any other place
                 raise PhotoError(f"HTTP {answer.status_code}")
             return _body(answer, ANSWER_BYTES if form else PHOTO_BYTES)
 
@@ -103,12 +114,12 @@ class Flickr:
             return answer
         code, message = (readable(answer.get(name)).replace(self._key, "…") for name in ("code", "message"))
         if code in TRANSIENT_CODES:
-            raise _Trouble(f"its code {code}")
-        raise PhotoError(f"{message} (its code {code})")
+            raise _TemporaryError(f"code {code}")
+        raise PhotoError(f"{message} (code {code})")
 
 
-class _Trouble(Exception):
-    """The server's, not ours: to be asked again, after the pause that it wants."""
+class _TemporaryError(Exception):
+    """An error of the server that may pass: retry after the pause that it requests."""
 
     def __init__(self, reason: str, pause_s: float = 0.0):
         super().__init__(reason)
@@ -116,10 +127,10 @@ class _Trouble(Exception):
 
 
 def api_key() -> str:
-    """The user's key, from the environment. Raises: SourceError."""
+    """Return the user's key from the environment. Raises: SourceError."""
     key = os.environ.get(KEY, "").strip()
     if not re.fullmatch(r"[0-9A-Za-z]{8,64}", key):
-        state = "is not a key" if key else "is not set"
+        state = "is not a valid key" if key else "is not set"
         raise SourceError(
             f"{KEY} {state}: get one at https://www.flickr.com/services/apps/create and export it"
         )
@@ -127,14 +138,14 @@ def api_key() -> str:
 
 
 def list_photos(flickr: Flickr, tags: Sequence[str], licences: Licences, until: int) -> list[Listed]:
-    """Photos with any of the tags, up to the upload time `until` (unix), latest first. Raises SourceError."""
+    """Return photos with any of the tags, uploaded up to `until` (unix), latest first. Raises SourceError."""
     answer = flickr.call(
         "flickr.photos.search",
         tags=",".join(tags),
         license=",".join(licences),
         max_upload_date=until,
         sort="date-posted-desc",
-        content_type=1,  # photos, no screenshots or drawings
+        content_type=1,  # photos, without screenshots and drawings
         media="photos",
         safe_search=1,
         extras=EXTRAS,
@@ -145,12 +156,12 @@ def list_photos(flickr: Flickr, tags: Sequence[str], licences: Licences, until: 
     except (KeyError, TypeError):
         page = None
     if not isinstance(page, list) or not all(isinstance(listed, dict) for listed in page):
-        raise SourceError("Flickr's search gives no list of photos; try again later")
+        raise SourceError("Flickr's search returned no list of photos; try again later")
     return page
 
 
 def list_licences(flickr: Flickr, wanted: Sequence[str]) -> Licences:
-    """Licences by Flickr's id, as columns of a table. Raises SourceError if it has none of these."""
+    """Return licences by Flickr's id, as table columns. Raises SourceError if Flickr has none of them."""
     licences = {}
     try:
         for one in flickr.call("flickr.photos.licenses.getInfo")["licenses"]["license"]:
@@ -159,20 +170,20 @@ def list_licences(flickr: Flickr, wanted: Sequence[str]) -> Licences:
                 id, name, url = (readable(one[field]) for field in ("id", "name", "url"))
                 licences[id] = {"licence_id": id, "licence": name, "licence_url": url}
     except (KeyError, TypeError):
-        raise SourceError("Flickr's list of licences makes no sense; try again later") from None
+        raise SourceError("Flickr's list of licences is invalid; try again later") from None
     if not licences:
         raise SourceError(f"Flickr has no licence {' or '.join(wanted)}; known are by, by-sa, zero, mark …")
     return licences
 
 
 def readable(value: object) -> str:
-    """What others wrote, as one short line that no terminal obeys and no spreadsheet computes."""
+    """Return untrusted text as one short line, without control characters and spreadsheet formulas."""
     text = "".join(letter for letter in str(value) if letter.isprintable()).strip()[:200]
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def _origin(api: str) -> str:
-    """Pattern of addresses at the host of `api`."""
+    """Return a pattern of addresses at the host of `api`."""
     parts = urlsplit(api)
     return re.escape(f"{parts.scheme}://{parts.netloc}") + "/[A-Za-z0-9_./-]+"
 
@@ -188,5 +199,5 @@ def _body(answer: requests.Response, most_bytes: int) -> bytes:
         if len(data) > most_bytes:
             raise PhotoError(f"more than {most_bytes / 1e6:.0f} MB")
         if time.monotonic() - began > LONGEST_S:
-            raise _Trouble("too slow")
+            raise _TemporaryError("too slow")
     return bytes(data)

@@ -1,4 +1,4 @@
-"""Score folders of photos by a rater: the same crops of a photo and of all that was made of it."""
+"""Score folders of photos with a rater, on the same crops of a photo and of its enhanced versions."""
 
 import dataclasses
 import json
@@ -50,7 +50,7 @@ class Scores:
         return mean_interval([score - original for score, original in pairs])
 
     def write(self, path: Path) -> None:
-        """As JSON: all of this, and the intervals."""
+        """Write everything and the intervals as JSON."""
         content: dict[str, Any] = dataclasses.asdict(self)
         content["mean"] = {folder: self.mean(folder) for folder in self.folders}
         content["change"] = {folder: self.change(folder) for folder in list(self.folders)[1:]}
@@ -61,8 +61,8 @@ class Scores:
 def score_folders(trained: LoadedRater, folders: Sequence[Path]) -> Scores:
     """Score the photos of the first folder, and those of the same names in the others.
 
-    A pair that cannot be scored is left out of all folders, with its reason.
-    Raises: PhotoError if a name is missing somewhere, or nothing is left.
+    A photo that cannot be scored in one folder is left out of all, with its reason.
+    Raises: PhotoError if a name is missing in a folder, or no photo is left.
     """
     found = [_photos(folder) for folder in folders]
     for folder, photos in zip(folders, found, strict=True):
@@ -78,7 +78,7 @@ def score_folders(trained: LoadedRater, folders: Sequence[Path]) -> Scores:
             left_out[name] = str(error)
         progress.update()
     if not scores:
-        raise PhotoError(f"no photo can be scored; first, {next(iter(left_out.values()))}")
+        raise PhotoError(f"no photo can be scored; the first: {next(iter(left_out.values()))}")
     columns = zip(*scores.values(), strict=True)
     return Scores(
         accuracy=trained.accuracy,
@@ -94,7 +94,10 @@ def _score(trained: LoadedRater, name: str, paths: Sequence[Path]) -> list[float
     config, scores = trained.rater.config, []
     for path, photo_hwc in zip(paths, photos, strict=True):
         if photo_hwc.shape != photos[0].shape:
-            raise PhotoError(f"{path} and {paths[0]} differ in size, so no crops can be the same")
+            raise PhotoError(
+                f"{path} and {paths[0]} differ in size, so their crops cannot be compared; "
+                "enhance the photo at its full size"
+            )
         try:
             crops = cut_crops(photo_hwc, config, config.crops, crop_seed(name))
         except ValueError as error:
@@ -104,7 +107,7 @@ def _score(trained: LoadedRater, name: str, paths: Sequence[Path]) -> list[float
 
 
 def _photos(folder: Path) -> dict[str, Path]:
-    """Photos in or below `folder` by relative name without its suffix."""
+    """Return the photos in or below `folder` by relative name without suffix."""
     if not folder.is_dir():
         raise PhotoError(f"{folder}: no such folder; name one that holds photos")
     photos: dict[str, Path] = {}
@@ -114,10 +117,10 @@ def _photos(folder: Path) -> dict[str, Path]:
             continue
         name = relative.with_suffix("").as_posix()
         if name in photos:
-            raise PhotoError(f"{path} and {photos[name]} have one name; rename or remove one of them")
+            raise PhotoError(f"{path} and {photos[name]} have the same name; rename or remove one of them")
         photos[name] = path
     if not photos:
-        raise PhotoError(f"{folder}: no photo in or below it")
+        raise PhotoError(f"{folder}: no photo in it or below it; name a folder with photos")
     return photos
 
 

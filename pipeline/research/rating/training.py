@@ -1,4 +1,4 @@
-"""Train a rater, and keep it: a folder with weights and config.json, the accuracy on unseen photos in it."""
+"""Train a rater, and save it as a folder: weights, and config.json with its accuracy on unseen photos."""
 
 import dataclasses
 import hashlib
@@ -27,16 +27,16 @@ from wespe.rater import (
 )
 
 VGG19_WIDTH = 64
-PRETRAINED = ("classifier.0", "classifier.3")  # taken where the file has them; the last layer is always new
+PRETRAINED = ("classifier.0", "classifier.3")  # loaded if the file has them; the last layer is always new
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rating:
-    """How to make a rater.
+    """How to train a rater.
 
     weights: the path of VGG-19's ImageNet weights, .safetensors or torchvision's .pth, or random.
-    min_views: photos that fewer people saw are left out.
-    split: validation is what to stop by, test what to be judged by. (The paper: 2.5 % each.)
+    min_views: photos with fewer views are left out.
+    split: validation decides when to stop, test gives the accuracy (2.5 % each in the paper).
     """
 
     weights: str
@@ -98,9 +98,9 @@ def load_imagenet(rater: Rater, path: Path) -> None:
 
 
 def _learn(rater: Rater, faves: Faves, settings: RaterTraining, table: Path) -> list[Record]:
-    """All epochs' records; the line's time is that of the last one allowed, and it may stop long before."""
+    """Return the records of all epochs. The time left is for max_epochs, though training may stop earlier."""
     if len(faves.parts["train"].labels.unique()) < 2:
-        raise TrainingError(f"{table}: all photos to learn from are on one side of the median; add photos")
+        raise TrainingError(f"{table}: all training photos are on one side of the median; add photos")
     progress, epochs = Progress("rate train", settings.max_epochs, "epochs"), []
     try:
         for record in learn(rater, faves.parts["train"], faves.parts["validation"], settings):
@@ -122,15 +122,15 @@ def _accuracy(rater: Rater, test: Examples) -> Accuracy:
 
 
 def _stored(path: Path) -> Mapping[str, torch.Tensor]:
-    """Tensors of a file. Raises ValueError."""
+    """Return the tensors of a file. Raises ValueError."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        stored = torch.load(path, map_location="cpu", weights_only=True)  # tensors, and no code
+        stored = torch.load(path, map_location="cpu", weights_only=True)  # tensors only, no code
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
-    except Exception:  # a hostile file can make either loader raise anything
-        raise ValueError(f"{path} is damaged, or holds more than weights") from None
+    except Exception:  # a malicious file can make either loader raise anything
+        raise ValueError(f"{path} is damaged, or contains more than weights") from None
     if not isinstance(stored, dict) or not all(isinstance(one, torch.Tensor) for one in stored.values()):
-        raise ValueError(f"{path} holds no named tensors")
+        raise ValueError(f"{path} contains no named tensors")
     return stored

@@ -1,4 +1,4 @@
-"""What a study asks, and the key to its ids, which the page does not hold: whose photo is which."""
+"""A study, and the key to its ids: which photo is from which folder. The page does not contain it."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import write_atomically
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-LABEL = re.compile(r"[A-Za-z0-9_.-][A-Za-z0-9 _.-]{0,39}")  # what MLflow takes in the name of a metric
+LABEL = re.compile(r"[A-Za-z0-9_.-][A-Za-z0-9 _.-]{0,39}")  # what MLflow allows in a metric's name
 NO_PREFERENCE = "no preference"
 
 
@@ -36,10 +36,12 @@ class Study:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
-            raise ValueError(f"study {self.name!r}: a name is of a–z, 0–9 and -, such as my-phone")
+            raise ValueError(f"study {self.name!r}: a name must consist of a–z, 0–9 and -, such as my-phone")
         for label in self.labels:
             if not LABEL.fullmatch(label):
-                raise ValueError(f"label {label!r}: a label is of letters, digits, spaces, _, . and -")
+                raise ValueError(
+                    f"label {label!r}: a label must consist of letters, digits, spaces, _, . and -"
+                )
         if len({*self.labels, NO_PREFERENCE}) < 3:
             raise ValueError(
                 f"the labels {' and '.join(self.labels)} must differ, also from {NO_PREFERENCE!r}"
@@ -47,12 +49,12 @@ class Study:
 
 
 def write_key(folder: Path, study: Study) -> None:
-    """Write the key; refuse to lose the one that an earlier page needs. Raises PipelineError."""
+    """Write the key, but never over that of an earlier page. Raises PipelineError."""
     path = _path(folder, study.name)
     if path.exists() and read_key(folder, study.name).id != study.id:
         raise PipelineError(
-            f"{path}: study {study.name} was made of other photos or labels; take another name, or remove "
-            "that file if nobody's choices of it are still to come"
+            f"{path}: study {study.name} was made from other photos or labels; use another name, or "
+            "delete that file if you expect no more choices for it"
         )
     write_atomically(path, json.dumps(asdict(study), indent=1).encode() + b"\n")
 
@@ -63,9 +65,9 @@ def read_key(folder: Path, name: str) -> Study:
     try:
         return TypeAdapter(Study).validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise PipelineError(f"{path}: no such study; make it first, with --photos") from None
+        raise PipelineError(f"{path}: no such study; create it first with --photos") from None
     except ValidationError:
-        raise PipelineError(f"{path} is damaged; make the study again from the same photos") from None
+        raise PipelineError(f"{path} is damaged; create the study again from the same photos") from None
 
 
 def _path(folder: Path, name: str) -> Path:

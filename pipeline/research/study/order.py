@@ -1,6 +1,6 @@
-"""In which order, and on which side, a participant sees the photos: it follows from their random id alone.
+"""The order and side in which a participant sees photos: derived from the participant's random id alone.
 
-page.js computes the same in the browser, so that every export can be checked.
+page.js computes the same in the browser, so that every file of choices can be checked.
 """
 
 from pipeline.research.study.key import Pair, Study
@@ -9,12 +9,12 @@ BITS = 0xFFFFFFFF
 
 
 def in_order(participant: str, study: Study) -> list[Pair]:
-    """Return the study's pairs as this participant is asked."""
+    """Return the study's pairs in this participant's order."""
     return sorted(study.pairs, key=lambda pair: (_hash(f"{participant} order {pair.id}"), pair.id))
 
 
 def on_left(participant: str, pair: Pair) -> str:
-    """Return the id of the photo that this participant sees on the left, or above."""
+    """Return the id of the photo that this participant sees on the left, or at the top."""
     return sorted(pair.photos)[_hash(f"{participant} side {pair.id}") % 2]
 
 

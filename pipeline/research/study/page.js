@@ -9,7 +9,7 @@ const MEMORY = `study-${study}`;
 const HOLD_MS = 300; // a shorter press is a click
 const GAP_PX = 12;
 
-// ---- What is shown, in which order, on which side: all of it follows from the participant's id.
+// ---- Order and sides, derived from the participant's id.
 
 /** FNV-1a, then the finaliser of MurmurHash3; pipeline/research/study/order.py computes the same. */
 function hash(text) {
@@ -25,12 +25,12 @@ function inOrder(participant) {
   return [...pairs].sort((a, b) => keys.get(a) - keys.get(b) || (a.id < b.id ? -1 : 1));
 }
 
-/** The pair's photos as they stand on the screen: [left, right]. */
+/** The pair's photos as shown: [left, right]. */
 function onSides(participant, pair) {
   return hash(`${participant} side ${pair.id}`) % 2 ? [pair.photos[1], pair.photos[0]] : pair.photos;
 }
 
-// ---- What has been answered. It is kept, and exported, in this very form.
+// ---- The answers, stored and exported in this form.
 
 let answers = recalled() || newAnswers();
 let order = inOrder(answers.participant);
@@ -41,7 +41,7 @@ function newAnswers() {
   return { study, participant, choices: [] };
 }
 
-/** The answers of an earlier visit, or null where none are kept or they do not fit. */
+/** The answers of an earlier visit, or null if there are none or they do not match the study. */
 function recalled() {
   try {
     const kept = JSON.parse(localStorage.getItem(MEMORY));
@@ -61,7 +61,7 @@ function remember() {
     localStorage.setItem(MEMORY, JSON.stringify(answers));
     return true;
   } catch {
-    return false; // private windows, or a full disk: the answers live as long as the page
+    return false; // private window or full disk: the answers last as long as the page
   }
 }
 
@@ -77,7 +77,7 @@ function show(screen) {
 function introduce() {
   show("intro");
   $("count").textContent = counted(pairs.length);
-  if (!remember()) $("kept").textContent = "This browser keeps nothing: please finish in one go. Nothing is sent anywhere.";
+  if (!remember()) $("kept").textContent = "This browser cannot store your answers: please finish without closing the page. Nothing is sent anywhere.";
   $("begin").focus();
 }
 
@@ -91,7 +91,7 @@ async function ask() {
   $("undo").disabled = done === 0;
   $("asking").focus({ preventScroll: true });
   unzoom();
-  // Both appear at once, so that neither draws the eye by being first.
+  // Both appear at once, so that neither attracts attention by being first.
   $("pair").classList.add("waiting");
   onSides(answers.participant, order[done]).forEach((photo, i) => (images[i].src = photo.src));
   arrange();
@@ -138,7 +138,7 @@ function startAgain() {
   introduce();
 }
 
-// ---- Photos as large as they fit, beside or above each other, whichever is larger; never enlarged.
+// ---- Photos beside or above each other, whichever fits larger; never enlarged.
 
 let scale = 1; // CSS pixels per photo pixel
 
@@ -160,12 +160,12 @@ function arrange() {
   unzoom();
 }
 
-// ---- Zoom: one photo pixel to one CSS pixel, or double where that is so already. Both photos move as one.
+// ---- Zoom: one photo pixel to one CSS pixel, or two if it is so already. Both photos move together.
 
 let zoomed = false;
 let press = null;
 
-/** x, y: the place in the photo to look at, 0–1. */
+/** x, y: the position in the photo, 0–1. */
 function zoomTo(x, y) {
   const factor = scale < 1 ? 1 / scale : 2;
   const [left, top] = [x * frames[0].offsetWidth, y * frames[0].offsetHeight].map((px) => Math.round(px * (1 - factor)));
@@ -207,7 +207,7 @@ for (const frame of frames) {
   });
   frame.addEventListener("pointerup", (event) => {
     if (!press) return;
-    // A click zooms in or out; holding looks closely for as long as it lasts; a long drag moves on.
+    // A click zooms in or out; a press zooms as long as it is held; a drag moves the view.
     const held = event.timeStamp - press.at > HOLD_MS;
     if (held !== press.zoomed) unzoom();
     press = null;
@@ -219,7 +219,7 @@ for (const frame of frames) {
   frame.addEventListener("contextmenu", (event) => event.preventDefault());
 }
 
-// ---- Taking the choices home.
+// ---- Saving the choices.
 
 function download() {
   const link = document.createElement("a");
@@ -236,7 +236,7 @@ async function copy() {
     await navigator.clipboard.writeText($("export").value);
     saved("Copied.");
   } catch {
-    saved("Selected: copy it with the browser's own command.");
+    saved("The text is selected: copy it with Ctrl+C or the browser's menu.");
   }
 }
 
@@ -261,7 +261,7 @@ document.addEventListener("keydown", (event) => {
   const { key, target } = event;
   const asking = !$("asking").hidden;
   const wanted = Object.hasOwn(keys, key) && (asking || (!$("end").hidden && key === "Backspace"));
-  // A space on a button that somebody tabbed to presses that button.
+  // A space on a focused button presses that button.
   if (!wanted || target.tagName === "TEXTAREA" || (key === " " && target.tagName === "BUTTON")) return;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();

@@ -22,9 +22,10 @@ Folders = tuple[Path, Path]
 
 
 def make_study(name: str, folders: Folders, labels: tuple[str, str], most: int, out: Path) -> Study:
-    """Write `out`/NAME.html for the participants and `out`/NAME.key.json for whoever collects.
+    """Write `out`/NAME.html for the participants and `out`/NAME.key.json for collecting their choices.
 
-    The photos of both folders are paired by name, suffixes aside; `most` pairs are drawn if there are more.
+    Photos of both folders are paired by name without suffix; if there are more than `most` pairs, some are
+    drawn.
     Raises PipelineError, PhotoError.
     """
     pairs = pairs_by_name(*folders)
@@ -37,12 +38,12 @@ def make_study(name: str, folders: Folders, labels: tuple[str, str], most: int, 
 
 
 def _drawn(study: str, names: Iterable[str], most: int) -> list[str]:
-    """Draw at most `most` names, always the same for one study."""
+    """Draw at most `most` names, always the same ones for a study."""
     return sorted(sorted(names, key=lambda name: _digest(study, name))[:most])
 
 
 def _study(name: str, labels: tuple[str, str], shown: dict[str, tuple[Image.Image, Image.Image]]) -> Study:
-    """Name everything by digests: the same photos make the same page, and an id tells a reader nothing."""
+    """Name everything by digests: the same photos make the same page, and ids reveal nothing."""
     pairs = []
     for photo, (one, other) in shown.items():
         pair = _digest(name, photo, _digest(np.asarray(one)), _digest(np.asarray(other)))
@@ -56,7 +57,7 @@ def _study(name: str, labels: tuple[str, str], shown: dict[str, tuple[Image.Imag
 
 
 def _page(study: Study, shown: dict[str, tuple[Image.Image, Image.Image]]) -> str:
-    """Fill the template. Pairs and their photos are sorted by id, which hides folders, names and labels."""
+    """Fill in the template. Pairs and photos are sorted by id, which hides folders, names and labels."""
     pairs = []
     for pair in sorted(study.pairs, key=lambda pair: pair.id):
         photos = zip(pair.photos, shown[pair.name], strict=True)
@@ -77,7 +78,7 @@ def _page(study: Study, shown: dict[str, tuple[Image.Image, Image.Image]]) -> st
 
 
 def _data_uri(photo: Image.Image) -> str:
-    """Both photos of a pair go through the same encoder, with colour at full resolution and no metadata."""
+    """Encode as JPEG, both photos of a pair alike, with colour at full resolution and without metadata."""
     file = io.BytesIO()
     photo.save(file, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

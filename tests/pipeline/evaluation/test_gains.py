@@ -40,6 +40,10 @@ def test_a_score_that_only_describes_is_neither_better_nor_worse():
     assert answer("entropy", mean_interval([1.0] * 5)) == ""
 
 
+def test_a_table_calls_no_figure_better_that_has_no_interval():
+    assert answer("psnr_pooled", mean_interval([1.0])) == ""
+
+
 def test_only_photos_that_both_have_count():
     gained = gain("psnr", shifted(1) | {"easy": 60.0}, EASY_AND_HARD | {"hard": 1.0})
     assert gained.photos == 6

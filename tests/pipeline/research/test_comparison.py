@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.set_distances import SetJudge
+from pipeline.evaluation.target_distance import TargetDistance
 from pipeline.models.model_folder import load_model
 from pipeline.params import Preset
 from pipeline.patches.patches import Patches
@@ -96,7 +96,7 @@ def test_presets_are_trained_scored_and_kept(folders: dict[str, Path], tmp_path:
 def test_the_nearest_seed_is_found_without_pairs(folders: dict[str, Path]) -> None:
     """Too dark, too bright, as it should be, and as it should be but blurred."""
     known = read(folders)
-    judge = SetJudge(known.source, known.target)
+    distance = TargetDistance(known.source, known.target)
     right: Enhance = lambda patch_hwc: np.minimum(patch_hwc * 2.0, 255).astype(np.uint8)  # noqa: E731
     tries: list[Enhance] = [
         lambda patch_hwc: patch_hwc,
@@ -104,8 +104,8 @@ def test_the_nearest_seed_is_found_without_pairs(folders: dict[str, Path]) -> No
         right,
         lambda patch_hwc: gaussian_filter(right(patch_hwc), (2, 2, 0)),
     ]
-    found = [judge.judge(enhance) for enhance in tries]
-    assert judge.nearest(found) == 2
+    found = [distance.measure(enhance) for enhance in tries]
+    assert distance.nearest(found) == 2
     assert found[2].colour < 0.1 * found[0].colour
     assert found[3].texture > 2 * found[2].texture
 

@@ -145,14 +145,14 @@ def test_hostile_and_unwanted_photos_are_left_out_with_their_reasons(flickr_serv
     [row] = table(tmp_path / "crawl")
     assert row["owner_name"] == '\'=HYPERLINK("https://evil.com")'
     assert crawled.left_out == {
-        "a strange id": 2,
-        "another licence": 1,
-        "a strange number": 1,
-        "not at an https address of Flickr's": 1,
+        "invalid id": 2,
+        "other licence": 1,
+        "invalid number": 1,
+        "not an https address of Flickr": 1,
         "smaller than 64 × 48 px": 1,
         "never viewed": 1,
         "not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo": 1,
-        "of another size than Flickr said": 1,
+        "size differs from what Flickr reports": 1,
     }
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
         "1007.jpg",
@@ -164,7 +164,7 @@ def test_hostile_and_unwanted_photos_are_left_out_with_their_reasons(flickr_serv
 
 def test_the_same_picture_under_two_ids_is_kept_once(flickr_server, tmp_path):
     flickr_server.files["/5_h.jpg"] = flickr_server.files["/0_h.jpg"]
-    assert bring(flickr_server, tmp_path).left_out == {"the same picture as another": 1}
+    assert bring(flickr_server, tmp_path).left_out == {"duplicate of another photo": 1}
     assert len(table(tmp_path)) == len(list(tmp_path.glob("photos/*"))) == 9
 
 
@@ -172,7 +172,7 @@ def test_a_list_that_never_gets_older_ends(flickr_server, tmp_path):
     for photo in flickr_server.photos:
         photo["dateupload"] = "999999999999"
     flickr_server.search = lambda form: {"stat": "ok", "photos": {"photo": flickr_server.photos}}
-    with pytest.raises(SourceError, match="without a time that makes sense"):
+    with pytest.raises(SourceError, match="without valid upload times"):
         bring(flickr_server, tmp_path)
 
 
@@ -184,7 +184,7 @@ def test_young_photos_are_not_asked_for(flickr_server, tmp_path):
 
 def test_another_search_needs_another_folder(flickr_server, tmp_path):
     bring(flickr_server, tmp_path, photos=1)
-    with pytest.raises(SourceError, match=r"holds a crawl for .*street.*; name another folder"):
+    with pytest.raises(SourceError, match=r"contains a crawl for .*street.*; name another folder"):
         bring(flickr_server, tmp_path, licences=("zero",))
     (tmp_path / "crawl.json").write_text("{")
     with pytest.raises(SourceError, match="damaged crawl"):

@@ -92,7 +92,7 @@ def test_a_pair_that_cannot_be_compared_is_left_out_with_its_reason(trained, fol
     assert "1.tif: not a JPEG" in shown
     assert "2.tif and " in shown
     assert "differ in size" in shown
-    assert "3.png: 80×20 px are less than a crop of 32 px" in shown
+    assert "3.png: 80×20 px is smaller than a crop of 32 px" in shown
 
 
 def test_folders_that_do_not_fit_are_refused_in_one_line(trained, folders, tmp_path):
@@ -103,8 +103,8 @@ def test_folders_that_do_not_fit_are_refused_in_one_line(trained, folders, tmp_p
     with pytest.raises(PhotoError, match=r"enhanced has no photo walk/5, which .*; enhance it too"):
         score_folders(trained, folders)
     write_photo(original / "walk/0.jpg", np.zeros((40, 40, 3), np.uint8))
-    with pytest.raises(PhotoError, match=r"0\.png and .*0\.jpg have one name; rename"):
+    with pytest.raises(PhotoError, match=r"0\.png and .*0\.jpg have the same name; rename"):
         score_folders(trained, folders)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(PhotoError, match="empty: no photo in or below it"):
+    with pytest.raises(PhotoError, match="empty: no photo in it or below it"):
         score_folders(trained, [tmp_path / "empty"])

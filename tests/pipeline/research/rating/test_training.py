@@ -54,13 +54,13 @@ def test_a_rater_learns_is_kept_and_comes_back_with_its_accuracy(table, tmp_path
     assert again.accuracy == accuracy
     crops = torch.full((5, 32, 32, 3), 200, dtype=torch.uint8)
     assert again.rater.rate(crops) == trained.rater.rate(crops) > 0.5
-    assert "the paper's rater 68.75 %" in accuracy.in_words
+    assert "the paper's rater: 68.75 %" in accuracy.in_words
 
 
 def test_config_says_where_it_comes_from_and_names_no_place(table, tmp_path):
     config = train_rater(table, rating(), tmp_path / "rater").config
     assert config["photos"] | {"train": 0, "validation": 0, "test": 0} == {
-        **{"used": 40, "seldom_viewed": 0, "unreadable": 0, "copies": 0},
+        **{"used": 40, "rarely_viewed": 0, "unreadable": 0, "copies": 0},
         **{"train": 0, "validation": 0, "test": 0},
     }
     assert [record["epoch"] for record in config["epochs"]] == list(range(1, len(config["epochs"]) + 1))
@@ -102,10 +102,10 @@ def test_files_that_hold_no_weights_are_refused_and_run_nothing(vgg19, tmp_path)
     (tmp_path / "rubbish.safetensors").write_bytes(b"rubbish")
     save_file({"features.0.weight": vgg19["features.0.weight"]}, tmp_path / "part.safetensors")
     for name, message in (
-        ("evil.pth", "is damaged, or holds more than weights"),
-        ("list.pth", "holds no named tensors"),
-        ("rubbish.pth", "is damaged, or holds more"),
-        ("rubbish.safetensors", "is damaged, or holds more"),
+        ("evil.pth", "is damaged, or contains more than weights"),
+        ("list.pth", "contains no named tensors"),
+        ("rubbish.pth", "is damaged, or contains more"),
+        ("rubbish.safetensors", "is damaged, or contains more"),
         ("part.safetensors", r"lacks features\.0\.bias"),
         ("none.pth", "no such file"),
     ):
@@ -116,13 +116,15 @@ def test_files_that_hold_no_weights_are_refused_and_run_nothing(vgg19, tmp_path)
 
 def test_a_folder_that_is_no_whole_rater_is_refused(table, tmp_path):
     with pytest.raises(
-        CheckpointError, match=r"no rater in .*; train one with `python -m stages.rate train`"
+        CheckpointError, match=r"contains no rater .*; train one with `python -m stages.rate train`"
     ):
         load_rater(tmp_path / "none")
     train_rater(table, rating(), tmp_path / "rater")
     weights = tmp_path / "rater/rater.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
-    with pytest.raises(CheckpointError, match=r"rater\.safetensors is not the file that config\.json names"):
+    with pytest.raises(
+        CheckpointError, match=r"rater\.safetensors does not match the checksum in config\.json"
+    ):
         load_rater(tmp_path / "rater")
 
 

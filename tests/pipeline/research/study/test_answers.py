@@ -23,24 +23,24 @@ def swap_sides(content: dict) -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[dict], object], str]] = {
-    "another study": (lambda c: c.update(study=ZEROS), "of another study than walk"),
-    "unknown pair": (lambda c: c["choices"][0].update(pair=ZEROS), f"no pair {ZEROS} in walk"),
-    "unknown photo": (lambda c: c["choices"][0].update(chosen=ZEROS), f"no photo {ZEROS} in pair"),
+    "another study": (lambda c: c.update(study=ZEROS), "belongs to another study than walk"),
+    "unknown pair": (lambda c: c["choices"][0].update(pair=ZEROS), f"walk has no pair {ZEROS}"),
+    "unknown photo": (lambda c: c["choices"][0].update(chosen=ZEROS), f"has no photo {ZEROS}"),
     "photo of another pair": (
         lambda c: c["choices"][0].update(chosen=c["choices"][1]["chosen"]),
-        "no photo .* in pair",
+        "pair .* has no photo",
     ),
     "unfinished": (lambda c: c["choices"].pop(), "3 answers for 4 pairs"),
     "too many answers": (lambda c: c["choices"].append(c["choices"][0]), "5 answers for 4 pairs"),
-    "a pair twice": (lambda c: c["choices"].__setitem__(1, c["choices"][0]), "the file was changed"),
-    "another order": (lambda c: c["choices"].reverse(), "the file was changed"),
-    "other sides": (swap_sides, "the file was changed"),
-    "another participant": (lambda c: c.update(participant="f" * 32), "the file was changed"),
-    "a number for an id": (lambda c: c.update(study=1), "no export of a study"),
-    "a hostile id": (lambda c: c.update(participant="../../etc/passwd\n"), "no export of a study"),
-    "an unknown key": (lambda c: c.update({"x\n\x1b[31m" * 99: 1}), "no export of a study"),
-    "a missing key": (lambda c: c.pop("choices"), "no export of a study"),
-    "a wrong type": (lambda c: c.update(choices={"pair": 1}), "no export of a study"),
+    "a pair twice": (lambda c: c["choices"].__setitem__(1, c["choices"][0]), "the file was edited"),
+    "another order": (lambda c: c["choices"].reverse(), "the file was edited"),
+    "other sides": (swap_sides, "the file was edited"),
+    "another participant": (lambda c: c.update(participant="f" * 32), "the file was edited"),
+    "a number for an id": (lambda c: c.update(study=1), "not a valid file of choices"),
+    "a hostile id": (lambda c: c.update(participant="../../etc/passwd\n"), "not a valid file of choices"),
+    "an unknown key": (lambda c: c.update({"x\n\x1b[31m" * 99: 1}), "not a valid file of choices"),
+    "a missing key": (lambda c: c.pop("choices"), "not a valid file of choices"),
+    "a wrong type": (lambda c: c.update(choices={"pair": 1}), "not a valid file of choices"),
 }
 
 
@@ -65,7 +65,7 @@ def test_what_the_page_cannot_have_written_is_refused(study, export, name) -> No
 )
 def test_what_is_no_json_of_ours_is_refused(study, tmp_path, data) -> None:
     (tmp_path / "x.json").write_bytes(data)
-    with pytest.raises(PipelineError, match=r"x\.json is no export of a study"):
+    with pytest.raises(PipelineError, match=r"x\.json is not a valid file of choices"):
         read_answers([tmp_path / "x.json"], study)
 
 
@@ -76,7 +76,7 @@ def test_a_huge_file_is_refused_before_it_is_parsed(study, tmp_path) -> None:
         read_answers([tmp_path / "x.json"], study)
 
 
-def test_a_missing_file_or_a_folder_is_told(study, tmp_path) -> None:
+def test_a_missing_file_or_a_folder_is_reported(study, tmp_path) -> None:
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(PipelineError, match="no such file"):
             read_answers([path], study)
@@ -86,5 +86,5 @@ def test_one_participant_is_not_counted_twice(study, export, tmp_path) -> None:
     first = export(1)
     copy = tmp_path / "copy.json"
     copy.write_bytes(first.read_bytes())
-    with pytest.raises(PipelineError, match=r"copy\.json: this participant is in .*choices-1\.json already"):
+    with pytest.raises(PipelineError, match=r"copy\.json: .*choices-1\.json is from the same participant"):
         read_answers([first, copy], study)

@@ -68,7 +68,7 @@ def test_other_photos_under_the_same_name_do_not_replace_the_key(folders, study,
         shutil.copytree(folder, tmp_path / folder.name)
     Image.new("RGB", (50, 50)).save(tmp_path / "weak/walk/new.png")
     Image.new("RGB", (50, 50)).save(tmp_path / "strong/walk/new.jpg")
-    with pytest.raises(PipelineError, match=r"walk\.key\.json: study walk was made of other photos"):
+    with pytest.raises(PipelineError, match=r"walk\.key\.json: study walk was made from other photos"):
         make_study("walk", (tmp_path / "weak", tmp_path / "strong"), LABELS, 30, studies)
     assert read_key(studies, "walk") == study
 
@@ -101,7 +101,7 @@ def test_photos_that_differ_in_size_but_not_in_shape_are_shown_alike(tmp_path: P
         ({"a/x.png": (30, 20), "a/x.jpg": (30, 20), "b/x.png": (30, 20)}, "have one name"),
     ],
 )
-def test_folders_that_make_no_pairs_are_told(tmp_path: Path, files, message) -> None:
+def test_folders_that_make_no_pairs_are_reported(tmp_path: Path, files, message) -> None:
     for name, size in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", size).save(tmp_path / name)
@@ -112,20 +112,22 @@ def test_folders_that_make_no_pairs_are_told(tmp_path: Path, files, message) -> 
 @pytest.mark.parametrize(
     ("name", "labels", "message"),
     [
-        ("../x", LABELS, "a name is of a–z"),
+        ("../x", LABELS, "a name must consist of a–z"),
         ("x", ("same", "same"), "must differ"),
         ("x", ("a", "no preference"), "must differ"),
-        ("x", ("a", "b/c"), "a label is of letters"),
+        ("x", ("a", "b/c"), "a label must consist of letters"),
     ],
 )
-def test_names_that_files_or_metrics_cannot_take_are_told(folders, tmp_path, name, labels, message) -> None:
+def test_names_that_files_or_metrics_cannot_take_are_reported(
+    folders, tmp_path, name, labels, message
+) -> None:
     with pytest.raises(PipelineError, match=message):
         make_study(name, folders, labels, 1, tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_or_missing_key_is_told(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="make it first"):
+def test_a_damaged_or_missing_key_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="create it first"):
         read_key(tmp_path, "walk")
     (tmp_path / "walk.key.json").write_text('{"id": 1}')
     with pytest.raises(PipelineError, match="is damaged"):

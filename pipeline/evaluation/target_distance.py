@@ -1,4 +1,4 @@
-"""Which of several trainings is best, told without pairs: whose patches are nearest to the target's."""
+"""Which of several trainings is best, without pairs: the one whose patches are nearest to the target's."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,31 +13,31 @@ SAMPLES = 512  # colours of a patch, and gradients of each scale
 
 @dataclass(frozen=True)
 class Distances:
-    """Between two sets of patches (wespe/metrics/set_distance.py); 0 for the same."""
+    """Between two sets of patches (wespe/metrics/set_distance.py); 0 if they are the same."""
 
     colour: float
     texture: float
 
 
-class SetJudge:
-    """Judges by patches (n, s, s, 3) uint8 of the two sets that training sees, which need not be pairs."""
+class TargetDistance:
+    """Measures on patches (n, s, s, 3) uint8 of the two sets that training sees, which need not be pairs."""
 
     def __init__(self, source: np.ndarray, target: np.ndarray):
         self._source = _spread_out(source)
         self._target = _sampled(_spread_out(target))
-        self.untouched = self.judge(lambda patch_hwc: patch_hwc)
+        self.untouched = self.measure(lambda patch_hwc: patch_hwc)
 
-    def judge(self, enhance: Callable[[np.ndarray], np.ndarray]) -> Distances:
-        """Enhance the source's patches, and tell how far they then are from the target's."""
+    def measure(self, enhance: Callable[[np.ndarray], np.ndarray]) -> Distances:
+        """Enhance the source's patches, and return how far they then are from the target's."""
         colours, gradients = _sampled([enhance(patch) for patch in self._source])
         return Distances(
             sliced_wasserstein(colours, self._target[0]), texture_distance(gradients, self._target[1])
         )
 
-    def nearest(self, found: Sequence[Distances]) -> int:
-        """The place of the best: both distances count alike, as shares of the untouched patches'."""
+    def nearest(self, candidates: Sequence[Distances]) -> int:
+        """Return the index of the best: both distances count alike, as shares of the untouched patches'."""
         units = (max(self.untouched.colour, 1e-9), max(self.untouched.texture, 1e-9))
-        return int(np.argmin([one.colour / units[0] + one.texture / units[1] for one in found]))
+        return int(np.argmin([one.colour / units[0] + one.texture / units[1] for one in candidates]))
 
 
 def _spread_out(patches: np.ndarray) -> np.ndarray:
@@ -47,4 +47,4 @@ def _spread_out(patches: np.ndarray) -> np.ndarray:
 def _sampled(patches: Sequence[np.ndarray] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     colours = [sample_colours(patch, seed, SAMPLES) for seed, patch in enumerate(patches)]
     gradients = [sample_gradients(patch, seed, SAMPLES) for seed, patch in enumerate(patches)]
-    return np.concatenate(colours), np.concatenate(gradients, axis=1)
+    return np.concatenate(colours), np.concatenate(gradients)
