@@ -22,9 +22,6 @@ from pipeline.training.settings import Training
 from wespe.guard import GuardConfig
 from wespe.learner import LearnerConfig
 from wespe.methods import METHODS, MethodConfig
-from wespe.methods.dped import DpedConfig
-from wespe.methods.lut_residual import LutResidualConfig
-from wespe.methods.wespe import WespeConfig
 
 FILE = Path("params.yaml")
 NUMBER = re.compile(r"\d+(e\d+)?|0x[0-9a-f]+|0o[0-7]+")  # by YAML 1.1 or 1.2
@@ -186,10 +183,9 @@ def _check_camera(where: str, camera: Camera, preset: Preset) -> None:
     if camera.photos.split.test == 0:
         raise ParamsError(f"{where}.photos.split.test must be above 0: a model is evaluated on test photos")
     size_px, method = camera.patches.size_px, preset.method
-    if isinstance(method, WespeConfig | LutResidualConfig | DpedConfig) and method.blur.taps // 2 >= size_px:
-        raise ParamsError(
-            f"{where}.patches.size_px is {size_px}, too small for method.blur.taps {method.blur.taps}"
-        )
+    blur = getattr(method, "blur", None)  # of most methods
+    if blur is not None and blur.taps // 2 >= size_px:
+        raise ParamsError(f"{where}.patches.size_px is {size_px}, too small for method.blur.taps {blur.taps}")
     paired = METHODS[method.name].method.paired
     if paired and camera.photos.truth is None and camera.photos.simulated_camera is None:
         raise ParamsError(

@@ -73,7 +73,7 @@ def test_too_few_patches_are_refused_with_their_number():
 
 def test_features_of_good_photos_lie_in_the_middle_of_the_published_look(published, shared_data):
     photos = [np.asarray(Image.open(p)) for p in sorted(_needed(shared_data / "div2k").glob("*_hd.png"))]
-    fitted = Niqe.fit(photos)
+    fitted = fit(photos)
     distance = (fitted.mean - published.mean) / np.sqrt(np.diag(published.covariance))
     assert np.abs(distance).max() < 1
     ours, theirs = (np.sqrt(np.diag(look.covariance)) for look in (fitted, published))

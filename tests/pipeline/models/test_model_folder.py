@@ -8,6 +8,7 @@ from skimage import data
 from pipeline.errors import PhotoError
 from pipeline.models.model_folder import Canvas, Model
 from pipeline.photos.colour_profile import Colours
+from wespe.generator import Generator
 from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.precision import InBfloat16, bfloat16_will_do
 
@@ -63,12 +64,12 @@ def test_16_bits_are_not_rounded_to_8_on_the_way():
 
 
 def test_what_cannot_be_tiled_is_refused_with_a_remedy(photo):
-    class Mean(torch.nn.Conv2d):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x - x.mean((2, 3), keepdim=True)
+    class Mean(Generator):
+        def forward(self, photos_nchw, decision=None, place=None) -> torch.Tensor:
+            return photos_nchw - photos_nchw.mean((2, 3), keepdim=True)
 
     with pytest.raises(PhotoError, match=r"0\.0 megapixels.*--max-megapixels.*wespe-stable"):
-        Model(Mean(3, 3, 1), {}, "").enhance(photo, budget_bytes=1_000_000)
+        Model(Mean(), {}, "").enhance(photo, budget_bytes=1_000_000)
 
 
 @pytest.mark.parametrize("colours", [None, "Display P3"])
@@ -95,10 +96,14 @@ def test_bfloat16_moves_no_value_by_more_than_a_level_or_is_not_used(photo):
 def test_bfloat16_is_refused_where_it_would_show():
     """Protects: the probe can say no, to a generator that squeezes a large number into a small difference."""
 
-    class Cancels(torch.nn.Conv2d):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return super().forward(x).float() - 1000 * x
+    class Cancels(Generator):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Conv2d(3, 3, 1, bias=False).requires_grad_(False)
+            self.layer.weight.copy_(1001 * torch.eye(3)[..., None, None])
 
-    generator = Cancels(3, 3, 1, bias=False).requires_grad_(False)
-    generator.weight.copy_(1001 * torch.eye(3)[..., None, None])
+        def forward(self, photos_nchw, decision=None, place=None) -> torch.Tensor:
+            return self.layer(photos_nchw).float() - 1000 * photos_nchw
+
+    generator = Cancels()
     assert not bfloat16_will_do(generator)

@@ -17,6 +17,7 @@ from pipeline.errors import PipelineError
 from pipeline.models import onnx_model
 from pipeline.models.model_folder import Model, method_config
 from pipeline.models.onnx_model import INPUT, TOLERANCE_LEVELS, average_pool, export_model
+from wespe.generator import Generator
 from wespe.methods import METHODS, build_generator
 
 SMALL = {"width": 4, "blocks": 1}
@@ -115,8 +116,8 @@ def test_thumbnails_are_right_at_any_size(tmp_path: Path) -> None:
         )
 
 
-class Shrink(nn.Module):
-    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+class Shrink(Generator):
+    def forward(self, photos_nchw, decision=None, place=None) -> torch.Tensor:
         return nn.functional.adaptive_avg_pool2d(photos_nchw, (24, 17))
 
 
@@ -129,14 +130,14 @@ def test_an_instance_norm_is_exact_on_large_photos(tmp_path: Path) -> None:
     torch.testing.assert_close(run(tmp_path / "norm.onnx", large), wanted, atol=2e-6, rtol=0)
 
 
-class Norm(nn.Module):
+class Norm(Generator):
     def __init__(self) -> None:
         super().__init__()
         self.norm = nn.InstanceNorm2d(3, eps=1e-3, affine=True)
         nn.init.constant_(self.norm.weight, 0.1)
         nn.init.constant_(self.norm.bias, 0.5)
 
-    def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+    def forward(self, photos_nchw, decision=None, place=None) -> torch.Tensor:
         return self.norm(photos_nchw)
 
 
@@ -204,8 +205,8 @@ def test_weights_that_are_no_numbers_are_refused(make: Make, tmp_path: Path) -> 
 
 
 def test_a_generator_that_cannot_be_traced_is_refused_in_one_line(tmp_path: Path) -> None:
-    class Moody(nn.Module):
-        def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+    class Moody(Generator):
+        def forward(self, photos_nchw, decision=None, place=None) -> torch.Tensor:
             return photos_nchw if photos_nchw.mean() > 0.5 else 1 - photos_nchw
 
     with pytest.raises(PipelineError, match=r"no ONNX form: \w+") as refusal:

@@ -1,0 +1,61 @@
+"""What the study trains: each setting differs from a neighbour in one thing."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One way to learn detail.
+
+    photos: the two unpaired sets, see `photo_sets.SETS`.
+    texture: whether the fitted texture match comes before the network.
+    dense: 3×3 convolutions instead of separable ones, beyond the budget of 4,000 multiply-adds per pixel:
+        a bound for what a larger network would give.
+    restore: weight of restoring degraded target photos. pixels_only: by their L1 distance alone.
+    noise: times the noise measured in the source, in what is to be restored.
+    critic: weight of the critics on frozen features; from the share `critic_from` of the training on.
+    calm: weight against activity that grows in the quietest places.
+    paired: the oracle: learns from true pairs of the source and the target.
+    """
+
+    name: str
+    photos: Literal["iphone-good", "iphone-canon", "city100"] = "iphone-good"
+    texture: bool = False
+    dense: bool = False
+    width: int = 32
+    blocks: int = 4
+    restore: float = 0.0
+    pixels_only: bool = False
+    noise: float = 1.0
+    critic: float = 0.0
+    critic_from: float = 0.0
+    calm: float = 0.0
+    paired: bool = False
+
+
+def _both(name: str, **changes) -> Setting:
+    defaults = {"restore": 1.0, "critic": 0.3, "critic_from": 0.4, "calm": 1.0}
+    return Setting(name=name, **(defaults | changes))
+
+
+SETTINGS = (
+    Setting(name="restore", restore=1.0),
+    _both("both"),
+    Setting(name="critic-texture", texture=True, critic=1.0, calm=1.0),
+    Setting(name="oracle", paired=True),
+    Setting(name="restore-noise2", restore=1.0, noise=2.0),
+    _both("both-noise2", noise=2.0),
+    Setting(name="restore-texture", texture=True, restore=1.0),
+    _both("both-strong", critic=1.0),
+    Setting(name="critic", critic=1.0, calm=1.0),
+    Setting(name="restore-l1", restore=1.0, pixels_only=True),
+    _both("both-dense", dense=True),
+    _both("both-loud", calm=0.0),
+    Setting(name="oracle-dense", paired=True, dense=True),
+    Setting(name="canon-restore", photos="iphone-canon", restore=1.0),
+    _both("canon-both", photos="iphone-canon"),
+    Setting(name="canon-critic", photos="iphone-canon", critic=1.0, calm=1.0),
+    Setting(name="city-restore", photos="city100", restore=1.0),
+    _both("city-both", photos="city100"),
+)
