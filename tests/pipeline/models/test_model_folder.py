@@ -65,6 +65,10 @@ def test_16_bits_are_not_rounded_to_8_on_the_way():
 
 def test_what_cannot_be_tiled_is_refused_with_a_remedy(photo):
     class Mean(Generator):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Conv2d(3, 3, 1)
+
         def forward(self, photos_nchw, decision=None, place=None) -> torch.Tensor:
             return photos_nchw - photos_nchw.mean((2, 3), keepdim=True)
 
