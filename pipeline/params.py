@@ -101,14 +101,18 @@ class Params:
 def load(path: Path = FILE) -> Params:
     """Read and check the whole file, whichever stage asks. Raises ParamsError."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}; run from the folder that holds it") from None
     except yaml.MarkedYAMLError as error:  # the line itself is not shown: it may hold a password
         where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ParamsError(f"{path} is not YAML{where}: {error.problem}") from None
+        raise ParamsError(f"{path} is not valid YAML{where}: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise ParamsError(f"{path} is not YAML: it contains characters that are not text") from None
+        raise ParamsError(f"{path} is not valid YAML: it contains characters that are not text") from None
+    if not isinstance(content, dict):
+        raise ParamsError(
+            f"{path} must be a mapping with the keys {', '.join(f.name for f in fields(Params))}"
+        )
     _check_keys(content, path)
     try:
         params = TypeAdapter(Params).validate_python(content)
@@ -118,10 +122,23 @@ def load(path: Path = FILE) -> Params:
     return _inherit_gates(params, content)
 
 
-def _check_keys(content: Any, path: Path) -> None:
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is written twice: YAML forbids it, and PyYAML silently drops the first block."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set[str]()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen and key.value != "<<":
+                problem = f"the key {key.value} stands twice in the same block; remove or rename one"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _check_keys(content: dict[Any, Any], path: Path) -> None:
     """Refuse names that YAML reads as something else, here or in DVC, whose YAML is of another version."""
     kinds = ("cameras", "targets", "presets")
-    blocks = {kind: content.get(kind) for kind in kinds} if isinstance(content, dict) else {}
+    blocks = {kind: content.get(kind) for kind in kinds}
     for kind, names in blocks.items():
         for name in names if isinstance(names, dict) else ():
             if not isinstance(name, str) or NUMBER.fullmatch(name):

@@ -206,9 +206,29 @@ def test_a_missing_key_is_reported(content: dict, tmp_path: Path) -> None:
 def test_a_yaml_mistake_is_located_without_showing_the_line(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text("a: 1\nurl: [https://anna:s3cret@host\n")
-    with pytest.raises(ParamsError, match="is not YAML in line 3") as caught:
+    with pytest.raises(ParamsError, match="is not valid YAML in line 3") as caught:
         load(file)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\nb:\n  c: 1\n  c: 2\n", "in line 4: the key c stands twice"),
+        ("", "must be a mapping with the keys cameras, targets"),
+        ("- a\n", "must be a mapping"),
+    ],
+)
+def test_what_yaml_would_take_in_silence_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    """Protects: of two cameras with one name the first was lost."""
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=words):
+        load(tmp_path / "params.yaml")
+
+
+def test_a_file_with_a_byte_order_mark_is_read(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text((repository / "params.yaml").read_text(), "utf-8-sig")
+    assert load(tmp_path / "params.yaml").cameras
 
 
 @pytest.mark.parametrize(
