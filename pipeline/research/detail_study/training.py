@@ -156,6 +156,10 @@ class Lesson:
             with torch.no_grad():
                 degraded = self.camera(target, self.setting.noise)
             total.append(self.setting.restore * self._restored(_run(restorer, degraded), target, parts))
+            if self.setting.calm and not self.setting.critic:
+                [source] = next(self.sources)
+                parts["calm"] = louder_quiet(_run(restorer, source), source)
+                total.append(self.setting.calm * parts["calm"])
         if self.setting.critic and progress >= self.setting.critic_from:
             fooled = self._game(restorer, parts)
             if progress >= self.setting.critic_from + WARM_UP:
