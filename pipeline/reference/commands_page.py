@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-WIDTH = 100  # of the usage, in characters
+WIDTH = 88  # of the usage, in characters
 HEAD = """# Commands
 
 Every command with its arguments, generated from the parsers: `--help` shows the same. Exit codes and kinds of
