@@ -7,7 +7,10 @@ if (location.protocol === "file:") {
       this.frame.hidden = true;
       document.body.append(this.frame);
       const inside = this.frame.contentWindow;
-      inside.postMessage = (data) => setTimeout(() => this.onmessage?.({ data }));
+      inside.postMessage = (message) => {
+        const data = structuredClone(message); // a worker and its page share nothing
+        setTimeout(() => this.onmessage?.({ data }));
+      };
       this.loaded = new Promise((resolve) => {
         const script = inside.document.createElement("script");
         script.src = new URL(url, location.href);
@@ -17,7 +20,8 @@ if (location.protocol === "file:") {
       });
     }
 
-    postMessage(data) {
+    postMessage(message) {
+      const data = structuredClone(message);
       this.loaded.then((inside) => inside.onmessage({ data }));
     }
 
