@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
@@ -77,29 +77,18 @@ def _one_type(hint: Any, anchors: Mapping[type, str]) -> str:
 
 
 def _default(field: Field) -> str:
-    if field.default is not MISSING:
-        return f"`{_written(field.default)}`"
-    if field.default_factory is MISSING:
+    value = _default_value(field)
+    if value is MISSING:
         return "required"
-    value = field.default_factory()
-    if not is_dataclass(value):
-        return f"`{_written(value)}`"
-    return f"`{_written(changed)}`" if (changed := _changes(value)) else "its defaults"
+    if is_dataclass(value):
+        value = {f.name: own for f in fields(value) if (own := getattr(value, f.name)) != _default_value(f)}
+        if not value:
+            return "its defaults"
+    return f"`{json.dumps(value, ensure_ascii=False, default=asdict)}`"  # as YAML writes it on one line
 
 
-def _changes(value: Any) -> dict[str, Any]:
-    """The fields in which an instance differs from its class's defaults."""
-    plain = type(value)()
-    return {
-        field.name: getattr(value, field.name)
-        for field in fields(value)
-        if getattr(value, field.name) != getattr(plain, field.name)
-    }
-
-
-def _written(value: Any) -> str:
-    """A value as YAML writes it on one line."""
-    return json.dumps(value, ensure_ascii=False)
+def _default_value(field: Field) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _row(cells: list[str]) -> str:

@@ -29,6 +29,7 @@ def test_options_and_examples_are_there(commands: str) -> None:
     section = commands.split("\n## python -m stages.enhance\n")[1].split("\n## ")[0]
     assert "--keep-dates" in section
     assert "examples:" in section
+    assert "\nNone\n" not in commands  # a parser without a description
     assert section.index("Enhance photos, few or many") < section.index("usage:") < section.index("examples:")
 
 
