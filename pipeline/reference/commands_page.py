@@ -20,7 +20,8 @@ def commands_page(parsers: Iterable[argparse.ArgumentParser]) -> str:
 def _section(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
     """Description, usage and arguments, then the examples. The parser's texts are taken out of it."""
     yield f"{'#' * level} {parser.prog}\n"
-    yield f"{parser.description}\n"
+    if parser.description:
+        yield f"{parser.description}\n"
     examples, parser.description, parser.epilog = parser.epilog, None, None
     parser.formatter_class = partial(parser.formatter_class, width=WIDTH)  # type: ignore[assignment, call-arg]
     yield f"```text\n{parser.format_help().strip()}\n```\n"
