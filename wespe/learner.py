@@ -62,7 +62,7 @@ class Learner:
 
     wrap: makes the workers' gradients of a module agree, such as DistributedDataParallel.
     gather: stacks a vector of every worker, (n,) → (workers, n).
-    steps: of the whole training, which a schedule of the learning rate needs.
+    steps: of the whole training, for schedules of the learning rate; None if there is none.
     seed: of what the method draws; one for each worker.
     Nothing in `learn` waits for the device; `read_losses` does, once per call.
     Raises ValueError when the configuration names a group that the method does not have.
@@ -75,7 +75,7 @@ class Learner:
         wrap: Wrap = lambda module: module,
         gather: Gather = lambda values: values[None],
         *,
-        steps: int = 0,
+        steps: int | None = None,
         seed: int = 0,
     ):
         _check(method, config, steps)
@@ -95,9 +95,12 @@ class Learner:
             for module in method.compilable:
                 module.compile()
         self._wrapped = {name: wrap(group) for name, group in method.networks.items()}
-        self._optimisers = {
-            name: build_optimiser(config.of(name), group.parameters())
+        self._learning = {  # what a method has frozen stays frozen
+            name: [parameter for parameter in group.parameters() if parameter.requires_grad]
             for name, group in method.networks.items()
+        }
+        self._optimisers = {
+            name: build_optimiser(config.of(name), parameters) for name, parameters in self._learning.items()
         }
         self._average = copy.deepcopy(method.generator) if config.ema_decay else None
         self._sums: dict[str, LossSum] = {}
@@ -225,7 +228,7 @@ class Learner:
         with self._precision():
             losses = turn.losses(networks, scene)
         optimiser, config = self._optimisers[turn.learns], self.config.of(turn.learns)
-        optimiser.param_groups[0]["lr"] = config.rate(self.step, self.steps) * self.slowed
+        optimiser.param_groups[0]["lr"] = config.rate(self.step, self.steps or 0) * self.slowed
         optimiser.zero_grad(set_to_none=True)
         taught = [turn.weights[name] * loss for name, loss in losses.items() if name in turn.weights]
         torch.stack(taught).sum().backward()
@@ -238,8 +241,9 @@ class Learner:
 
     def _hand_to(self, learns: str) -> Networks:
         """Only the group that learns gathers gradients, and only it comes wrapped."""
-        for name, group in self.method.networks.items():
-            group.requires_grad_(name == learns)
+        for name, parameters in self._learning.items():
+            for parameter in parameters:
+                parameter.requires_grad_(name == learns)
         wrapped = {learns: self._wrapped[learns]} if learns else {}
         return {**self.method.networks, **wrapped}
 
@@ -294,11 +298,11 @@ class LossSum:
         self.calls += 1
 
 
-def _check(method: Method, config: LearnerConfig, steps: int) -> None:
+def _check(method: Method, config: LearnerConfig, steps: int | None) -> None:
     groups = ", ".join(method.networks)
     if unknown := config.optimisers.keys() - method.networks.keys():
         raise ValueError(f"learner.optimisers: the method has no group {min(unknown)!r}; it has {groups}")
-    if not steps and any(config.of(group).schedule != "constant" for group in method.networks):
+    if steps is None and any(config.of(group).schedule != "constant" for group in method.networks):
         raise ValueError("a schedule of the learning rate needs the number of steps")
     renders = method.renders or method.turns[0].learns
     for turn in method.turns:
