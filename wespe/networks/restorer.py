@@ -11,8 +11,12 @@ STEP_PX = 2  # the network works on blocks of 2×2 pixels; tiles must begin at o
 
 @dataclass(frozen=True, kw_only=True)
 class RestorerConfig:
-    """dense: 3×3 convolutions between all channels, for four times the work; otherwise each channel's own
-    5×5, then 1×1."""
+    """Of the network, which sees `halo_px` pixels around each pixel.
+
+    width: channels. blocks: of two layers each.
+    dense: 3×3 convolutions between all channels, for four times the work; otherwise each channel's own
+        5×5, then 1×1.
+    """
 
     width: int = 32
     blocks: int = 4
