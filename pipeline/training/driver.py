@@ -32,7 +32,7 @@ from pipeline.training.progress import TrainingProgress
 from pipeline.training.rank import train
 from pipeline.training.ray_context import RayContext
 from pipeline.training.run import Run
-from wespe.guard import Diverged
+from wespe.guard import DivergenceError
 
 MAX_FAILURES = 3
 
@@ -121,7 +121,7 @@ def _worker(config: dict[str, Any]) -> None:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // on_node))
     try:
         train(run, context, Path(config["features"]))
-    except (TrainingError, Diverged) as error:
+    except (TrainingError, DivergenceError) as error:
         # Raised, it would be tried again by Ray Train, to fail again; every rank comes here together.
         messages.put(("error", _explained(run, error)))
 

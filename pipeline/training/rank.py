@@ -54,7 +54,7 @@ def train(run: Run, context: Context, features: Path) -> nn.Module:
     """Train to the last step, from the latest checkpoint if there is one; return the generator for users.
 
     features: the file of content weights that `stages.features` wrote.
-    Raises TrainingError, Diverged.
+    Raises TrainingError, DivergenceError.
     """
     settings = run.training
     torch.manual_seed(settings.seed)
