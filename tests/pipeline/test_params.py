@@ -156,7 +156,7 @@ def test_a_paired_preset_needs_photos_with_truth(content: dict, tmp_path: Path) 
     assert load(file)  # the simulated camera gives the truth
     del content["cameras"]["demo-phone"]["photos"]["simulated_camera"]
     file.write_text(yaml.safe_dump(content))
-    with pytest.raises(ParamsError, match=r"preset srcnn learns from pairs \(srcnn\); add `truth`"):
+    with pytest.raises(ParamsError, match=r"preset srcnn \(srcnn\) needs aligned pairs; add `truth`"):
         load(file)
 
 
@@ -191,7 +191,7 @@ def test_a_file_that_is_not_a_mapping_is_reported_in_one_line(tmp_path: Path, te
 
 
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match="run from the folder that holds it"):
+    with pytest.raises(ParamsError, match="run this in the folder that contains it"):
         load(tmp_path / "params.yaml")
 
 
@@ -206,7 +206,7 @@ def test_a_missing_key_is_reported(content: dict, tmp_path: Path) -> None:
 def test_a_yaml_mistake_is_located_without_showing_the_line(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text("a: 1\nurl: [https://anna:s3cret@host\n")
-    with pytest.raises(ParamsError, match="is not YAML in line 3") as caught:
+    with pytest.raises(ParamsError, match="is not valid YAML in line 3") as caught:
         load(file)
     assert "s3cret" not in str(caught.value)
 
