@@ -16,9 +16,10 @@ import pipeline
 import wespe
 from pipeline.errors import PipelineError, TrainingError
 
-LONGEST_FOLDER_BYTES = 36  # of 107 for a socket: /ray/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store
+# Ray appends /ray/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store, of at most 107 bytes in total.
+LONGEST_FOLDER_BYTES = 36
 OBJECT_STORE_BYTES = 512 * 2**20
-# Ray reads these when it starts; what a user has set stays.
+# Ray reads these when it starts; the user's own values take precedence.
 RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -28,11 +29,11 @@ RAY_SETTINGS = {
 
 @contextmanager
 def session() -> Iterator[None]:
-    """Hold a Ray session; one that is already running is used and left running."""
+    """Open a Ray session; a session that is already open is used and left open."""
     if ray.is_initialized():
         yield
         return
-    # Ray has read this one from the environment at its import: it would rebuild the environment of `uv run`.
+    # Keep Ray from rebuilding the environment of `uv run`. Ray read the environment variable at its import.
     ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
     with _environment({name: value for name, value in RAY_SETTINGS.items() if name not in os.environ}):
         if address := os.environ.get("RAY_ADDRESS"):
@@ -59,10 +60,10 @@ def _join(address: str) -> None:
 def _start() -> None:
     """Start Ray here.
 
-    Ray Data's tasks and the training workers both ask for CPUs: with fewer than four, or none beside the
-    workers, the stream starves and the run hangs. They are logical: two real cores are enough.
+    Ray Data tasks and training workers both request CPUs. With fewer than four, or none left beside the
+    workers, the data stream gets none and the run hangs. CPUs are logical: two real cores are enough.
     """
-    # Workers inherit it: the code of a checkout comes before what may be installed.
+    # Workers inherit PYTHONPATH, so that the code in this folder takes precedence over an installed version.
     paths = filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")])
     with _environment({"PYTHONPATH": os.pathsep.join(paths)}):
         ray.init(
@@ -77,14 +78,14 @@ def _start() -> None:
 
 
 def _short_folder() -> str | None:
-    """A folder in /tmp where the paths of Ray's sockets would be too long in TMPDIR; None elsewhere."""
+    """Return a folder in /tmp if Ray's socket paths would be too long in TMPDIR, else None."""
     folder = os.environ.get("RAY_TMPDIR") or gettempdir()
     if len(os.fsencode(folder)) <= LONGEST_FOLDER_BYTES:
         return None
     if not os.access("/tmp", os.W_OK | os.X_OK):
         raise PipelineError(
             f"TMPDIR={folder} is too long for Ray, whose sockets need paths of at most 107 bytes; "
-            f"set RAY_TMPDIR to a folder of at most {LONGEST_FOLDER_BYTES} letters"
+            f"set RAY_TMPDIR to a path of at most {LONGEST_FOLDER_BYTES} letters"
         )
     return f"/tmp/ray-{os.getuid()}"
 
@@ -105,18 +106,18 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def carried_packages() -> dict[str, Any]:
-    """Our packages, from a checkout or from where they are installed, for nodes that lack them.
+    """Return the runtime environment that copies our packages to the cluster's nodes.
 
-    With `ray job submit` they are there already, and Ray refuses the same field twice.
+    Empty under `ray job submit`, which has copied them already; Ray rejects the same field twice.
     """
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         return {}
-    # The .gitignore that leaves out caches is not among the packages.
+    # The packages have no .gitignore of their own that would exclude caches.
     return {"py_modules": [wespe, pipeline], "excludes": ["__pycache__"]}
 
 
 def wanted_workers() -> int:
-    """The number in WESPE_WORKERS, 0 if it is not set. Raises TrainingError."""
+    """Return the number in WESPE_WORKERS, 0 if it is not set. Raises TrainingError."""
     value = os.environ.get("WESPE_WORKERS") or "0"
     if not value.isdecimal():
         raise TrainingError(
@@ -126,12 +127,12 @@ def wanted_workers() -> int:
 
 
 def root_cause(error: BaseException) -> str:
-    """The message of our own error inside Ray's, which contains it as text; else the last line of Ray's."""
+    """Extract our own error message from a Ray error's text; without one, return the text's last line."""
     ours = re.findall(rf"{PipelineError.__module__}\.\w+: (.+)", str(error))
     return ours[-1] if ours else str(error).strip().splitlines()[-1]
 
 
 def quiet_data() -> None:
-    """Our own progress lines replace Ray Data's bars and log."""
+    """Disable Ray Data's progress bars and log; this project prints its own progress lines."""
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Which files a module's behaviour comes from: its own, and those that it imports inside the project."""
+"""Finds the source files that a module depends on within this project, and their digest."""
 
 import ast
 import hashlib
@@ -9,14 +9,14 @@ import pipeline
 import wespe
 
 PACKAGES = {package.__name__: Path(package.__path__[0]) for package in (pipeline, wespe)}
-# Tables of what params.yaml chooses by name. What a row imports counts only for those who choose it.
+# Packages with a table of choices for params.yaml. Their imports are ignored, since only one choice is used.
 TABLES = ("pipeline.sources", "wespe.methods")
 
 
 def imported_files(*modules: str) -> list[Path]:
-    """The files of these modules and of all modules of the project that they import, sorted.
+    """Return the files of these modules and of all project modules that they import, sorted.
 
-    Found in the source without running it, imports inside functions included; TABLES are left out.
+    The source is parsed, not run. Imports inside functions are included; TABLES are left out.
     """
     found: dict[str, Path] = {}
     waiting = list(modules)
@@ -30,7 +30,7 @@ def imported_files(*modules: str) -> list[Path]:
 
 
 def code_digest(*modules: str) -> str:
-    """The sha256 of `imported_files`; their order and the place of the project do not count."""
+    """Return the SHA-256 of the content of `imported_files`; it does not depend on the project's location."""
     digest = hashlib.sha256()
     for path in imported_files(*modules):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -38,7 +38,7 @@ def code_digest(*modules: str) -> str:
 
 
 def _path(module: str) -> Path | None:
-    """The file of a module, None if it is not of the project or a package without code."""
+    """Return a module's file; None for modules outside the project and for packages without code."""
     package, *parts = module.split(".")
     if package not in PACKAGES:
         return None
@@ -48,7 +48,7 @@ def _path(module: str) -> Path | None:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """Every name that may be a module: `from a import b` means a.b or only a."""
+    """Yield all imported names that may be modules: `from a import b` may import a.b, or b from a."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)

@@ -1,16 +1,16 @@
-"""The errors that a user can cause or meet. Each says in one line what is wrong, where, and what to do next.
+"""Errors for users. Each message says in one line what is wrong, where, and what to do next.
 
     PipelineError
     ├── ParamsError            params.yaml is invalid
     ├── SourceError            photos cannot be fetched
     ├── PhotoError             one photo cannot be read (becomes a manifest row with a reason)
     ├── ShardError             patches cannot be cut, written or read back
-    ├── TrainingError          a training cannot start, or has failed
+    ├── TrainingError          training cannot start, or has failed
     ├── CheckpointError        a model folder or checkpoint cannot be read
     ├── RegistryError          MLflow cannot be reached, or has no such model
     └── EnhancementError       a batch job cannot start, or too many photos failed
 
-Our own bugs are assertions and other exceptions; they keep their traceback.
+Bugs of this project raise AssertionError or other exceptions, and are shown with their traceback.
 """
 
 

@@ -1,4 +1,4 @@
-"""Paths and files of any machine: written whole or not at all."""
+"""Atomic writes, and file names that are valid on any machine."""
 
 import os
 import uuid
@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import PipelineError
 
 PREFIX, SUFFIX = ".wespe-", ".part"
-MAX_NAME_BYTES = 255  # of ext4, APFS, NTFS, exFAT
+MAX_NAME_BYTES = 255  # limit of ext4, APFS, NTFS and exFAT
 
 
 def write_atomically(path: Path, data: bytes | bytearray) -> None:
-    """Write to a temporary file beside `path`, flush it to disk, rename it; safe for several writers."""
+    """Write to a temporary file next to `path`, flush it to disk and rename it; safe with several writers."""
     part = path.with_name(f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}")
     try:
         with open(part, "wb") as file:
@@ -26,7 +26,7 @@ def write_atomically(path: Path, data: bytes | bytearray) -> None:
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with `~` as the home folder. Raises PipelineError where the user has no home."""
+    """Expand `~` to the home folder. Raises PipelineError if the user has none."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -34,21 +34,21 @@ def expanded(path: str | Path) -> Path:
 
 
 def check_writable(folder: Path) -> None:
-    """Check, before work that takes long, that files can be created in a folder, which need not exist yet.
+    """Check before a long job that files can be created in a folder, which may not exist yet.
 
     Raises PipelineError.
     """
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     if not there.is_dir():
-        raise PipelineError(f"{there}: is a file, not a folder; name another place")
+        raise PipelineError(f"{there}: is a file, not a folder; choose another folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise PipelineError(
-            f"{there}: is read-only for this user; change its permissions or name another place"
+            f"{there}: is read-only for this user; change its permissions or choose another folder"
         )
 
 
 def file_name(stem: str, ending: str) -> str:
-    """stem + ending; a stem that is too long for a file system is cut, between two letters."""
+    """Return stem + ending; a stem that is too long for file systems is truncated at a character boundary."""
     room = MAX_NAME_BYTES - len(os.fsencode(ending))
     return (
         os.fsencode(stem)[:room].decode(errors="ignore") + ending
@@ -67,5 +67,5 @@ def numbered(name: str) -> Iterator[str]:
 
 
 def is_leftover(name: str) -> bool:
-    """Tell by its name whether a file is an unfinished one of a process that was killed."""
+    """Tell by its name whether a file is an unfinished temporary file of a killed process."""
     return name.startswith(PREFIX) and name.endswith(SUFFIX)

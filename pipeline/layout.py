@@ -1,6 +1,6 @@
-"""All paths, relative to the folder of params.yaml.
+"""All paths, relative to the folder that contains params.yaml.
 
-dvc.yaml repeats them, because DVC needs them there; tests/rules compares the two.
+dvc.yaml repeats them, because DVC needs them there; a test in tests/rules compares both.
 """
 
 from collections.abc import Collection, Iterable
@@ -46,7 +46,7 @@ class PhotoSetPaths:
 
     @property
     def features(self) -> Path:
-        """Weights of the network whose features compare content."""
+        """Weights of the content loss's network."""
         return self.root / FEATURES
 
     @property
@@ -85,12 +85,12 @@ class CameraPaths:
 
     @property
     def loss_curves(self) -> Path:
-        """A file for each loss: `dvc plots` draws the last field of each."""
+        """A folder with one file per loss: `dvc plots` draws the last field of each file."""
         return self.report / "losses"
 
     @property
     def metrics(self) -> Path:
-        """A small JSON file of means for each variant: a row of `dvc metrics show`."""
+        """A folder with one small JSON file of means per variant: a row of `dvc metrics show`."""
         return self.report / "metrics"
 
     @property
@@ -139,7 +139,7 @@ def reported_cameras(cameras: Iterable[str]) -> list[str]:
 
 
 def leftovers(cameras: Collection[str], targets: Collection[str]) -> list[Path]:
-    """The folders of cameras and targets that are not among these: removed or renamed ones."""
+    """Return the folders of cameras and targets that are no longer in params.yaml."""
     found = []
     for kind, names in (("cameras", cameras), ("targets", targets)):
         for folder in sorted((Path("data") / kind).glob("*")):

@@ -1,4 +1,4 @@
-"""A progress line with the time left, for anything that takes more than a few seconds."""
+"""Progress lines with the remaining time, for work that takes more than a few seconds."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 def quiet_engines() -> None:
-    """Keep the engines' own log out of a stage's output; their errors still come through."""
+    """Silence the engines' log output, except errors."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     for name in ("ray", "mlflow", "alembic", "botocore", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -37,7 +37,7 @@ class PhotoWarnings:
 
 
 class _Mark(NamedTuple):
-    """How far the work is at a time."""
+    """The state of the work at one time."""
 
     time_s: float
     done: int
@@ -47,12 +47,12 @@ class _Mark(NamedTuple):
 class Progress:
     """A line such as `fetch demo-phone  12/40 photos  3.1/s  9 s left  note`.
 
-    The first line comes with the first unit of work, however slow: its time left counts whatever was started
-    meanwhile. Later lines leave that start out. On a terminal the line is redrawn in place; elsewhere a new
-    line follows every `every_s` seconds, and always the last.
+    The first line is printed after the first unit; its remaining time includes the start-up time. Later lines
+    exclude the start-up time. On a terminal the line is redrawn in place; elsewhere a new line is printed
+    every `every_s` seconds, and always at the end.
 
-    start: units done before, by a run that is resumed. work, work_unit: the work of all units, such as
-        megapixels, where one unit is more work than another.
+    start: units already done by an earlier run that is resumed.
+    work, work_unit: total work of all units, such as megapixels, if units differ in size.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Progress:
         self._printed_s, self._width = self._start.time_s, 0
 
     def update(self, count: int = 1, note: str = "", work: float = 0.0) -> None:
-        """Count units as done, of so much work, and print the line if it is time."""
+        """Count units, and their work, as done; print the line if it is due."""
         self.done += count
         self._worked += work
         now = _Mark(time.monotonic(), self.done, self._worked)
@@ -90,7 +90,7 @@ class Progress:
             self._first = now
 
     def _rate(self, since: _Mark, now: _Mark) -> tuple[str, str]:
-        """Speed, and the time left at that speed."""
+        """Return the speed, and the remaining time at that speed, as text."""
         elapsed_s = max(now.time_s - since.time_s, 1e-9)
         finished: float = now.done - since.done
         left: float = self.total - now.done

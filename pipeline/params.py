@@ -1,4 +1,4 @@
-"""Read params.yaml into frozen dataclasses; every mistake in it is reported by its path."""
+"""Reads params.yaml into frozen dataclasses; errors are reported with the path of the key."""
 
 import difflib
 import re
@@ -24,13 +24,13 @@ from wespe.learner import LearnerConfig
 from wespe.methods import METHODS, MethodConfig
 
 FILE = Path("params.yaml")
-NUMBER = re.compile(r"\d+(e\d+)?|0x[0-9a-f]+|0o[0-7]+")  # by YAML 1.1 or 1.2
+NUMBER = re.compile(r"\d+(e\d+)?|0x[0-9a-f]+|0o[0-7]+")  # a number in YAML 1.1 or 1.2
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A set of photos to look like."""
+    """A set of photos whose look is learned."""
 
     photos: PhotoSet
     patches: Patches
@@ -38,9 +38,9 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """A camera to enhance: its photos, the target to look like, the preset to train with.
+    """A camera: its photos, the target whose look it gets, and the training preset.
 
-    gates: those of the whole file, with the keys that this camera overrides.
+    gates: the gates of the whole file, with this camera's overrides applied.
     """
 
     photos: PhotoSet
@@ -52,7 +52,7 @@ class Camera:
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """How to train."""
+    """Training settings."""
 
     method: Annotated[MethodConfig, Discriminator("name")]
     learner: LearnerConfig = field(default_factory=LearnerConfig)
@@ -69,11 +69,11 @@ class Params:
     learned_scores: LearnedScoreFiles = field(default_factory=LearnedScoreFiles)
     routes: list[Route] = field(default_factory=list)
 
-    # Pydantic applies it to every dataclass below, so that those need not import pydantic.
+    # Pydantic applies this to all nested dataclasses, so that they need not import pydantic.
     __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
 
     def photo_set(self, address: str) -> Camera | Target:
-        """The block at `cameras.x` or `targets.x`. Raises ParamsError."""
+        """Return the block at `cameras.x` or `targets.x`. Raises ParamsError."""
         kind, _, name = address.partition(".")
         kinds: dict[str, Mapping[str, Camera | Target]] = {"cameras": self.cameras, "targets": self.targets}
         blocks = kinds.get(kind, {})
@@ -83,7 +83,7 @@ class Params:
         return blocks[name]
 
     def named_presets(self, names: Sequence[str]) -> dict[str, Preset]:
-        """The presets of these names. Raises ParamsError."""
+        """Return presets by name. Raises ParamsError."""
         for name in names:
             if name not in self.presets:
                 raise ParamsError(
@@ -92,27 +92,26 @@ class Params:
         return {name: self.presets[name] for name in names}
 
     def camera(self, name: str) -> Camera:
-        """The block `cameras.name`. Raises ParamsError."""
+        """Return the block `cameras.name`. Raises ParamsError."""
         block = self.photo_set(f"cameras.{name}")
         assert isinstance(block, Camera)
         return block
 
 
 def load(path: Path = FILE) -> Params:
-    """Read and check the whole file, whichever stage asks. Raises ParamsError."""
+    """Read and validate the whole file. Raises ParamsError."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
     except OSError as error:
-        raise ParamsError(f"{path}: {error.strerror}; run from the folder that holds it") from None
-    except yaml.MarkedYAMLError as error:  # the line itself is not shown: it may hold a password
+        raise ParamsError(f"{path}: {error.strerror}; run this in the folder that contains it") from None
+    except yaml.MarkedYAMLError as error:  # do not show the line itself: it may contain a password
         where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ParamsError(f"{path} is not valid YAML{where}: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise ParamsError(f"{path} is not valid YAML: it contains characters that are not text") from None
     if not isinstance(content, dict):
-        raise ParamsError(
-            f"{path} must be a mapping with the keys {', '.join(f.name for f in fields(Params))}"
-        )
+        keys = ", ".join(field.name for field in fields(Params))
+        raise ParamsError(f"{path} must be a mapping with the keys {keys}")
     _check_keys(content, path)
     try:
         params = TypeAdapter(Params).validate_python(content)
@@ -123,20 +122,20 @@ def load(path: Path = FILE) -> Params:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is written twice: YAML forbids it, and PyYAML silently drops the first block."""
+    """Rejects a key that is written twice: YAML forbids it, but PyYAML silently drops the first block."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set[str]()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen and key.value != "<<":
-                problem = f"the key {key.value} stands twice in the same block; remove or rename one"
+                problem = f"the key {key.value} appears twice in the same block; remove or rename one"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
 
 def _check_keys(content: dict[Any, Any], path: Path) -> None:
-    """Refuse names that YAML reads as something else, here or in DVC, whose YAML is of another version."""
+    """Reject names that YAML does not read as text, here or in DVC, which uses another YAML version."""
     kinds = ("cameras", "targets", "presets")
     blocks = {kind: content.get(kind) for kind in kinds}
     for kind, names in blocks.items():
@@ -155,7 +154,7 @@ def _kind_of(name: Any) -> str:
 
 
 def _inherit_gates(params: Params, content: Any) -> Params:
-    """Give every camera the gates of the whole file, except for the keys of its own block."""
+    """Give every camera the gates of the whole file, with the overrides in its own block."""
 
     def own(name: str, camera: Camera) -> Camera:
         given = content["cameras"][name].get("gates", {})
@@ -196,7 +195,7 @@ def _check_names(params: Params, path: Path) -> None:
 
 
 def _check_camera(where: str, camera: Camera, preset: Preset) -> None:
-    """Report what would otherwise fail after hours of fetching and training."""
+    """Report combinations that would only fail after hours of fetching and training."""
     if camera.photos.split.test == 0:
         raise ParamsError(f"{where}.photos.split.test must be above 0: a model is evaluated on test photos")
     size_px, method = camera.patches.size_px, preset.method
@@ -206,13 +205,13 @@ def _check_camera(where: str, camera: Camera, preset: Preset) -> None:
     paired = METHODS[method.name].method.paired
     if paired and camera.photos.truth is None and camera.photos.simulated_camera is None:
         raise ParamsError(
-            f"{where}.photos: preset {camera.preset} learns from pairs ({method.name}); add `truth`, a "
+            f"{where}.photos: preset {camera.preset} ({method.name}) needs aligned pairs; add `truth`, a "
             "source of photos with the same names, or choose another preset"
         )
 
 
 def _explain(error: Any) -> str:
-    """Describe one mistake: its path, what is wrong, and the most similar valid name."""
+    """Describe one error: its path, what is wrong, and the most similar valid name."""
     path, block = _locate(error["loc"])
     match error["type"]:
         case "unexpected_keyword_argument":
@@ -231,14 +230,14 @@ def _explain(error: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """The value that was given, unless it may contain a password, as a URL does."""
+    """Return the invalid value as text; '' if it may contain a password, such as a URL."""
     return f", not {value!r}" if not isinstance(value, str | dict | list) or str(value).isidentifier() else ""
 
 
 def _locate(loc: Sequence[Any]) -> tuple[str, Any]:
-    """The path as the user wrote it, and the dataclass or union that its last known part belongs to.
+    """Return the path as in params.yaml, and the dataclass or union that its last valid part belongs to.
 
-    pydantic's `loc` also holds the tag of every union passed; the user's path does not.
+    pydantic's `loc` also contains the tags of unions; they are removed.
     """
     kind: Any = Params
     block, written = kind, []
@@ -257,20 +256,20 @@ def _locate(loc: Sequence[Any]) -> tuple[str, Any]:
 
 
 def _members(kind: Any) -> dict[str, Any]:
-    """The dataclasses of a union, by the literal that distinguishes them."""
+    """Return the dataclasses of a discriminated union by their tag."""
     if not (key := _tag_key(kind)):
         return {}
     return {get_args(get_type_hints(k)[key])[0]: k for k in get_args(get_args(kind)[0])}
 
 
 def _tag_key(kind: Any) -> str:
-    """The field whose literal distinguishes the members of a union: `kind` of sources, `name` of methods."""
+    """Return the discriminator field of a union: `kind` for sources, `name` for methods; '' for no union."""
     marks = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
     return next((m.discriminator for m in marks if isinstance(getattr(m, "discriminator", None), str)), "")
 
 
 def _without_none(kind: Any) -> Any:
-    """X of `X | None`."""
+    """Turn `X | None` into X."""
     if get_origin(kind) in (Union, UnionType):
         return next(k for k in get_args(kind) if k is not NoneType)
     return kind

@@ -1,10 +1,10 @@
-"""How a URL is shown to users."""
+"""URLs without secrets, for messages."""
 
 from urllib.parse import urlsplit
 
 
 def public_url(url: str) -> str:
-    """Strip what may be secret (user, password, query), for messages and manifests."""
+    """Remove user, password and query, which may be secret."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"

@@ -1,1 +1,1 @@
-"""Weakly supervised photo enhancement in pure torch: pictures in; pictures, losses and scores out."""
+"""Weakly supervised photo enhancement in pure torch: methods, losses and metrics."""

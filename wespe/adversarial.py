@@ -1,4 +1,4 @@
-"""The game between a generator and its critics: what each of them loses."""
+"""The adversarial losses of a generator and its critics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,11 @@ from wespe.method import Losses
 
 
 class Game(NamedTuple):
-    """generator: fake logits → losses. critic: real, fake logits → losses. Nothing is reduced.
+    """One kind of adversarial loss. Each function maps logits to unreduced losses.
 
-    border: the logit between "enhanced" below and "target" above.
+    generator: the generator's loss on its fake logits.
+    real, fake: the critic's losses on real and fake logits.
+    border: the critic classifies logits above it as target and below it as enhanced.
     """
 
     generator: Callable[[torch.Tensor], torch.Tensor]
@@ -23,36 +25,35 @@ class Game(NamedTuple):
 
 
 GAMES: dict[str, Game] = {
-    # −log D(G(x)), the non-saturating form, and the cross-entropy of telling real from fake
-    # (eqs. 3 and 4, §3.2, §3.3, Ignatov et al. 2018).
+    # Non-saturating −log D(G(x)), and the critic's cross-entropy (eqs. 3 and 4, Ignatov et al. 2018).
     "log": Game(
         generator=lambda logits: functional.softplus(-logits),
         real=lambda logits: functional.softplus(-logits),
         fake=functional.softplus,
         border=0.0,
     ),
-    # Lim & Ye 2017, Miyato et al. 2018: a critic stops learning from what it judges right by a margin of 1.
+    # Lim & Ye 2017, Miyato et al. 2018: samples that are classified correctly by a margin of 1 cost nothing.
     "hinge": Game(
         generator=lambda logits: -logits,
         real=lambda logits: functional.relu(1 - logits),
         fake=lambda logits: functional.relu(1 + logits),
         border=0.0,
     ),
-    # log(1 − D(G(x))), as DPED's code has it: the generator learns little while the critic is sure.
+    # log(1 − D(G(x))), as in DPED's code. Its gradient vanishes while the critic is confident.
     "saturating": Game(
         generator=lambda logits: -functional.softplus(logits),
         real=lambda logits: functional.softplus(-logits),
         fake=functional.softplus,
         border=0.0,
     ),
-    # Arjovsky et al. 2017: logits are scores without bounds; the critic needs a gradient penalty of its own.
+    # Arjovsky et al. 2017: logits are unbounded scores. The method must add a gradient penalty.
     "wasserstein": Game(
         generator=lambda logits: -logits,
         real=lambda logits: -logits,
         fake=lambda logits: logits,
         border=0.0,
     ),
-    # Mao et al. 2017 with targets 1 and 0.
+    # Mao et al. 2017, with labels 1 (real) and 0 (fake).
     "least_squares": Game(
         generator=lambda logits: (logits - 1).square(),
         real=lambda logits: (logits - 1).square(),
@@ -64,13 +65,13 @@ GAMES: dict[str, Game] = {
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialConfig:
-    """The defaults are the paper's.
+    """Settings of the adversarial losses; the defaults are the paper's.
 
-    loss: a key of GAMES; "log" is the paper's.
-    reduction: of the generators' loss over the batch: "sum" as in eqs. 3 and 4, or "mean", which is weaker
-        by the batch size. Critics always take the mean.
-    r1: factor of the gradient penalty on target photos; 0, the paper's, leaves it out.
-    r1_every: steps from one penalty to the next; each counts for all of them.
+    loss: a key of GAMES.
+    reduction: how the generator's loss is reduced over the batch: "sum" as in eqs. 3 and 4, or "mean", which
+        is smaller by a factor of the batch size. The critics' losses are always means.
+    r1: weight of the R1 gradient penalty on target photos; 0 disables it.
+    r1_every: apply R1 every so many steps, multiplied by that number (lazy regularisation).
     """
 
     loss: Literal["log", "saturating", "hinge", "least_squares", "wasserstein"] = "log"
@@ -86,31 +87,33 @@ class AdversarialConfig:
 
 
 class Adversary:
-    """The losses of one game."""
+    """Computes adversarial losses as configured."""
 
     def __init__(self, config: AdversarialConfig):
         self.config = config
         self.game = GAMES[config.loss]
 
     def weights(self, critic: str) -> dict[str, float]:
-        """The factors of what `judge` returns."""
+        """Return the weights of the losses that `critic_losses` returns."""
         return {f"{critic}_critic": 1.0, f"{critic}_r1": self.config.r1}
 
-    def fool(self, logits: torch.Tensor, total: int) -> torch.Tensor:
-        """What the generator loses on its fake logits (n,), of a step of `total` photos over all workers."""
+    def generator_loss(self, logits: torch.Tensor, total: int) -> torch.Tensor:
+        """Compute the generator's loss from fake logits (n,).
+
+        total: source photos in this step over all workers.
+        """
         scale = total if self.config.reduction == "sum" else 1
         return scale * self.game.generator(logits.float()).mean()
 
     def penalises(self, step: int) -> bool:
-        """Whether this step takes the lazy penalty: its views must then require gradients."""
+        """Tell whether R1 is applied in this step; the critic's views must then require gradients."""
         return self.config.r1 > 0 and step % self.config.r1_every == 0
 
-    def judge(self, critic: str, logits: torch.Tensor, real: int, views: torch.Tensor) -> Losses:
-        """What a critic loses on logits (n,) or (n, places), and how often it is right.
+    def critic_losses(self, critic: str, logits: torch.Tensor, real: int, views: torch.Tensor) -> Losses:
+        """Compute a critic's loss, its accuracy and, if `views` require gradients, its R1 penalty.
 
-        real: how many, at the front, are of target photos.
-
-        views: what it looked at; with gradients where the penalty is due.
+        logits: (n,) or (n, places). The first `real` rows belong to target photos.
+        views: the critic's input, (n, channels, h, w).
         """
         logits = logits.float()
         game, reals, fakes = self.game, logits[:real], logits[real:]
@@ -124,17 +127,17 @@ class Adversary:
 
 
 def gradient_penalty(logits: torch.Tensor, views: torch.Tensor, real: int) -> torch.Tensor:
-    """R1: half the squared gradient of real logits by their views (Mescheder et al. 2018, eq. 9).
+    """R1: half the squared gradient of real logits with respect to views (Mescheder et al. 2018, eq. 9).
 
-    logits: (real,), or (real, places): the gradient is that of each photo's mean, whatever its size.
+    logits: (real,), or (real, places), which is averaged per photo, so that R1 does not depend on its size.
     """
     return 0.5 * squared_gradients(logits, views)[:real].mean()
 
 
 def squared_gradients(logits: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
-    """‖∇C(v)‖² of each view, (n,), differentiable.
+    """Return ‖∇C(v)‖² of each view, (n,), differentiable.
 
-    logits: (n,), or (n, places), of which each photo's mean counts.
+    logits: (n,), or (n, places), which is averaged per photo.
     """
     per_photo = logits.float().flatten(1).mean(1) if logits.ndim > 1 else logits.float()
     [gradient] = torch.autograd.grad(per_photo.sum(), views, create_graph=True)

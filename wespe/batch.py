@@ -1,4 +1,4 @@
-"""All that a method sees of the data."""
+"""The batch of patches that a method learns from."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ import torch
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches of the camera, and what they should look like.
+    """Patches of the camera and of the target.
 
-    source, target: photos_nchw, float 0–1. For a paired method index i of both shows the same place; for
-        the others they are drawn independently, and index i pairs nothing.
-    total: source patches of this step over all workers, so that a loss that sums over the batch is the
-        same on one worker and on many.
-    step: how many came before.
-    random: for whatever a method draws in this step. The learner seeds it by the step, so that a resumed
-        training draws the same; it lies on the photos' device.
+    source, target: photos_nchw, float 0–1. For a paired method, source[i] and target[i] show the same place;
+        for other methods they are drawn independently.
+    total: source patches in this step over all workers. It makes a loss that sums over the batch independent
+        of the number of workers.
+    step: index of the step, from 0.
+    random: generator for all random numbers that a method draws in this step, on the photos' device. The
+        learner seeds it by step, so that a resumed training draws the same numbers.
 
-    A further tensor is a further field with a default: the learner hands all fields on.
+    To add a tensor, add a field with a default; the learner passes all fields on.
     """
 
     source: torch.Tensor
@@ -28,5 +28,5 @@ class Batch:
 
 
 def photos_nchw(patches_nhwc: torch.Tensor, device: torch.device | str) -> torch.Tensor:
-    """Turn uint8 patches_nhwc into float photos_nchw, 0–1, on `device`."""
+    """Convert uint8 patches_nhwc to float photos_nchw, 0–1, on `device`."""
     return patches_nhwc.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)

@@ -1,4 +1,4 @@
-"""What every enhancer's generator offers to whoever runs it: training, tiles, ONNX, precision, serving."""
+"""The interface of every generator, used by training, tiling, ONNX export, precision and serving."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
@@ -8,7 +8,7 @@ from torch import nn
 
 
 class Place(NamedTuple):
-    """Where a tile lies in its photo, in pixels: its first row and column, and the photo's size."""
+    """Position of a tile in its photo: its first row and column, and the photo's size, in pixels."""
 
     top: int
     left: int
@@ -19,12 +19,12 @@ class Place(NamedTuple):
 class Generator(nn.Module):
     """photos_nchw → photos_nchw of the same size, float 0–1.
 
-    A generator that looks at the whole photo, beyond its receptive field, does so in `decide` alone;
-    `forward` then enhances any tile as it would within the whole photo.
+    A generator that uses information from the whole photo must gather it in `decide`. With that decision,
+    `forward` must enhance a tile exactly as it would within the whole photo.
 
     decides: whether `decide` returns a decision that `forward` needs.
     step_px: tiles must begin at rows and columns that are multiples of it.
-    strip_px: strips given to `decide` have a multiple of this many rows, but for the last.
+    strip_px: all strips passed to `decide`, except the last, must have a multiple of this many rows.
     """
 
     decides: ClassVar[bool] = False
@@ -32,15 +32,16 @@ class Generator(nn.Module):
     strip_px: int = 1
 
     def decide(self, strips_nchw: Iterable[torch.Tensor]) -> Any:
-        """Look at whole photos, in strips from top to bottom; return a NamedTuple of tensors, or None."""
+        """Analyse whole photos, in strips from top to bottom; return a NamedTuple of tensors, or None."""
         return None
 
     def forward(
         self, photos_nchw: torch.Tensor, decision: Any = None, place: Place | None = None
     ) -> torch.Tensor:
-        """Enhance whole photos, or tiles of one.
+        """Enhance whole photos, or tiles of one photo.
 
-        decision: of the whole photo; None where `photos_nchw` are whole photos, to be looked at here.
-        place: of a tile; None for whole photos.
+        decision: what `decide` returned for the whole photo. If None, `photos_nchw` must be whole photos, and
+            `forward` decides itself.
+        place: position of the tile; None for whole photos.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Watches a training: when it goes wrong, back to the last good weights, slower, a few times at most."""
+"""Watches the training: after a fault it restores the last good weights and lowers the learning rates."""
 
 import math
 from collections.abc import Mapping
@@ -12,14 +12,15 @@ from wespe.method import State
 
 @dataclass(frozen=True, kw_only=True)
 class GuardConfig:
-    """What is wrong, and what to do then. Losses that are not finite always are.
+    """When training counts as faulty, and how to react. A loss that is not finite is always a fault.
 
-    min_psnr_db: between photos and their enhanced selves. Below it colours are lost or inverted: a run that
-        ends there has failed, and one that falls there again rolls back if it may. 0 does not look.
-    max_critic_accuracy: of any critic, as a share. Above it the generator has nothing to learn from; 1 does
-        not look.
-    rollbacks: how often at most; with 0 a fault ends the run.
-    slow_down: the factor on the learning rates after each.
+    min_psnr_db: lowest PSNR between photos and their enhanced versions; below it, colours are lost or
+        inverted. Training fails if it ends below it. If the PSNR was above and falls below, the guard rolls
+        back. 0 disables the check.
+    max_critic_accuracy: highest accuracy of a critic, 0.5–1; above it the generator gets no useful gradients.
+        1 disables the check.
+    rollbacks: maximum number of roll-backs; with 0 a fault ends the training.
+    slow_down: factor on all learning rates after each roll-back.
     """
 
     min_psnr_db: float = 6.0
@@ -40,23 +41,26 @@ class GuardConfig:
             raise ValueError(f"slow_down must be above 0 and below 1, not {self.slow_down}")
 
 
-class Diverged(ArithmeticError):
-    """A training went wrong more often than the guard may put it right; names the fault and the step."""
+class DivergenceError(ArithmeticError):
+    """Training diverged and no roll-backs are left; names the fault and the step."""
 
 
 class Guard:
-    """Reads a learner's losses, and steps in. Its own state is part of a checkpoint."""
+    """Checks a learner's losses and rolls back after a fault. Its state is part of the checkpoint."""
 
     def __init__(self, config: GuardConfig, learner: Learner):
         self.config, self.learner = config, learner
         self.rollbacks = 0
-        self.reached = False  # the PSNR to watch
+        self.reached = False  # whether min_psnr_db has been reached
         self._good = self._snapshot()
 
     def read(self, *, last: bool) -> dict[str, float | str]:
-        """Losses since the last reading by term; after a fault, what was done. The weights may be saved then.
+        """Return the mean losses since the last call, by term; after a fault, what was done about it.
 
-        last: whether training ends here. Raises Diverged.
+        The weights are good when this returns, so they can be saved.
+
+        last: whether training ends here.
+        Raises DivergenceError.
         """
         try:
             figures = _by_term(self.learner.read_losses())
@@ -68,22 +72,22 @@ class Guard:
             return dict(figures)
         if self.rollbacks == self.config.rollbacks or (last and not self.reached):
             again = f", after {self.rollbacks} roll-backs" if self.rollbacks else ""
-            raise Diverged(f"{fault}{again}")
+            raise DivergenceError(f"{fault}{again}")
         self.rollbacks += 1
         self.learner.load_weights(self._good)
         self.learner.slow_down(self.config.slow_down)
         return {"rolled_back": fault, "slowed": self.learner.slowed}
 
     def remember(self) -> None:
-        """Take the weights as they are for good ones."""
+        """Store the current weights as good ones."""
         self._good = self._snapshot()
 
     def state_dict(self) -> State:
-        """What the next reading depends on, beside the learner's state."""
+        """Return the guard's state; the learner's state is saved separately."""
         return {"rollbacks": torch.tensor(self.rollbacks), "reached": torch.tensor(self.reached)}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on where `state_dict` was taken, once the learner has its state again."""
+        """Restore the state. The learner must be restored first."""
         self.rollbacks, self.reached = int(state["rollbacks"]), bool(state["reached"])
         self._good = self._snapshot()
 
@@ -96,7 +100,7 @@ class Guard:
         step, floor, ceiling = self.learner.step, self.config.min_psnr_db, self.config.max_critic_accuracy
         psnr = figures[PSNR]
         if not (math.isfinite(psnr) and self.learner.is_finite()):
-            return f"a network is not finite at step {step}"
+            return f"a network's weights or output are not finite at step {step}"
         if floor and psnr < floor and (last or (self.reached and self.config.rollbacks)):
             return f"enhanced photos are {psnr:.1f} dB from their originals at step {step}, below {floor:g}"
         self.reached = self.reached or not floor or psnr >= floor
@@ -107,7 +111,7 @@ class Guard:
 
 
 def _by_term(losses: Mapping[str, float]) -> dict[str, float]:
-    """Drop the turn of `turn/term`."""
+    """Turn the keys `turn/term` into `term`."""
     terms = {name.partition("/")[2]: value for name, value in losses.items()}
     assert len(terms) == len(losses), f"two turns use the same name for a loss: {sorted(losses)}"
     return terms

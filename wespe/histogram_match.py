@@ -1,4 +1,4 @@
-"""The yardstick: global colour learned from two sets of photos without training."""
+"""Histogram matching between two sets of photos: the baseline that learns global colour without training."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ LEVELS = np.arange(256)
 
 @dataclass(frozen=True)
 class HistogramMatch:
-    """Three monotone curves, one per channel, that give every photo the target set's overall histogram."""
+    """Three monotone curves, one per channel, that map the source set's histogram to the target set's."""
 
     curves: np.ndarray  # (3, 256) uint8
 
     @classmethod
     def fit(cls, sources: Iterable[np.ndarray], targets: Iterable[np.ndarray]) -> "HistogramMatch":
-        """Match the distributions of two unpaired sets of uint8 photos (h, w, 3) of any sizes.
+        """Fit the curves to two unpaired sets of uint8 photos (h, w, 3) of any size.
 
-        Photos count alike whatever their size, and are seen one at a time.
+        All photos have the same weight, whatever their size. Only one is in memory at a time.
         """
         return cls.between(_distribution(sources), _distribution(targets))
 
     @classmethod
     def between(cls, source: np.ndarray, target: np.ndarray) -> "HistogramMatch":
-        """Match distributions that are known, (3, 256) each, every row with sum 1."""
+        """Fit the curves to two distributions, (3, 256) each; each row sums to 1."""
         return cls(np.stack([_curve(*rows) for rows in zip(source, target, strict=True)]))
 
     def enhance(self, photo_hwc: np.ndarray) -> np.ndarray:
@@ -33,7 +33,7 @@ class HistogramMatch:
 
 
 def _distribution(photos: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the mean histogram of a set, (3, 256), each row with sum 1."""
+    """Return the mean histogram of a set, (3, 256); each row sums to 1."""
     total, count = np.zeros((3, 256)), 0
     for photo_hwc in photos:
         for channel in range(3):
@@ -46,7 +46,7 @@ def _distribution(photos: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _curve(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the (256,) uint8 curve that sends each source quantile to the target's level there."""
+    """Return the (256,) uint8 curve that maps each source quantile to the same quantile of the target."""
     used = target > 0  # empty levels would make the inverse ambiguous
     levels = np.interp(np.cumsum(source), np.cumsum(target)[used], LEVELS[used])
     return np.rint(levels).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""One method and its optimisers: learn from a batch, say what was lost, save and load exactly."""
+"""Trains a method: optimiser steps, mean losses, and exact saving and loading of the state."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
@@ -24,15 +24,17 @@ SEEDS = 2**63
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerConfig:
-    """How the groups of a method's networks learn.
+    """Training settings of a method's network groups.
 
-    optimiser: of every group that `optimisers` does not name.
-    optimisers: by group, such as `critics`, which then has nothing of `optimiser`: two time scales (Heusel et
-        al. 2017), say.
-    ema_decay: of the moving average of the generator that is what users get; 0, the paper's, keeps none.
-    precision: "bf16" computes convolutions and products in bfloat16; weights, losses and views stay in
-        float32, and so does the enhancing of photos. "auto" does so where the processor is fast at it.
-    compile: let torch.compile fuse the generators; a minute at the start, and a C++ compiler on a CPU.
+    optimiser: for all groups that `optimisers` does not name.
+    optimisers: per group, such as `critics`; replaces `optimiser` for that group. Allows two time scales
+        (Heusel et al. 2017).
+    ema_decay: decay of the moving average (EMA) of the generator's weights, which becomes the final model. 0,
+        as in the paper, disables it.
+    precision: of training. "bf16" computes convolutions and matrix products in bfloat16; weights, losses and
+        views stay in float32. "auto" uses bf16 if the processor is fast at it.
+    compile: compile the generators with torch.compile. Takes about a minute at the start; on a CPU it needs a
+        C++ compiler.
     """
 
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -46,26 +48,27 @@ class LearnerConfig:
             raise ValueError(f"ema_decay must be at least 0 and below 1, not {self.ema_decay}")
 
     def of(self, group: str) -> OptimiserConfig:
-        """The optimiser of a group of networks."""
+        """Return the optimiser settings of a group."""
         return self.optimisers.get(group, self.optimiser)
 
 
 class NonFiniteLoss(ArithmeticError):
-    """A loss became NaN or infinite; names the turn, the term and the step it happened at."""
+    """A loss became NaN or infinite; names the turn, the term and the step."""
 
     def __init__(self, term: str, step: int):
         super().__init__(f"the loss {term} is not finite at step {step}")
 
 
 class Learner:
-    """Drives any Method, on one process or on many.
+    """Trains any Method, in one process or in several.
 
-    wrap: makes the workers' gradients of a module agree, such as DistributedDataParallel.
-    gather: stacks a vector of every worker, (n,) → (workers, n).
-    steps: of the whole training, for schedules of the learning rate; None if there is none.
-    seed: of what the method draws; one for each worker.
-    Nothing in `learn` waits for the device; `read_losses` does, once per call.
-    Raises ValueError when the configuration names a group that the method does not have.
+    wrap: wraps a module so that its gradients are averaged over workers, such as DistributedDataParallel.
+    gather: stacks one vector per worker, (n,) → (workers, n).
+    steps: length of the whole training; learning rate schedules need it.
+    seed: for the method's random numbers; must differ between workers.
+
+    `learn` never waits for the device; `read_losses` waits once per call.
+    Raises ValueError if the configuration names a group that the method does not have.
     """
 
     def __init__(
@@ -88,7 +91,7 @@ class Learner:
         self._device = next(method.generator.parameters()).device
         self.bfloat16 = computes_in_bfloat16(config.precision, self._device)
         self._random = torch.Generator(self._device)
-        # Tensor cores want channels last; CPUs were a little faster without.
+        # Tensor cores are faster with channels last; CPUs were slightly faster without.
         self._format = torch.channels_last if self._device.type == "cuda" else torch.contiguous_format
         method.to(memory_format=self._format)  # type: ignore[call-overload]
         if config.compile:
@@ -107,13 +110,14 @@ class Learner:
 
     @property
     def generator(self) -> Generator:
-        """What users get: the moving average of the generator, or the generator itself."""
+        """The final model: the moving average of the generator, or without `ema_decay` the generator."""
         return self.method.generator if self._average is None else self._average
 
     def prepare(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Let the method fit its start to the first batches; return all of them, to be learned from as well.
+        """Let the method initialise itself from the first batches; return a stream that still contains them.
 
-        The stream thus stays where the step says: a training that is resumed need not have seen the first.
+        Training also learns from these batches, so that a batch's index always equals its step. A resumed
+        training skips the initialisation.
         """
         if self.step or not self.method.first_patches:
             return batches
@@ -126,30 +130,30 @@ class Learner:
         return chain(seen, batches)
 
     def learn(self, batch: Batch) -> None:
-        """Take one step: render once, then every turn that is due, in order."""
+        """Take one step: render once, then run all turns that are due, in order."""
         turns = [turn for turn in self.method.turns if self.step % turn.every == 0]
-        batch = self._completed(batch)
+        batch = self._prepare_batch(batch)
         self._last_source = batch.source
         scene = self._render(batch, turns)
         for turn in turns:
             for _ in range(turn.repeats):
-                self._take(turn, scene)
+                self._run_turn(turn, scene)
         self.step += 1
-        self._follow()
+        self._update_average()
 
     def read_losses(self) -> dict[str, float]:
-        """Mean of every unweighted loss over its turns since the last call, over all workers, by `turn/term`.
+        """Return all unweighted losses by `turn/term`, averaged since the last call and over all workers.
 
-        And `model/psnr_to_source`, of what users get, in dB: between the last photos and their enhanced
-        selves. Raises NonFiniteLoss, on every worker if on any.
+        Also returns `model/psnr_to_source`: the PSNR in dB between the last source photos and the final
+        model's output. Raises NonFiniteLoss on all workers if a loss is not finite on any.
         """
         sums, self._sums = self._sums, {}
-        own = torch.stack(
+        local = torch.stack(
             [one.total for one in sums.values()]
             + [one.bad_step for one in sums.values()]
             + [self._psnr_to_source()]
         )
-        everyone = self._gather(own).cpu()
+        everyone = self._gather(local).cpu()
         *totals, psnr = everyone.mean(dim=0)[[*range(len(sums)), -1]].tolist()
         bad_steps = everyone.amin(dim=0)[len(sums) : -1].tolist()
         for name, bad_step in zip(sums, bad_steps, strict=True):
@@ -159,15 +163,18 @@ class Learner:
         return {**means, f"model/{PSNR}": psnr}
 
     def is_finite(self) -> bool:
-        """Whether every weight is a number; waits for the device."""
+        """Tell whether all weights are finite; waits for the device."""
         return bool(torch.stack([p.isfinite().all() for p in self.method.networks.parameters()]).all())
 
     def slow_down(self, factor: float) -> None:
-        """Multiply every learning rate by `factor`, for good."""
+        """Multiply all learning rates by `factor`, permanently."""
         self.slowed *= factor
 
     def weights(self) -> State:
-        """Networks, moving average, optimisers and the method's memory, as flat tensors: no pickle needed."""
+        """Return networks, moving average, optimiser states and the method's memory as tensors by name.
+
+        The dictionary is flat, so that it can be saved without pickle.
+        """
         state = {f"networks/{k}": v for k, v in self.method.networks.state_dict().items()}
         state |= {f"memory/{k}": v for k, v in self.method.memory().items()}
         if self._average is not None:
@@ -182,9 +189,10 @@ class Learner:
         return state
 
     def load_weights(self, state: State) -> None:
-        """Take over what `weights` gave. Raises KeyError, RuntimeError when it does not fit.
+        """Load what `weights` returned. Raises KeyError or RuntimeError if it does not match this method.
 
-        Moments take the memory format of their weights, or a fused optimiser would pair other elements.
+        Optimiser moments must have the memory format of their weights: fused optimisers pair elements by
+        their position in memory.
         """
         self.method.networks.load_state_dict(_under("networks/", state))
         self.method.load_memory(_under("memory/", state))
@@ -196,17 +204,17 @@ class Learner:
             for key, value in _under(f"optimiser/{group}/", state).items():
                 index, slot = key.split("/")
                 like = value if slot == "step" else parameters[int(index)]
-                # A copy, since the optimiser would write into it.
+                # Copy, since the optimiser writes into these tensors.
                 slots.setdefault(int(index), {})[slot] = torch.empty_like(like).copy_(value)
             optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
 
     def state_dict(self) -> State:
-        """Everything that the next step depends on."""
+        """Return the complete training state."""
         slowed = torch.tensor(self.slowed, dtype=torch.float64)
         return self.weights() | {"step": torch.tensor(self.step), "slowed": slowed}
 
     def load_state_dict(self, state: State) -> None:
-        """Resume exactly where `state_dict` was taken. Raises KeyError, RuntimeError when it does not fit."""
+        """Restore the training state exactly. Raises KeyError or RuntimeError if it does not match."""
         self.load_weights(state)
         self.step = int(state["step"])
         self.slowed = float(state["slowed"])
@@ -215,40 +223,40 @@ class Learner:
         return self.method.gather(values)
 
     def _render(self, batch: Batch, turns: list[Turn]) -> object:
-        """Render with gradients for the generators where they learn in this step, and else without any."""
+        """Render; with gradients only if the rendering group learns in this step."""
         renders = self.method.renders or self.method.turns[0].learns
         learns = any(turn.learns == renders for turn in turns)
-        networks = self._hand_to(renders if learns else "")
+        networks = self._networks_for(renders if learns else "")
         with self._precision(), torch.set_grad_enabled(learns):
             return self.method.render(networks, batch)
 
-    def _take(self, turn: Turn, scene: object) -> None:
-        networks = self._hand_to(turn.learns)
-        # A context for each turn: it caches weights in bf16, and the next turn's are other ones.
+    def _run_turn(self, turn: Turn, scene: object) -> None:
+        networks = self._networks_for(turn.learns)
+        # Autocast caches weights in bf16, so each turn needs its own context: the weights change in between.
         with self._precision():
             losses = turn.losses(networks, scene)
         optimiser, config = self._optimisers[turn.learns], self.config.of(turn.learns)
         optimiser.param_groups[0]["lr"] = config.rate(self.step, self.steps or 0) * self.slowed
         optimiser.zero_grad(set_to_none=True)
-        taught = [turn.weights[name] * loss for name, loss in losses.items() if name in turn.weights]
-        torch.stack(taught).sum().backward()
+        weighted = [turn.weights[name] * loss for name, loss in losses.items() if name in turn.weights]
+        torch.stack(weighted).sum().backward()
         if config.clip_norm is not None:
             nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], config.clip_norm)
         optimiser.step()
         for name, loss in losses.items():
-            noted = self._sums.setdefault(f"{turn.learns}/{name}", LossSum(loss.device))
-            noted.add(loss.detach(), self.step)
+            loss_sum = self._sums.setdefault(f"{turn.learns}/{name}", LossSum(loss.device))
+            loss_sum.add(loss.detach(), self.step)
 
-    def _hand_to(self, learns: str) -> Networks:
-        """Only the group that learns gathers gradients, and only it comes wrapped."""
+    def _networks_for(self, learns: str) -> Networks:
+        """Return all groups; only the one that learns requires gradients and is wrapped."""
         for name, parameters in self._learning.items():
             for parameter in parameters:
                 parameter.requires_grad_(name == learns)
         wrapped = {learns: self._wrapped[learns]} if learns else {}
         return {**self.method.networks, **wrapped}
 
-    def _completed(self, batch: Batch) -> Batch:
-        """Add the step and its random numbers; lay photos out as the networks want them."""
+    def _prepare_batch(self, batch: Batch) -> Batch:
+        """Add the step and its random generator; convert photos to the networks' memory format."""
         self._random.manual_seed((self.seed * 1_000_003 + self.step) % SEEDS)
         photos: dict[str, Any] = {
             field.name: value.contiguous(memory_format=self._format)
@@ -264,27 +272,27 @@ class Learner:
     def _psnr_to_source(self) -> torch.Tensor:
         generator = self.generator
         was_training = generator.training
-        generator.eval()  # as users have it; and batch norm must not learn from looking
+        generator.eval()  # as at inference; this also keeps batch norm from updating its statistics
         try:
             return psnr_db(generator(self._last_source), self._last_source).double()
         finally:
             generator.train(was_training)
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        """Let the average follow the generator; early on it forgets faster, so that it never lags."""
+    def _update_average(self) -> None:
+        """Update the moving average. A lower decay in the first steps keeps it from lagging behind."""
         if self._average is None:
             return
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
         now = self.method.generator
         torch._foreach_lerp_(list(self._average.parameters()), list(now.parameters()), 1 - decay)
-        # Statistics of a batch norm are averages already; counters cannot be averaged.
+        # Copy buffers: batch norm statistics are already averages, and counters cannot be averaged.
         for average, current in zip(self._average.buffers(), now.buffers(), strict=True):
             average.copy_(current)
 
 
 class LossSum:
-    """One loss since the last reading, on its device: total, calls, the first step it was not finite at."""
+    """Accumulates one loss on its device: sum, number of calls, first step at which it was not finite."""
 
     def __init__(self, device: torch.device):
         self.total = torch.zeros((), dtype=torch.float64, device=device)
@@ -303,13 +311,15 @@ def _check(method: Method, config: LearnerConfig, steps: int | None) -> None:
     if unknown := config.optimisers.keys() - method.networks.keys():
         raise ValueError(f"learner.optimisers: the method has no group {min(unknown)!r}; it has {groups}")
     if steps is None and any(config.of(group).schedule != "constant" for group in method.networks):
-        raise ValueError("a schedule of the learning rate needs the number of steps")
+        raise ValueError("a learning rate schedule needs the number of steps")
     renders = method.renders or method.turns[0].learns
     for turn in method.turns:
         if turn.learns not in method.networks:
-            raise ValueError(f"a turn of {turn.learns!r}, but the method has {groups}")
+            raise ValueError(f"a turn names the group {turn.learns!r}, but the method has {groups}")
         if turn.learns == renders and turn.repeats > 1:
-            raise ValueError(f"the turn of {renders}, which render the scene, cannot repeat in a step")
+            raise ValueError(
+                f"the turn of {renders!r} must not repeat within a step, because that group renders the scene"
+            )
 
 
 def _under(prefix: str, state: State) -> State:

@@ -1,4 +1,4 @@
-"""One function per equation; every result is a scalar, in float32 at least. The critics: adversarial.py."""
+"""One function per equation; each returns a scalar, at least float32. Adversarial losses: adversarial.py."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,7 @@ def content_loss(
 ) -> torch.Tensor:
     """Squared feature distance over C·H·W, averaged over the batch (eq. 1, Ignatov et al. 2018).
 
-    features, others: (n, c, h, w) per layer; the layers' distances are added up with their weights.
+    features, others: (n, c, h, w) per layer. The result is the weighted sum over layers.
     """
     layers = zip(weights, features, others, strict=True)
     return torch.stack([weight * squared_error(a, b) for weight, a, b in layers]).sum()
@@ -27,12 +27,12 @@ def colour_loss(blurred: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
 
 
 def identity_loss(photos_nchw: torch.Tensor, enhanced: torch.Tensor) -> torch.Tensor:
-    """Mean |G(y) − y|: a good photo needs no change (Zhu et al. 2017, §5.2)."""
+    """Mean |G(y) − y|: the generator should not change target photos (Zhu et al. 2017, §5.2)."""
     return (photos_nchw - enhanced).abs().mean()
 
 
 def total_variation_loss(photos_nchw: torch.Tensor) -> torch.Tensor:
-    """Mean squared x-differences + mean squared y-differences (eq. 5, as everyone reads it)."""
+    """Mean squared x-differences + mean squared y-differences (eq. 5, as all implementations read it)."""
     dx = photos_nchw[..., :, 1:] - photos_nchw[..., :, :-1]
     dy = photos_nchw[..., 1:, :] - photos_nchw[..., :-1, :]
     return dx.square().mean() + dy.square().mean()
@@ -40,6 +40,6 @@ def total_variation_loss(photos_nchw: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def psnr_db(photos_nchw: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """PSNR of photos 0–1, 100 dB at most, averaged over the batch: to watch, not to learn from."""
+    """PSNR of photos 0–1 in dB, at most 100, averaged over the batch. For monitoring only: no gradients."""
     errors = (photos_nchw - others).square().mean(dim=(1, 2, 3)).clamp(min=1e-10)
     return (-10 * errors.log10()).mean()

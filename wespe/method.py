@@ -1,4 +1,4 @@
-"""The contract that every method keeps: its networks, and whose turn it is to learn from which losses."""
+"""The interface of every method: its networks, and which of them learn from which losses."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -19,14 +19,14 @@ State = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Turn:
-    """One group of networks learns.
+    """One optimiser step of one group of networks.
 
     learns: the group's key in `Method.networks`.
     losses: (networks, scene) → unweighted scalars by name.
-    weights: the factor of each loss in the total. A scalar without a weight teaches nothing: it is only
-        watched, as the accuracy of a critic is.
-    repeats: how often in a row within a step, from the same scene.
-    every: the turn is taken in steps 0, every, 2 · every …
+    weights: weight of each loss in the total. A scalar without a weight, such as a critic's accuracy, is only
+        logged.
+    repeats: number of optimiser steps in a row within one training step, on the same scene.
+    every: the turn runs in steps 0, every, 2 · every …
     """
 
     learns: str
@@ -38,26 +38,26 @@ class Turn:
     def __post_init__(self) -> None:
         for name in ("repeats", "every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} of the turn of {self.learns} must be at least 1")
+                raise ValueError(f"the turn of {self.learns}: {name} must be at least 1")
 
 
 class Method(nn.Module, ABC):
-    """What a training loop needs to know of a method, whatever it trains.
+    """A training method: networks, a render step, and the turns in which the networks learn.
 
-    A step renders a scene once, then takes every turn that is due, in order. Random numbers come from
-    `batch.random`, so that a resumed training draws them again.
+    Each step renders a scene once, then runs all turns that are due, in order. Draw random numbers from
+    `batch.random`, so that a resumed training draws the same ones.
 
-    networks: what learns, by group. One group is one module with one forward, so that
-        DistributedDataParallel can wrap it. A loss must use the networks it is handed and not
-        `self.networks`, since the group that learns comes wrapped.
-    renders: the group that `render` calls, whose gradients the scene carries when one of its turns is due;
-        else a scene has none. '' is the first turn's. Its turn cannot repeat.
-    frozen: children that never learn or change, such as content features, and are not saved.
-    first_patches: of each set, how many `prepare` wants to see before the first step.
+    networks: the groups of networks that learn, by name. Each group is one module with one forward, so that
+        DistributedDataParallel can wrap it. Losses must use the networks passed to them, not
+        `self.networks`: the group that learns is passed wrapped.
+    renders: the group that `render` calls; '' means the group of the first turn. The scene carries gradients
+        of this group if one of its turns is due, and none otherwise. Its turn must not repeat.
+    frozen: names of children that never change, such as content features. They are not saved.
+    first_patches: number of patches per set that `prepare` needs before the first step.
 
-    Persistent buffers of the method itself and of its other children (an adaptive weight, a pool of images)
-    are saved, resumed and rolled back with the weights. They must agree on all workers: `gather` brings what
-    the workers have seen together.
+    Persistent buffers of the method and of its other children (an adaptive weight, an image pool) are saved,
+    resumed and rolled back with the weights. They must be equal on all workers; use `gather` to combine what
+    each worker has seen.
     """
 
     paired: ClassVar[bool] = False
@@ -68,37 +68,39 @@ class Method(nn.Module, ABC):
     first_patches: int = 0
 
     def gather(self, values: torch.Tensor) -> torch.Tensor:
-        """Stack a vector of every worker, (n,) → (workers, n). The learner puts the workers' own here."""
+        """Stack one vector per worker, (n,) → (workers, n). The learner replaces this function."""
         return values[None]
 
     def prepare(self, batches: Sequence[Batch]) -> None:
-        """Fit what the networks start from to the first batches, before the first step.
+        """Initialise the networks from the first batches, before the first step.
 
-        All workers must come to the same start, by `gather`. What is fitted belongs in the networks' state,
-        so that a resumed training and a user's model have it.
+        The result must be equal on all workers (use `gather`). Store it in the networks' parameters or
+        buffers, so that it is part of checkpoints and of the final model.
         """
 
     @abstractmethod
     def render(self, networks: Networks, batch: Batch) -> Any:
-        """Run the generators once; what it returns is handed to every turn."""
+        """Run the generators once; the result is passed to the losses of every turn."""
 
     @property
     @abstractmethod
     def generator(self) -> Generator:
-        """The network that enhances photos_nchw, float 0–1: all that a user of the model needs."""
+        """The network that enhances photos_nchw, float 0–1; the only one needed at inference."""
 
     @property
     def compilable(self) -> list[nn.Module]:
-        """Modules that torch.compile may take: none that a loss differentiates twice."""
+        """Modules for torch.compile, which does not support modules that a loss differentiates twice."""
         return [self.networks[self.renders or self.turns[0].learns]]
 
     def memory(self) -> State:
-        """Return the method's own persistent state, beside its networks and what is frozen."""
+        """Return the method's persistent state, without its networks and frozen children."""
         others = tuple(f"{name}." for name in ("networks", *self.frozen))
         return {name: value for name, value in self.state_dict().items() if not name.startswith(others)}
 
     def load_memory(self, state: State) -> None:
-        """Take over what `memory` gave. Raises KeyError when it is not this method's."""
+        """Load what `memory` returned. Raises KeyError if it belongs to another method."""
         if state.keys() != (own := self.memory()).keys():
-            raise KeyError(f"a checkpoint of another method: {', '.join(sorted(state.keys() ^ own.keys()))}")
+            raise KeyError(
+                f"the checkpoint belongs to another method: {', '.join(sorted(state.keys() ^ own.keys()))}"
+            )
         self.load_state_dict(state, strict=False)

@@ -1,4 +1,4 @@
-"""How a group of networks follows its gradients: the optimiser, its learning rate over time, clipping."""
+"""Optimiser settings of a group of networks: kind, learning rate schedule and gradient clipping."""
 
 import math
 from collections.abc import Iterable
@@ -11,14 +11,14 @@ from torch import nn
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
-    """The defaults are the paper's: Adam at 5e-4, as in DPED.
+    """The defaults are the paper's: Adam with learning rate 5e-4, as in DPED.
 
-    betas: of Adam and AdamW. smoothing: of RMSprop's squared gradients. momentum: of SGD and RMSprop.
-    schedule: of the learning rate over the steps of the training: "constant", or falling to 0 in a straight
-        line or along half a cosine.
-    warmup_steps: over which the learning rate first rises from 0.
-    clip_norm: the most that the norm of all gradients of the group may be; larger ones are scaled down. None
-        clips nothing.
+    betas: for Adam and AdamW.
+    smoothing: decay of RMSprop's mean of squared gradients (its alpha).
+    momentum: for SGD and RMSprop.
+    schedule: "constant", or decay to 0 at the last step: "linear" or "cosine".
+    warmup_steps: number of steps of linear warm-up from 0.
+    clip_norm: maximum norm of all gradients of the group together; None disables clipping.
     """
 
     kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
@@ -46,7 +46,7 @@ class OptimiserConfig:
             raise ValueError(f"clip_norm must be above 0, or null, not {self.clip_norm}")
 
     def rate(self, step: int, steps: int) -> float:
-        """The learning rate at a step, counted from 0, of a training of `steps`."""
+        """Return the learning rate at a step, counted from 0, in a training of `steps` steps."""
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
         if self.schedule == "constant":
@@ -57,7 +57,7 @@ class OptimiserConfig:
 
 
 def build_optimiser(config: OptimiserConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """A fresh optimiser; fused, where torch has it, so that one kernel updates all weights."""
+    """Build the optimiser; fused where torch supports it, so that one kernel updates all weights."""
     rate, decay = config.learning_rate, config.weight_decay
     match config.kind:
         case "adam":

@@ -1,4 +1,4 @@
-"""bfloat16 instead of float32: twice as fast where the processor has it, and exact enough for 8 bits."""
+"""bfloat16 inference: twice as fast on processors that support it, and accurate enough for 8-bit photos."""
 
 import time
 import warnings
@@ -12,12 +12,12 @@ from torch.nn import functional
 from wespe.generator import Generator, Place
 
 LEVELS = 255
-SLOWER = 4  # times as long as float32: with instructions of its own bfloat16 takes half as long
-CLOUDS = (3, 12, 48, 192)  # sides, in px, of the grids that a probe is mixed of
+SLOWER = 4  # bfloat16 counts as slow if it takes this many times as long as float32; native it takes half
+PROBE_GRIDS_PX = (3, 12, 48, 192)  # sides of the random grids that are mixed into the probe
 
 
 class InBfloat16(Generator):
-    """A generator whose convolutions and products are in bfloat16; photos stay float32."""
+    """A generator that computes convolutions and matrix products in bfloat16; photos stay float32."""
 
     def __init__(self, generator: Generator):
         super().__init__()
@@ -35,21 +35,21 @@ class InBfloat16(Generator):
 
 
 @torch.inference_mode()
-def bfloat16_will_do(generator: Generator) -> bool:
-    """Tell whether bfloat16 is fast here, and moves no value of a probe by more than one of 255 levels."""
+def suits_bfloat16(generator: Generator) -> bool:
+    """Tell whether bfloat16 is fast here and changes a test image by at most one of 255 levels."""
     device = next(generator.parameters()).device
     if not is_fast(device.type):
         return False
-    probe = _clouds().to(device)
+    probe = _probe().to(device)
     exact, quick = (_levels(network(probe)) for network in (generator, InBfloat16(generator)))
     return bool((exact - quick).abs().max() <= 1)
 
 
 def computes_in_bfloat16(precision: str, device: torch.device) -> bool:
-    """Decide for "auto", "fp32" or "bf16"; warn where bf16 was asked for and is slow."""
+    """Resolve "auto", "fp32" or "bf16"; warn if bf16 is requested but slow."""
     if precision == "bf16" and not is_fast(device.type):
         warnings.warn(
-            "bfloat16 is much slower than float32 on this processor; precision: auto would choose float32",
+            "bfloat16 is much slower than float32 on this processor; set precision to auto or fp32",
             stacklevel=2,
         )
     return precision == "bf16" or (precision == "auto" and is_fast(device.type))
@@ -57,11 +57,11 @@ def computes_in_bfloat16(precision: str, device: torch.device) -> bool:
 
 @cache
 def is_fast(device_type: str) -> bool:
-    """Tell, once per process, whether bfloat16 saves time here.
+    """Tell whether bfloat16 is faster than float32 here; measured once per process.
 
-    A processor without instructions for it takes 14 to 65 times as long as in float32. Its list of
-    capabilities is not enough: libraries can be restricted to fewer of them. So a convolution is timed, by a
-    wide margin: noise must not change what a training computes.
+    Without native instructions, bfloat16 takes 14 to 65 times as long as float32. The processor's list of
+    capabilities is not sufficient, since libraries can be restricted to fewer of them, so a convolution is
+    timed. The threshold has a wide margin, so that timing noise never changes the result.
     """
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -72,7 +72,7 @@ def is_fast(device_type: str) -> bool:
 
 
 def _seconds(dtype: torch.dtype) -> float:
-    """The least time of a few convolutions."""
+    """Return the shortest time of a few convolutions."""
     photos, kernel = torch.ones(1, 32, 96, 96, dtype=dtype), torch.ones(32, 32, 3, 3, dtype=dtype)
     times = []
     with torch.inference_mode():
@@ -83,10 +83,10 @@ def _seconds(dtype: torch.dtype) -> float:
     return min(times)
 
 
-def _clouds() -> torch.Tensor:
-    """A picture with shapes of every size, from black to white: (1, 3, 192, 192)."""
-    random, side = torch.Generator().manual_seed(0), max(CLOUDS)
-    grids = [torch.rand(1, 3, cells, cells, generator=random) for cells in CLOUDS]
+def _probe() -> torch.Tensor:
+    """Return a test image (1, 3, 192, 192) with random structure at several scales, from black to white."""
+    random, side = torch.Generator().manual_seed(0), max(PROBE_GRIDS_PX)
+    grids = [torch.rand(1, 3, cells, cells, generator=random) for cells in PROBE_GRIDS_PX]
     scaled = [functional.interpolate(grid, (side, side), mode="bicubic") for grid in grids]
     mixed = torch.stack(scaled).mean(0)
     return (mixed - mixed.min()) / (mixed.max() - mixed.min())

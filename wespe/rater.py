@@ -1,4 +1,4 @@
-"""A virtual rater: would users of Flickr mark a photo as a favourite? Ignatov et al. 2018, § 4.4."""
+"""A network that predicts whether Flickr users would fave a photo (Ignatov et al. 2018, § 4.4)."""
 
 import copy
 import math
@@ -22,13 +22,14 @@ Record = dict[str, float]
 
 @dataclass(frozen=True, kw_only=True)
 class RaterConfig:
-    """The network, and which parts of a photo it sees.
+    """Settings of the network and its crops.
 
-    long_side_px: larger photos are shrunk to this (HD) before crops are cut. The paper also crops to HD's
-        shape, which does not change the scale and is omitted here.
-    crop_px: side of a crop; a photo must be at least as large.
-    crops: per photo, when it is scored; training uses one.
-    width: channels of the first stage, 64 in VGG-19; hidden: of the classifier, 4096 in VGG-19.
+    long_side_px: larger photos are reduced to this size (HD) before crops are cut. The paper also crops to
+        HD's aspect ratio, which does not change the scale and is omitted here.
+    crop_px: side of a crop; photos must be at least as large.
+    crops: crops per photo at scoring; training uses one.
+    width: channels of the first stage (64 in VGG-19).
+    hidden: units of the classifier's hidden layers (4096 in VGG-19).
     """
 
     long_side_px: int = 1280
@@ -47,7 +48,7 @@ class RaterConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RaterTraining:
-    """How it learns; `patience`: epochs without a lower validation loss, after which it stops."""
+    """Training settings. patience: stop after this many epochs without a lower validation loss."""
 
     learning_rate: float = 5e-5
     batch_size: int = 25
@@ -65,14 +66,14 @@ class RaterTraining:
 
 @dataclass(frozen=True)
 class Examples:
-    """Crops (photos, crops, h, w, 3) uint8, and whether each photo is above the median (photos,) bool."""
+    """Crops (photos, crops, h, w, 3) uint8; labels (photos,) bool: whether the photo is above the median."""
 
     crops: torch.Tensor
     labels: torch.Tensor
 
 
 class Rater(nn.Module):
-    """crops_nchw, float 0–1 → one logit each (n,). It is torchvision's VGG-19 up to the last layer."""
+    """crops_nchw, float 0–1 → logits (n,). The architecture is torchvision's VGG-19 with one output."""
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -100,13 +101,13 @@ class Rater(nn.Module):
 
     @torch.inference_mode()
     def rate(self, crops_nhwc: torch.Tensor) -> float:
-        """Return the mean probability over the crops (n, h, w, 3) uint8 of one photo: its score, 0–1."""
+        """Return a photo's score, 0–1: the mean probability over its crops (n, h, w, 3) uint8."""
         device = self.mean.device
         return float(self.eval()(photos_nchw(crops_nhwc, device)).sigmoid().mean())
 
 
 def shrink(photo_hwc: np.ndarray, long_side_px: int) -> np.ndarray:
-    """Shrink a uint8 photo to this long side if it is larger."""
+    """Reduce a uint8 photo so that its long side is at most `long_side_px`."""
     height, width = photo_hwc.shape[:2]
     scale = long_side_px / max(height, width)
     if scale >= 1:
@@ -117,9 +118,9 @@ def shrink(photo_hwc: np.ndarray, long_side_px: int) -> np.ndarray:
 
 
 def cut_crops(photo_hwc: np.ndarray, config: RaterConfig, count: int, seed: int) -> torch.Tensor:
-    """Cut (count, h, w, 3) uint8. Places depend on seed and size alone, and the first is that of count 1.
+    """Cut random crops (count, h, w, 3) uint8. Positions depend only on the seed and the photo's size.
 
-    Raises: ValueError for a photo smaller than a crop.
+    The first crop does not depend on `count`. Raises: ValueError for a photo smaller than a crop.
     """
     photo, side = shrink(photo_hwc, config.long_side_px), config.crop_px
     height, width = photo.shape[:2]
@@ -134,9 +135,9 @@ def cut_crops(photo_hwc: np.ndarray, config: RaterConfig, count: int, seed: int)
 def learn(
     rater: Rater, training: Examples, validation: Examples, settings: RaterTraining
 ) -> Iterator[Record]:
-    """Train until the validation loss stops falling; yield a record per epoch. Keeps the best weights.
+    """Train until the validation loss stops falling; yield a record per epoch. Ends with the best weights.
 
-    Raises: ArithmeticError naming the epoch when a loss is not finite.
+    Raises: ArithmeticError naming the epoch if a loss is not finite.
     """
     optimiser = torch.optim.Adam(rater.parameters(), settings.learning_rate)
     order = torch.Generator().manual_seed(settings.seed)
@@ -157,7 +158,7 @@ def learn(
 
 @torch.inference_mode()
 def measure(rater: Rater, examples: Examples) -> Record:
-    """Return the mean loss of crops, and the accuracy on photos, each by the mean over its crops."""
+    """Return the mean loss over crops, and the accuracy over photos, scored by the mean of their crops."""
     rater.eval()
     losses, right = [], 0
     for crops, label in zip(examples.crops, examples.labels, strict=True):

@@ -1,4 +1,4 @@
-"""What turns one unpaired set of patches into another without training: curves, statistics, texture."""
+"""Fits the initial transform between two unpaired sets without training: tone curves, statistics, texture."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -18,15 +18,15 @@ from wespe.views import BlurConfig, gaussian_kernel, texture_view
 Gather = Callable[[torch.Tensor], torch.Tensor]
 Patches = Sequence[torch.Tensor]
 
-SMOOTH_ACTIVITY = 6  # levels, of a twentieth of a doubling each
-STEEPEST = 4.0  # slope of a curve that noise is told of, at most; its inverse at least
-MOST_VIVID = 3.0  # times; greyer photos than that have no colours to show
-RARE = 0.02  # a share of all places; matching so few at either end would follow chance
+SMOOTH_ACTIVITY = 6  # smoothing of the activity curves, in levels of about 1/20 of a doubling each
+STEEPEST = 4.0  # maximum slope assumed for noise amplification; the minimum is its inverse
+MOST_VIVID = 3.0  # maximum saturation factor; photos that would need more have no usable colour
+RARE = 0.02  # share of pixels at either end that is too small for a reliable match
 
 
 @torch.no_grad()
 def fit_start(colour: Colour, texture: Texture, batches: Sequence[Batch], gather: Gather) -> None:
-    """Fit the start of both in place, to the patches of these batches over all workers."""
+    """Fit the initial colour and texture transforms, in place, to the batches of all workers."""
     sources = distinct(batch.source for batch in batches)
     targets = distinct(batch.target for batch in batches)
     _fit_curves(colour, sources, targets, gather)
@@ -36,16 +36,17 @@ def fit_start(colour: Colour, texture: Texture, batches: Sequence[Batch], gather
 
 
 def distinct(batches_nchw: Iterable[torch.Tensor]) -> list[torch.Tensor]:
-    """Leave out patches that were drawn before, turned or not: chance alone made them count twice."""
+    """Remove duplicate patches, including mirrored and rotated ones, so that each counts once."""
     seen: set[tuple[int, ...]] = set()
     kept = []
     for photos_nchw in batches_nchw:
         levels = (photos_nchw * (LEVELS - 1)).round().long()
-        sums = torch.cat([(levels**power).sum((2, 3)) for power in (1, 2, 3)], dim=1)  # the same if turned
+        # These sums do not change when a patch is mirrored or rotated.
+        sums = torch.cat([(levels**power).sum((2, 3)) for power in (1, 2, 3)], dim=1)
         fresh = {tuple(row): index for index, row in enumerate(sums.tolist()) if tuple(row) not in seen}
         seen |= fresh.keys()
         if len(fresh) == len(photos_nchw):
-            kept.append(photos_nchw)  # the usual, and no copy
+            kept.append(photos_nchw)  # the usual case, without a copy
         elif fresh:
             kept.append(photos_nchw[sorted(fresh.values())])
     return kept
@@ -61,7 +62,7 @@ def _fit_curves(colour: Colour, sources: Patches, targets: Patches, gather: Gath
 
 
 def _slopes(curve: torch.Tensor) -> torch.Tensor:
-    """How steep a curve (256) is, by the level that it gives."""
+    """Return the slope of a curve (256,) by its output level."""
     given = curve.cpu().numpy()
     slopes = (np.gradient(given) * (LEVELS - 1)).clip(1 / STEEPEST, STEEPEST)
     return torch.from_numpy(np.interp(np.linspace(0, 1, LEVELS), given, slopes)).float()
@@ -86,7 +87,7 @@ def _fit_statistics(colour: Colour, sources: Patches, targets: Patches, gather: 
 def fit_texture(
     texture: Texture, started: Iterable[torch.Tensor], targets: Iterable[torch.Tensor], gather: Gather
 ) -> None:
-    """Fit it in place to started patches of the source and to the target's."""
+    """Fit the texture transform, in place. started: source patches after the colour transform."""
     before, after = (_histogram(map(_activity, side), gather) for side in (started, targets))
     levels = torch.linspace(0, 1, LEVELS).repeat(len(before), 1)
     curves = _extended(_matched(before, after), before.cumsum(1).cpu())
@@ -100,7 +101,7 @@ def _activity(photos_nchw: torch.Tensor) -> torch.Tensor:
 
 
 def _fit_excess(colour: Colour, texture: Texture, sources: Patches, gather: Gather) -> None:
-    """How much more active bands are than blocks of the same quiet place."""
+    """Fit `texture.excess`: the median difference between band and block activity in quiet areas."""
     rows = []
     for patches in sources:
         matched = colour.matched(patches)
@@ -112,13 +113,13 @@ def _fit_excess(colour: Colour, texture: Texture, sources: Patches, gather: Gath
 
 
 def _matched(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Curves, 0–1, between distributions of levels; all (3, 256)."""
+    """Return the curves, 0–1, that match two distributions of levels; all (3, 256)."""
     curves = HistogramMatch.between(source.cpu().numpy(), target.cpu().numpy()).curves
     return torch.from_numpy(curves) / (LEVELS - 1)
 
 
 def _extended(curves: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
-    """Where the source has next to nothing, go on with the offset of the last level that it has."""
+    """Outside the levels that the source contains, continue the curves with a constant offset."""
     levels, rows = np.arange(LEVELS) / (LEVELS - 1), []
     for curve, share in zip(curves.numpy(), below.numpy(), strict=True):
         known = (share >= RARE) & (share <= max(1 - RARE, share[share >= RARE][0]))
@@ -127,7 +128,7 @@ def _extended(curves: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
 
 
 def smoothed(curves: torch.Tensor, levels: float) -> torch.Tensor:
-    """Blur how far curves (3, 256), 0–1, are from the identity; they stay monotone."""
+    """Smooth the difference of curves (3, 256), 0–1, from the identity; monotone curves stay monotone."""
     if not levels:
         return curves
     identity = torch.linspace(0, 1, LEVELS)
@@ -140,7 +141,7 @@ def smoothed(curves: torch.Tensor, levels: float) -> torch.Tensor:
 def monge_kantorovich(
     source: tuple[torch.Tensor, torch.Tensor], target: tuple[torch.Tensor, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """slope, offset: the straight map between normal distributions (mean, covariance) that moves least.
+    """Return slope and offset of the optimal transport map between normal distributions (mean, covariance).
 
     Source: Pitié & Kokaram 2007, eq. 12.
     """
@@ -152,13 +153,13 @@ def monge_kantorovich(
 
 
 def _root(matrix: torch.Tensor) -> torch.Tensor:
-    """The symmetric square root; directions without spread get a little."""
+    """Return the symmetric square root; eigenvalues are clamped to at least 1e-6."""
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * values.clamp(min=1e-6).sqrt()) @ vectors.T
 
 
 def _histogram(photos: Iterable[torch.Tensor], gather: Gather) -> torch.Tensor:
-    """The distribution of levels per channel, (3, 256)."""
+    """Return the distribution of levels per channel, (3, 256)."""
     total = torch.zeros(0)
     for photos_nchw in photos:
         levels = (photos_nchw * (LEVELS - 1)).round().long()
@@ -170,17 +171,17 @@ def _histogram(photos: Iterable[torch.Tensor], gather: Gather) -> torch.Tensor:
 
 
 def _moments(statistics: Iterable[torch.Tensor], gather: Gather) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and covariance of the patches' statistics, in double precision on the CPU."""
+    """Return mean and covariance of the patches' statistics, in double precision on the CPU."""
     rows = torch.cat(list(statistics)).double()
     width = rows.shape[1]
-    own = torch.cat([rows.new_tensor([len(rows)]), rows.sum(0), (rows.T @ rows).flatten()])
-    count, total, products = gather(own).cpu().sum(0).split([1, width, width * width])
+    local = torch.cat([rows.new_tensor([len(rows)]), rows.sum(0), (rows.T @ rows).flatten()])
+    count, total, products = gather(local).cpu().sum(0).split([1, width, width * width])
     mean = total / count
     return mean, (products.view(width, width) - count * torch.outer(mean, mean)) / (count - 1).clamp(min=1)
 
 
 def _colourfulness(photos: Iterable[torch.Tensor], gather: Gather) -> torch.Tensor:
-    """Mean squared distance of pixels from their grey."""
+    """Return the mean squared distance of pixels from grey of the same luma."""
     spreads = torch.cat([(p - texture_view(p)).square().mean((1, 2, 3)) for p in photos]).double()
     total, count = gather(torch.stack([spreads.sum(), spreads.new_tensor(len(spreads))])).sum(0)
     return total / count

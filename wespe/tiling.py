@@ -1,4 +1,4 @@
-"""A photo of any size in bounded memory: in tiles, with the halo that the network needs to leave no seam."""
+"""Enhances photos of any size in bounded memory: in tiles, with a halo so that no seams appear."""
 
 import copy
 import math
@@ -11,23 +11,24 @@ from torch.nn import functional as F
 from wespe.generator import Generator, Place
 
 Area = tuple[slice, slice]  # rows and columns of a photo
-Read = Callable[[slice, slice], torch.Tensor]  # gives the photos_nchw of an area
-Write = Callable[[slice, slice, torch.Tensor], None]  # takes what became of it
+Read = Callable[[slice, slice], torch.Tensor]  # returns an area of the photo as photos_nchw
+Write = Callable[[slice, slice, torch.Tensor], None]  # stores an enhanced area
 
 PROBES_PX = (65, 129, 257)
-# What lives at once: measured on a CPU, where oneDNN keeps copies in a layout of its own. Widths from 4 to 64
-# channels and SRCNN took 0.5 to 1 times what this estimates; lut-residual, of few channels, needs the 40.
+# Copies held in memory at the same time, measured on a CPU, where oneDNN keeps copies in its own layout.
+# SRCNN and networks of 4 to 64 channels used 0.5 to 1 times this estimate; lut-residual needs all 40.
 COPIES_OF_WIDEST, COPIES_OF_PHOTO = 5, 40
 MIN_TILE_PX = 16
 
 
 class Tiling:
-    """A generator that enhances photos in tiles, with the result that it has on whole ones.
+    """Runs a generator on tiles, with the same result as on the whole photo.
 
-    An instance norm gets the statistics of the whole photo: one more pass over the tiles for each. A
-    generator that decides looks at the whole photo by that alone, in strips of strip_px · n rows.
-    halo_px: how far around a pixel the network looks; None when it looks at the whole photo in a way that is
-        not known here. Such a generator takes whole photos only.
+    Each instance norm gets the statistics of the whole photo, which costs one more pass over the tiles. A
+    generator that decides gets the whole photo in strips of a multiple of strip_px rows.
+
+    halo_px: the receptive field around a pixel. None if the generator depends on the whole photo in another
+        way; it then only accepts whole photos.
     """
 
     def __init__(self, generator: Generator):
@@ -36,10 +37,10 @@ class Tiling:
         self.bytes_per_pixel = bytes_per_pixel(generator)
 
     def enhance(self, read: Read, write: Write, height: int, width: int, budget_bytes: int) -> None:
-        """Enhance in as few tiles as the budget allows, and in smaller ones when memory runs out before.
+        """Enhance in as few tiles as the budget allows; retry with smaller tiles if memory runs out.
 
-        Raises: TooLarge when the generator cannot work in tiles, MemoryError when there is none for the
-        smallest tile.
+        Raises: TooLarge if the generator cannot work in tiles; MemoryError if even the smallest tile does not
+        fit.
         """
         pixels = budget_bytes // self.bytes_per_pixel
         while True:
@@ -54,7 +55,7 @@ class Tiling:
             pixels = min(pixels, height * width) // 4
 
     def tile(self, height: int, width: int, pixels: int) -> tuple[int, int]:
-        """Rows and columns of equal tiles: with their halo they fit, and read the least of the photo twice.
+        """Return rows and columns of equal tiles that fit with their halo and have the least overlap.
 
         Raises TooLarge.
         """
@@ -71,7 +72,7 @@ class Tiling:
         return best[1:]
 
     def enhance_tiles(self, read: Read, write: Write, height: int, width: int, tile_px: int) -> None:
-        """Enhance in square tiles of this side, whatever the memory. Raises TooLarge."""
+        """Enhance in square tiles of a given size, regardless of memory. Raises TooLarge."""
         self._enhance_tiles(read, write, height, width, (tile_px, tile_px))
 
     def _enhance_tiles(
@@ -91,25 +92,25 @@ class Tiling:
             return network(read(*outer), decision, Place(outer[0].start, outer[1].start, height, width))
 
         for _ in norms:  # one pass each
-            _learn_next(enhance_tile, tiles)
+            _measure_next_norm(enhance_tile, tiles)
         for outer, inner in tiles:
             write(*inner, _inside(enhance_tile(outer), outer, inner))
 
 
 class TooLarge(Exception):
-    """A generator must see the whole of a photo that does not fit; `pixels` of one would."""
+    """The generator cannot work in tiles, and the photo does not fit in memory; `pixels` would fit."""
 
     def __init__(self, pixels: int):
-        super().__init__(f"photos of more than {pixels:,} pixels do not fit")
+        super().__init__(f"photos of more than {pixels:,} pixels do not fit in memory")
         self.pixels = pixels
 
 
 @torch.inference_mode()
 def reach_px(generator: Generator) -> int | None:
-    """How far a pixel's influence reaches, but for statistics of an instance norm. None: everywhere.
+    """Return how far a pixel's influence reaches, ignoring instance norms; None if over the whole photo.
 
-    Found by a NaN: what it can touch becomes NaN, and no weight hides it. In float64, whose convolutions have
-    no fast algorithm that would spread it farther.
+    Measured with a NaN pixel: every pixel that depends on it becomes NaN, whatever the weights. Computed in
+    float64, since fast convolution algorithms for float32 can spread NaN farther.
     """
     probe = _with_norms(generator, lambda norm: nn.Identity()).to("cpu", torch.float64)
     decision = probe.decide([torch.zeros(1, 3, 64, 64, dtype=torch.float64)])
@@ -125,7 +126,7 @@ def reach_px(generator: Generator) -> int | None:
 
 @torch.inference_mode()
 def bytes_per_pixel(network: nn.Module) -> int:
-    """The memory that a forward pass takes, from the widest of its layers."""
+    """Estimate the memory of a forward pass per pixel, from its largest layer output."""
     side, widest = 16, 0
 
     def note(module: nn.Module, inputs: object, output: object) -> None:
@@ -145,7 +146,7 @@ def bytes_per_pixel(network: nn.Module) -> int:
 
 
 class WholePhotoNorm(nn.Module):
-    """Stands in for an instance norm that sees only a tile: applies what it learned of the whole photo."""
+    """Replaces an instance norm: normalises a tile with the statistics of the whole photo."""
 
     def __init__(self, norm: nn.InstanceNorm2d):
         super().__init__()
@@ -153,7 +154,7 @@ class WholePhotoNorm(nn.Module):
         self.moments: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def learn(self, sums: torch.Tensor) -> None:
-        """Take mean and variance from the `_sums` of all tiles."""
+        """Compute mean and variance from the total `_sums` of all tiles."""
         count, total, squares = sums
         mean = total / count
         variance = (squares / count - mean.square()).clamp(min=0)
@@ -161,32 +162,32 @@ class WholePhotoNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.moments is None:
-            raise _Arrived(self, x)
+            raise _StatisticsNeeded(self, x)
         return F.batch_norm(x, *self.moments, self.norm.weight, self.norm.bias, eps=self.norm.eps)
 
 
-class _Arrived(Exception):
-    """Ends a forward pass at a norm that has not learned yet: what comes after it is not known."""
+class _StatisticsNeeded(Exception):
+    """Stops a forward pass at a norm that has no statistics yet, since later layers need its output."""
 
     def __init__(self, norm: WholePhotoNorm, features: torch.Tensor):
         super().__init__()
         self.norm, self.features = norm, features
 
 
-def _learn_next(enhance_tile: Callable[[Area], torch.Tensor], tiles: list[tuple[Area, Area]]) -> None:
-    """Teach the first norm on the photo's way that knows nothing yet."""
+def _measure_next_norm(enhance_tile: Callable[[Area], torch.Tensor], tiles: list[tuple[Area, Area]]) -> None:
+    """Compute the statistics of the first norm that has none yet."""
     sums = []
     for outer, inner in tiles:
         try:
             enhance_tile(outer)
-        except _Arrived as arrived:
-            norm = arrived.norm
-            sums.append(_sums(_inside(arrived.features, outer, inner)))
+        except _StatisticsNeeded as stop:
+            norm = stop.norm
+            sums.append(_sums(_inside(stop.features, outer, inner)))
     norm.learn(torch.stack(sums).sum(0))
 
 
 def _sums(features: torch.Tensor) -> torch.Tensor:
-    """Pixels, sum and sum of squares of every channel, float64 (3, channels)."""
+    """Return the number of pixels, sum and sum of squares per channel, float64 (3, channels)."""
     values = features[0].flatten(1).double()
     return torch.stack(
         [torch.full_like(values[:, 0], values.shape[1]), values.sum(1), values.square().sum(1)]
@@ -194,7 +195,7 @@ def _sums(features: torch.Tensor) -> torch.Tensor:
 
 
 def _with_norms(generator: Generator, stand_in: Callable[[nn.InstanceNorm2d], nn.Module]) -> Generator:
-    """A copy of the generator with something else for every instance norm."""
+    """Return a copy of the generator with every instance norm replaced."""
     network = copy.deepcopy(generator)
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.InstanceNorm2d) and not module.track_running_stats:
@@ -205,7 +206,7 @@ def _with_norms(generator: Generator, stand_in: Callable[[nn.InstanceNorm2d], nn
 def _tiles(
     height: int, width: int, tile: tuple[int, int], halo_px: int, step_px: int
 ) -> Iterator[tuple[Area, Area]]:
-    """Yield what to read and what to keep of it. At the photo's border there is no halo: layers pad there."""
+    """Yield the area to read and the area to keep. At the photo's border there is no halo: layers pad it."""
 
     def spans(size: int, step: int) -> Iterator[tuple[slice, slice]]:
         for start in range(0, size, step):
@@ -219,7 +220,7 @@ def _tiles(
 
 
 def _strips(height: int, rows: int, unit: int) -> Iterator[slice]:
-    """Yield about so many rows at a time: a multiple of the unit, and the last strip no less than one."""
+    """Yield strips of about `rows` rows: a multiple of `unit`, and at least one unit in the last strip."""
     step = max(1, rows // unit) * unit
     starts = list(range(0, max(1, height - unit + 1), step))
     for start, stop in zip(starts, [*starts[1:], height], strict=True):
@@ -235,6 +236,8 @@ def _inside(tile_nchw: torch.Tensor, outer: Area, inner: Area) -> torch.Tensor:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    # The CPU's allocator and oneDNN raise nothing of their own.
-    said = ("can't allocate memory", "could not create a memory", "could not create a primitive")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error) for text in said)
+    # The CPU allocator and oneDNN have no exception type for it.
+    texts = ("can't allocate memory", "could not create a memory", "could not create a primitive")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        text in str(error) for text in texts
+    )

@@ -1,4 +1,4 @@
-"""The training loop: it knows no engine, and runs wherever torch does."""
+"""The training loop, independent of any engine."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,13 +19,13 @@ def train(
     due: Callable[[int], bool],
     watch: Callable[[int], None] = lambda step: None,
 ) -> Iterator[Record]:
-    """Train from the learner's step up to `steps`; yield a record at every step that is `due` and the last.
+    """Train from the learner's current step to `steps`; yield a record at each `due` step and at the last.
 
-    watch: called with the step before the first step, and after each.
+    watch: called with the step number, before the first step and after each step.
 
-    A record holds the step, images per second, the share of the time spent waiting for data, and the mean
-    losses since the record before, or `rolled_back` with the reason. The weights have passed the guard when
-    it is yielded, so that is when to save them. Raises Diverged.
+    A record holds the step, images per second, the share of time spent waiting for data, and the mean losses
+    since the last record, or `rolled_back` with the reason. When a record is yielded, the weights have passed
+    the guard and can be saved. Raises DivergenceError.
     """
     batches = learner.prepare(batches)
     guard.remember()
@@ -39,7 +39,7 @@ def train(
         watch(learner.step)
         if not (due(learner.step) or learner.step == steps):
             continue
-        figures = guard.read(last=learner.step == steps)  # waits for the device: now the clock is right
+        figures = guard.read(last=learner.step == steps)  # waits for the device, so the time below is correct
         took_s = time.perf_counter() - began
         yield {
             "step": learner.step,
@@ -51,7 +51,7 @@ def train(
 
 
 def describe(record: Record) -> str:
-    """One line for people."""
+    """Format a record as one line for the terminal."""
     if "rolled_back" in record:
         return f"rolled back: {record['rolled_back']}; learning rates × {record['slowed']:.3g}"
     figures = {k: v for k, v in record.items() if k not in ("step", "images_per_s", "data_wait")}

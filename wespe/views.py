@@ -1,4 +1,4 @@
-"""What a critic looks at: colour without texture, texture without colour."""
+"""The critics' inputs: colour without texture (blurred), and texture without colour (luma)."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, kw_only=True)
 class BlurConfig:
-    """The Gaussian of eq. 2.
+    """The Gaussian blur of eq. 2.
 
-    amplitude: A there, the middle weight of the 2-D kernel. None normalises the weights to sum 1. The paper
-        prints 0.053, whose weights sum to 2.99 and make every photo three times as bright; no implementation
-        uses it.
+    amplitude: the factor A, the centre weight of the 2-D kernel. None normalises the sum of the weights to 1.
+        The paper prints 0.053; these weights sum to 2.99 and would make every photo three times as bright. No
+        implementation uses it.
     """
 
     sigma_px: float = 3.0
@@ -37,7 +37,7 @@ def colour_view(photos_nchw: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor
     """
     channels, radius = photos_nchw.shape[1], kernel.numel() // 2
     taps = kernel.to(photos_nchw).expand(channels, 1, -1)
-    # In bf16 a shade would be lost, and on CPUs a convolution by groups takes minutes there.
+    # bf16 is too coarse for shades of colour, and grouped convolutions in bf16 take minutes on CPUs.
     with torch.autocast(photos_nchw.device.type, enabled=False):
         padded = functional.pad(photos_nchw, (radius,) * 4, mode="reflect")
         rows = functional.conv2d(padded, taps[:, :, None, :], groups=channels)
@@ -47,14 +47,14 @@ def colour_view(photos_nchw: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor
 def texture_view(photos_nchw: torch.Tensor) -> torch.Tensor:
     """Luma of RGB photos, (n, 1, h, w) (ITU-R BT.601)."""
     planes = photos_nchw.split(1, dim=1)
-    # Numbers, and no tensor of them: to copy one to a GPU would wait for it in every step.
+    # Plain numbers instead of a tensor: copying a tensor to the GPU would synchronise in every step.
     return sum(weight * plane for weight, plane in zip(LUMA_WEIGHTS, planes, strict=True))  # type: ignore[return-value]
 
 
 def gaussian_kernel(config: BlurConfig, device: torch.device | None = None) -> torch.Tensor:
-    """Taps of a 1-D Gaussian; along x and then y they make the 2-D kernel of eq. 2.
+    """Return the taps of a 1-D Gaussian; applied along x and y they form the 2-D kernel of eq. 2.
 
-    Computed on the device: to copy them there would wait for it.
+    They are computed on the device, since copying them there would wait for it.
     """
     offsets = torch.arange(config.taps, dtype=torch.float64, device=device) - (config.taps - 1) / 2
     weights = torch.exp(-(offsets**2) / (2 * config.sigma_px**2))

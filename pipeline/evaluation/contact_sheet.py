@@ -1,4 +1,4 @@
-"""Pictures for people: the before/after sheet, and single before/after pairs."""
+"""Draws the before/after contact sheet, and single before/after pairs."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ PAPER, INK, FAINT = "#ffffff", "#1c1c1e", "#6e6e73"
 
 @dataclass(frozen=True)
 class Cell:
-    """One photo as the sheet shows it: reduced, and its middle at 1:1."""
+    """One photo on the sheet: reduced in size, and its centre at 1:1."""
 
     small: Image.Image
     crop: Image.Image
@@ -23,7 +23,7 @@ class Cell:
 
 
 def cell(photo_hwc: np.ndarray, caption: str) -> Cell:
-    """Reduce a photo to what the sheet needs, so that no full-size photo has to be kept."""
+    """Build a cell; the full-size photo is then no longer needed."""
     photo = Image.fromarray(photo_hwc)
     width, height = min(CELL_PX, photo.width), min(CELL_PX * 9 // 16, photo.height)
     left, top = (photo.width - width) // 2, (photo.height - height) // 2
@@ -50,7 +50,7 @@ def draw_sheet(rows: dict[str, dict[str, Cell]]) -> Image.Image:
 
 
 def draw_pair(before_hwc: np.ndarray, after_hwc: np.ndarray) -> Image.Image:
-    """Put a photo before and after side by side, each at most `PAIR_SIDE_PX` wide and high."""
+    """Draw a photo before and after side by side, each at most `PAIR_SIDE_PX` wide and high."""
     before, after = (_fit(Image.fromarray(photo), PAIR_SIDE_PX) for photo in (before_hwc, after_hwc))
     pair = Image.new("RGB", (before.width + after.width + GAP_PX, before.height), PAPER)
     pair.paste(before, (0, 0))
@@ -59,7 +59,7 @@ def draw_pair(before_hwc: np.ndarray, after_hwc: np.ndarray) -> Image.Image:
 
 
 def _fit(photo: Image.Image, side_px: int) -> Image.Image:
-    """Shrink to fit a square; a small photo stays as it is."""
+    """Shrink to fit a square; smaller photos do not change."""
     small = photo.copy()
     small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
     return small

@@ -1,4 +1,4 @@
-"""Score a camera's model on its test photos, beside the untouched photo and the yardsticks."""
+"""Scores a camera's model on its test photos, compared with the untouched photo and the baselines."""
 
 import json
 import shutil
@@ -33,15 +33,15 @@ from wespe.metrics.full_reference import is_degenerate
 from wespe.metrics.table import METRICS
 
 SHEET_PHOTOS = 6
-PNG_LEVEL = 3  # a third of the time of the default, and 5 % larger
+PNG_LEVEL = 3  # compression level: a third of the default's time, for 5 % larger files
 SHEET = "before_after"
-COLUMNS = ("untouched", "histogram_match", "enhanced")  # of the sheet
+COLUMNS = ("untouched", "histogram_match", "enhanced")  # on the sheet
 
 
 def evaluate_camera(camera: str, target: str, files: LearnedScoreFiles | None = None) -> Summary:
-    """Score and draw a camera's test photos, and write the results. One photo is in memory at a time.
+    """Score and draw a camera's test photos, and write the results. Only one photo is in memory at a time.
 
-    files: weights of further scores, if there are any.
+    files: weights of learned scores, if any.
     Raises: PipelineError if there is no test photo; PhotoError, CheckpointError.
     """
     paths, photos = CameraPaths(camera=camera), photo_set(f"cameras.{camera}").photos
@@ -72,7 +72,7 @@ def evaluate_camera(camera: str, target: str, files: LearnedScoreFiles | None = 
 
 
 class Evaluation:
-    """Goes through test photos one at a time and keeps their scores, features and small pictures."""
+    """Collects scores, features and small pictures of test photos, one photo at a time."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Evaluation:
         self._features = {variant: SetFeatures(learned) for variant in enhancers}
 
     def add(self, photo: Photo) -> None:
-        """Score every variant of a photo, and keep its pictures."""
+        """Score all variants of a photo and store its pictures."""
         original = read_photo(self.photos / photo.path)
         truth = self._truth(photo, original)
         results: dict[str, np.ndarray] = {}
@@ -116,14 +116,14 @@ class Evaluation:
         return set_scores(self._features, target, self.scores, self.learned)
 
     def _truth(self, photo: Photo, original: np.ndarray) -> np.ndarray | None:
-        """Return what the variants are compared with; None for a degenerate pair."""
+        """Return the photo's truth; None if it has none, or if the pair is degenerate."""
         if not photo.truth_path:
             return None
         truth = read_photo(self.photos / photo.truth_path)
         if truth.shape[:2] != (photo.height, photo.width):
             raise PhotoError(
                 f"{self.photos / photo.truth_path} is {truth.shape[1]}x{truth.shape[0]} px, but its photo "
-                f"{photo.name} is {photo.width}x{photo.height}; a truth must have its photo's size"
+                f"{photo.name} is {photo.width}x{photo.height}; both must have the same size"
             )
         return None if is_degenerate(original, truth) else truth
 
@@ -131,18 +131,18 @@ class Evaluation:
         self, photo: Photo, pictures: Mapping[str, np.ndarray], scores: Mapping[str, Mapping[str, float]]
     ) -> None:
         captions = {v: f"PSNR {values['psnr']:.2f} dB" for v, values in scores.items() if "psnr" in values}
-        self.rows[f"{photo.name}  {photo.width}x{photo.height} px, and its middle at 1:1"] = {
+        self.rows[f"{photo.name}  {photo.width}x{photo.height} px, and its centre at 1:1"] = {
             column: cell(pictures[column], captions.get(column, ""))
             for column in (*COLUMNS, "truth")
             if column in pictures
         }
         pair = draw_pair(pictures["untouched"], pictures["enhanced"])
-        self.pairs[photo.id] = pair  # names of photos may be too long, or no names to MLflow
+        self.pairs[photo.id] = pair  # by id: photo names may be too long or invalid for MLflow
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sets:
-    """What the camera's and the target's training photos give before any test photo is scored."""
+    """What is computed from the camera's and the target's training photos before scoring."""
 
     histogram_match: HistogramMatch
     learned: LearnedScores
@@ -165,11 +165,12 @@ def _read_sets(camera: str, target: str, files: LearnedScoreFiles) -> Sets:
 
 
 def _listed(address: str, split: str | None = None) -> list[Path]:
-    """Return the first photos of a set. Raises PipelineError if there is none."""
+    """Return the first photos of a set. Raises PipelineError if it has none."""
     folder = photo_set(address).photos
     chosen = [p for p in accepted(read_manifest(folder)) if split in (None, p.split)]
     if not chosen:
-        raise PipelineError(f"{address}: no photo of {folder} is {split or 'usable'}; add some")
+        what = f"in the {split} split" if split else "usable"
+        raise PipelineError(f"{address}: no photo of {folder} is {what}; add photos")
     return [folder / photo.path for photo in chosen[:MAX_PHOTOS]]
 
 
@@ -185,7 +186,7 @@ def write_report(
     pictures: Mapping[str, Image.Image],
     left_out: Mapping[str, str] | None = None,
 ) -> Summary:
-    """Write scores, pictures, intervals, and last the means that DVC shows; older ones are removed."""
+    """Write scores, pictures, intervals, and last the means that DVC shows; remove older files."""
     summary = summarise(scores)
     for folder in (paths.metrics, paths.pictures):
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Is one result better than another? The one answer, for the verdict, the report and its tables."""
+"""Decides whether one result is better than another, for the verdict, the report and its tables."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from pipeline.evaluation.scores import Score, by_photo
 from wespe.metrics.interval import MIN_VALUES, Interval, mean_interval
 from wespe.metrics.table import METRICS
 
-# PSNR decides where photos have a truth, or else how far all their colours are from the target's.
+# PSNR decides if photos have truths, else the distance of all their colours from the target's.
 TRUTH_DECIDES, TARGET_DECIDES = "psnr", "colour_distance"
 
-Answer = Literal["better", "worse", "unclear", "too few photos", ""]  # the last: nothing can be said
+Answer = Literal["better", "worse", "unclear", "too few photos", ""]  # '': not comparable
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """How much better one side scores, paired by photo: above 0 is better, also where lower values are."""
+    """How much better one side scores, paired by photo; above 0 is better for every metric."""
 
     metric: str
     interval: Interval
@@ -33,7 +33,7 @@ class Gain:
         metric = METRICS[self.metric]
         mean = f"{self.interval['mean']:+.{metric.digits}f} {metric.unit}".rstrip()
         if metric.of_set:
-            return f"{mean}, one figure for all photos"
+            return f"{mean}, one value for all photos"
         return f"{mean} {interval_text(self.interval, metric.digits, '+')}, {count(self.photos)}"
 
 
@@ -43,7 +43,7 @@ def deciding_metric(scores: Iterable[Score]) -> str:
 
 
 def gain(metric: str, ours: Mapping[str, float], theirs: Mapping[str, float]) -> Gain | None:
-    """Compare values by photo id, on the photos that both have; None if there is none."""
+    """Compare values by photo id, on the photos that both have; None if they have none in common."""
     common = sorted(ours.keys() & theirs.keys())
     if not common:
         return None
@@ -51,7 +51,7 @@ def gain(metric: str, ours: Mapping[str, float], theirs: Mapping[str, float]) ->
 
 
 def gain_of(metric: str, change: Interval) -> Gain:
-    """Turn a change of the metric's values into a gain: where lower is better, a fall is a gain."""
+    """Convert a change of the metric into a gain: if lower is better, the sign is reversed."""
     if METRICS[metric].better != "lower":
         return Gain(metric=metric, interval=change)
     low, high = (None if end is None else -end for end in (change["high"], change["low"]))
@@ -59,20 +59,20 @@ def gain_of(metric: str, change: Interval) -> Gain:
 
 
 def answer(metric: str, change: Interval) -> Answer:
-    """Say whether a change of a metric is for the better, as far as an interval says so."""
+    """Tell whether a change of a metric is an improvement, according to its interval."""
     known = METRICS[metric].better and not METRICS[metric].of_set
     return gain_of(metric, change).answer if known else ""
 
 
 def interval_text(interval: Interval, digits: int, sign: str = "") -> str:
-    """Return `[low, high]`, or why there is no interval."""
+    """Return `[low, high]`, or the reason why there is no interval."""
     if interval["low"] is None or interval["high"] is None:
         return f"(n = {interval['n']}, too small for an interval)"
     return f"[{interval['low']:{sign}.{digits}f}, {interval['high']:{sign}.{digits}f}]"
 
 
 def too_few(photos: int) -> str:
-    """Say that there are too few photos for an interval, and what to do."""
+    """Explain that there are too few photos for an interval, and what to do."""
     return (
         f"n too small: {count(photos)}, an interval needs {MIN_VALUES}; add test photos, or raise the "
         "camera's photos.split.test"
@@ -85,7 +85,7 @@ def count(photos: int) -> str:
 
 def _answer(gain: Interval, of_set: bool) -> Answer:
     low, high = gain["low"], gain["high"]
-    if of_set:  # one figure, so there is no interval to ask
+    if of_set:  # one value without an interval
         low = high = gain["mean"]
     if low is None or high is None:
         return "too few photos"

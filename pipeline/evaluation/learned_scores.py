@@ -1,4 +1,4 @@
-"""Scores that have learned: NIQE from the target's photos, the others from weights that a user gives."""
+"""Loads learned scores: NIQE is fitted to the target's photos, the others need the user's weights."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def load_learned_scores(files: LearnedScoreFiles, target_photos: Iterable[np.ndarray]) -> LearnedScores:
-    """Load what weights there are, and fit NIQE to the target. Raises PipelineError naming score and file."""
+    """Load the given weights, and fit NIQE to the target. Raises PipelineError naming score and file."""
     functions: dict[str, Callable[..., float]] = {}
     facts: dict[str, float] = {}
     left_out: dict[str, str] = {}

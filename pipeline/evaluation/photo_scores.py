@@ -1,4 +1,4 @@
-"""Every score of one photo: alone, against its truth, and against the untouched photo."""
+"""All scores of one photo: without a reference, against its truth, and against the untouched photo."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,9 +17,10 @@ Enhance = Callable[[np.ndarray], np.ndarray]
 class LearnedScores:
     """Scores that need weights, by their name in METRICS.
 
-    functions: called as METRICS says; NaN is no score. For a score against the target, its features.
-    facts: figures about the scores themselves, such as how often a rater was right.
-    left_out: scores that could not be learned, and why.
+    functions: called with the arguments that METRICS specifies; NaN means no score. For scores against the
+        target, the function that computes a photo's features.
+    facts: values about the scores themselves, such as a rater's accuracy.
+    left_out: reasons for missing scores.
     """
 
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
@@ -33,7 +34,7 @@ NONE_LEARNED = LearnedScores()
 def score_photo(
     photo_hwc: np.ndarray, truth_hwc: np.ndarray | None, learned: LearnedScores = NONE_LEARNED
 ) -> dict[str, float]:
-    """Return every score of a photo alone and, if there is a truth, against it, by name."""
+    """Return all scores of a photo by name; scores against the truth only if there is one."""
     scores = _scores("nothing", learned, photo_hwc)
     if truth_hwc is not None:
         scores |= _scores("truth", learned, photo_hwc, truth_hwc)
@@ -56,7 +57,7 @@ def check_photo(
 
 
 def _scores(against: Comparison, learned: LearnedScores, *photos: np.ndarray) -> dict[str, float]:
-    """Compute all rows of METRICS that take these photos; a score that is not finite is left out."""
+    """Compute all METRICS of this kind; scores that are not finite are left out."""
     scores = {}
     for name, metric in METRICS.items():
         function = metric.score or learned.functions.get(name)

@@ -1,4 +1,4 @@
-"""Scores of test photos as rows: evaluation writes them; registry, report and summary read them."""
+"""The table of scores: written by evaluation; read by registry, report and summary."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,14 +14,14 @@ from pipeline.files import write_atomically
 from wespe.metrics.interval import Interval, mean_interval
 
 CHANGE = "change"  # enhanced − untouched, photo by photo
-LEFT_OUT = b"left_out"  # in the file's metadata: which scores are missing, and why
+LEFT_OUT = b"left_out"  # key in the file's metadata: reasons for missing scores
 
 Summary = dict[str, dict[str, Interval]]  # variant → metric → mean and interval
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One value. `photo_id` and `name` are '' for a score of all test photos together."""
+    """One score. `photo_id` and `name` are '' for a score of all test photos together."""
 
     photo_id: str
     name: str
@@ -31,7 +31,7 @@ class Score:
 
 
 def write_scores(path: Path, scores: Iterable[Score], left_out: Mapping[str, str] | None = None) -> None:
-    """Write one Parquet row per score, and why some are left out, whole or not at all."""
+    """Write one Parquet row per score, and reasons for missing scores, atomically."""
     file = pa.BufferOutputStream()
     table = pa.Table.from_pylist([asdict(score) for score in scores])
     reasons = json.dumps(dict(left_out or {})).encode()
@@ -48,7 +48,7 @@ def read_scores(path: Path) -> list[Score]:
 
 
 def read_left_out(path: Path) -> dict[str, str]:
-    """Read which scores are missing: name → reason. Raises PipelineError."""
+    """Read the reasons for missing scores by name. Raises PipelineError."""
     try:
         metadata = pq.read_schema(path).metadata or {}
         return json.loads(metadata.get(LEFT_OUT, b"{}"))
@@ -64,7 +64,7 @@ def by_photo(scores: Iterable[Score], variant: str, metric: str) -> dict[str, fl
 def summarise(scores: list[Score]) -> Summary:
     """Return means with 95 % intervals over photos, per variant, and the change, paired by photo.
 
-    A metric that a variant lacks is missing there; without it in the untouched photo there is no change.
+    Metrics without values are left out.
     """
     metrics = list(dict.fromkeys(score.metric for score in scores))
     table = {v: {m: by_photo(scores, v, m) for m in metrics} for v in VARIANTS}
@@ -78,4 +78,4 @@ def summarise(scores: list[Score]) -> Summary:
 
 def _unreadable(path: Path, error: Exception) -> PipelineError:
     reason = str(error).splitlines()[0]
-    return PipelineError(f"{path} cannot be read ({reason}); make it again with `dvc repro`")
+    return PipelineError(f"{path} cannot be read ({reason}); restore it with `dvc repro`")

@@ -1,4 +1,4 @@
-"""Scores of a whole set: what is kept of each photo, and the figures that all of them have together."""
+"""Scores of a whole set of photos, computed from features of each photo."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -9,12 +9,12 @@ from pipeline.evaluation.scores import Score, by_photo
 from pipeline.seeds import seed_of
 from wespe.metrics.table import METRICS
 
-# Photos come in the order of their ids, which are hashes: the first ones are a random draw of the set.
+# Photos are sorted by id, a hash, so the first ones are a random sample of the set.
 MAX_PHOTOS = 200
 
 
 class SetFeatures:
-    """The features of up to `MAX_PHOTOS` photos, for every score of METRICS against the target."""
+    """Features of up to `MAX_PHOTOS` photos, for all METRICS against the target."""
 
     def __init__(self, learned: LearnedScores = NONE_LEARNED):
         self._functions = _feature_functions(learned)
@@ -28,7 +28,7 @@ class SetFeatures:
                 self._features[name].append(function(photo_hwc, seed_of(name, photo_id)))
 
     def distances(self, target: "SetFeatures") -> dict[str, float]:
-        """Return the score of this set against the target's photos, by name."""
+        """Return the scores of this set against the target's photos, by name."""
         return {
             name: METRICS[name].score(np.concatenate(features), np.concatenate(target._features[name]))  # type: ignore[misc]
             for name, features in self._features.items()
@@ -38,7 +38,7 @@ class SetFeatures:
 def set_scores(
     variants: dict[str, SetFeatures], target: SetFeatures, scores: Sequence[Score], learned: LearnedScores
 ) -> list[Score]:
-    """Return one row per variant and score of the whole set: pooled, against the target, and facts."""
+    """Return the scores of the whole set, per variant: pooled, against the target, and facts."""
     rows: list[Score] = []
     for variant, features in variants.items():
         figures = _pooled(scores, variant) | features.distances(target) | dict(learned.facts)

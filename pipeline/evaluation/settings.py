@@ -1,11 +1,11 @@
-"""The files of weights that learned scores need."""
+"""Settings of the learned scores: paths of their weights."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class LpipsFiles:
-    """Safetensors of torchvision's ImageNet SqueezeNet 1.1, and of the LPIPS authors' layers on it."""
+    """Safetensors files: torchvision's ImageNet SqueezeNet 1.1, and the LPIPS authors' linear layers."""
 
     backbone: str
     linear: str
@@ -13,7 +13,7 @@ class LpipsFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class BrisqueFiles:
-    """The libsvm regression of BRISQUE's authors, and the ranges of its features."""
+    """The BRISQUE authors' libsvm model, and the ranges of its features."""
 
     model: str
     ranges: str
@@ -21,10 +21,10 @@ class BrisqueFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedScoreFiles:
-    """Paths of weights; a score without its weights is left out.
+    """Paths of weights; a score without weights is left out.
 
-    cornia: the file that `python -m stages.cornia` wrote. ffs: the folder that `python -m stages.rate train`
-    wrote.
+    cornia: the file written by `python -m stages.cornia`.
+    ffs: the folder written by `python -m stages.rate train`.
     """
 
     lpips: LpipsFiles | None = None

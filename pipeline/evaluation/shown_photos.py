@@ -1,4 +1,4 @@
-"""The test photos that the report shows: which ones, and every variant of them as a JPEG."""
+"""Chooses the test photos that the report shows, and writes all their variants as JPEGs."""
 
 import json
 import shutil
@@ -14,8 +14,8 @@ from pipeline.patches.manifest import Photo
 from pipeline.photos.images import write_photo
 
 MOST = 24
-EXTREMES = 10  # the worst, and as many of the best
-SIDE_PX = 1200  # of the middle of a photo, at 1:1
+EXTREMES = 10  # number of worst photos, and of best photos
+SIDE_PX = 1200  # of the centre crop, at 1:1
 QUALITY = 90
 
 Scores = dict[str, dict[str, float]]  # variant → metric → value
@@ -23,7 +23,7 @@ Scores = dict[str, dict[str, float]]  # variant → metric → value
 
 @dataclass(frozen=True, kw_only=True)
 class ShownPhoto:
-    """One entry of index.json; `folder` holds VARIANT.jpg for every variant."""
+    """One entry of index.json; `folder` contains VARIANT.jpg for every variant."""
 
     id: str
     name: str
@@ -41,9 +41,9 @@ class ShownPhoto:
 
 
 class ShownPhotos:
-    """A folder of `ID/VARIANT.jpg`, and in the end `index.json`: all of a few photos, or the worst and best.
+    """A folder with `ID/VARIANT.jpg` files and `index.json`: all photos if they are few, else worst and best.
 
-    Photos are dropped as better choices come, so that none has to be enhanced twice.
+    Photos are written immediately and deleted if others are chosen, so that none is enhanced twice.
     """
 
     def __init__(self, folder: Path):
@@ -53,9 +53,9 @@ class ShownPhotos:
         shutil.rmtree(folder, ignore_errors=True)
 
     def add(self, photo: Photo, variants: Mapping[str, np.ndarray], scores: Scores) -> None:
-        """Write a photo's variants, the truth among them, at 1:1: of a large photo the middle."""
+        """Write a photo's variants, including any truth, at 1:1; of large photos only the centre."""
         folder = self.folder / photo.id[:12]
-        if folder.exists():  # two ids that begin alike
+        if folder.exists():  # another id has the same prefix
             folder = self.folder / photo.id
         folder.mkdir(parents=True)
         for variant, photo_hwc in variants.items():
@@ -75,7 +75,7 @@ class ShownPhotos:
             self._keep(choose(self.entries))
 
     def finish(self) -> None:
-        """Write the index, the mark of a complete folder."""
+        """Write the index, which marks the folder as complete."""
         if self._added > MOST:
             self._keep(choose(self.entries))
         entries = [asdict(entry) for entry in self.entries]
@@ -89,7 +89,7 @@ class ShownPhotos:
 
 
 def choose(entries: list[ShownPhoto]) -> list[ShownPhoto]:
-    """Choose the worst and the best by PSNR gain, or the first where too few have one."""
+    """Choose the worst and the best by PSNR gain, or the first photos if too few have one."""
     ranked = sorted((e for e in entries if e.gain is not None), key=lambda entry: entry.gain or 0)
     if len(ranked) < 2 * EXTREMES:
         return entries[:MOST]

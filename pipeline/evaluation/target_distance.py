@@ -1,4 +1,4 @@
-"""Which of several trainings is best, without pairs: the one whose patches are nearest to the target's."""
+"""Chooses the best of several training runs without pairs, by the distance from the target's patches."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import numpy as np
 from wespe.metrics.set_distance import sample_colours, sample_gradients, sliced_wasserstein, texture_distance
 
 PATCHES = 256  # of each set
-SAMPLES = 512  # colours of a patch, and gradients of each scale
+SAMPLES = 512  # colours per patch, and gradients per patch and scale
 
 
 @dataclass(frozen=True)
 class Distances:
-    """Between two sets of patches (wespe/metrics/set_distance.py); 0 if they are the same."""
+    """Distances between two sets of patches (wespe/metrics/set_distance.py); 0 for equal sets."""
 
     colour: float
     texture: float
 
 
 class TargetDistance:
-    """Measures on patches (n, s, s, 3) uint8 of the two sets that training sees, which need not be pairs."""
+    """Measures distances on the training patches (n, s, s, 3) uint8 of both sets, which may be unpaired."""
 
     def __init__(self, source: np.ndarray, target: np.ndarray):
         self._source = _spread_out(source)
@@ -28,14 +28,14 @@ class TargetDistance:
         self.untouched = self.measure(lambda patch_hwc: patch_hwc)
 
     def measure(self, enhance: Callable[[np.ndarray], np.ndarray]) -> Distances:
-        """Enhance the source's patches, and return how far they then are from the target's."""
+        """Enhance the source's patches and return their distances from the target's."""
         colours, gradients = _sampled([enhance(patch) for patch in self._source])
         return Distances(
             sliced_wasserstein(colours, self._target[0]), texture_distance(gradients, self._target[1])
         )
 
     def nearest(self, candidates: Sequence[Distances]) -> int:
-        """Return the index of the best: both distances count alike, as shares of the untouched patches'."""
+        """Return the index of the best. Both distances count equally, relative to untouched patches."""
         units = (max(self.untouched.colour, 1e-9), max(self.untouched.texture, 1e-9))
         return int(np.argmin([one.colour / units[0] + one.texture / units[1] for one in candidates]))
 

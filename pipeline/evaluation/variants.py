@@ -1,6 +1,6 @@
-"""The versions of a test photo that evaluation scores, and what they are called."""
+"""The variants of a test photo that evaluation scores, and their labels."""
 
-# What the enhanced photo has to be better than.
+# The baselines that the enhanced photo must beat.
 YARDSTICKS = ("untouched", "histogram_match", "auto_enhance")
 VARIANTS = (*YARDSTICKS, "enhanced")
 VARIANT_NAMES = {

@@ -1,10 +1,9 @@
-"""A model's colours as a .cube file: the 3-D LUT that photo and video programs read (Adobe, 2013).
+"""Exports a model's colours as a .cube file: a 3-D LUT for photo and video programs (Adobe, 2013).
 
-It holds the output of a `lut_residual` model for a flat area of each colour: the whole colour part, and what
-the detail part does to flat colours, since training may put much of the colour there. Values are sRGB as in
-photos. What the model decides per photo is averaged over the photos given, such as a camera's photos.
-Without photos it is neutral: brightness and contrast stay as the camera's curves leave them, and the LUTs are
-mixed as for a photo that shows every colour once.
+It contains the output of a `lut_residual` model for a flat area of each sRGB colour: the colour transform,
+and the effect of the detail network on flat colours, which may have learned much of the colour. Decisions
+that the model makes per photo are averaged over the given photos. Without photos, brightness and contrast are
+not adapted (gain 1, shift 0), and the LUTs are weighted as for a photo that contains every colour once.
 """
 
 import io
@@ -34,8 +33,8 @@ DIGITS = "%.6f"
 class Cube:
     """An exported file.
 
-    mean, most: how far interpolating in the file is from the model, in levels of 255, over the colours
-        farthest from its lattice.
+    mean, most: mean and maximum error of interpolating in the file, in levels of 255, measured halfway
+        between its entries.
     """
 
     bytes: int
@@ -44,16 +43,16 @@ class Cube:
 
 
 def export_cube(model: Model, path: Path, photos: Sequence[Path] = ()) -> Cube:
-    """Write the colours of a model that is on the CPU, as decided for these photos, or neutral without any.
+    """Write the colours of a model on the CPU, averaged over its decisions for these photos.
 
-    A photo that cannot be read is skipped and named on stderr.
-    Raises: PipelineError when the model's method has no separate colour part, or no photo can be read.
+    Photos that cannot be read are skipped and named on stderr.
+    Raises: PipelineError if the model's method has no separate colour transform, or no photo can be read.
     """
     generator = model.generator
     if not isinstance(generator, LutResidual):
         raise PipelineError(
-            f"{path}: a .cube file holds only colours, and a {model.config['method']['name']} model has no "
-            "separate colour part; name an .onnx file instead"
+            f"{path}: a .cube file contains only colours, but a {model.config['method']['name']} model has "
+            "no separate colour part; export an .onnx file instead"
         )
     if path.is_dir():
         raise PipelineError(f"{path} is a folder; name a file such as {path / 'model.cube'}")
@@ -62,7 +61,7 @@ def export_cube(model: Model, path: Path, photos: Sequence[Path] = ()) -> Cube:
     midway = (lattice[1:] + lattice[:-1]) / 2
     progress = Progress("colours", SIDE**2 + (SIDE - 1) ** 2, "rows")
     table = _flat_areas(generator, decision, lattice, progress)
-    difference = _looked_up(table, midway) - _flat_areas(generator, decision, midway, progress)
+    difference = _interpolated(table, midway) - _flat_areas(generator, decision, midway, progress)
     data = _header(model, len(photos)) + _rows(table)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
@@ -71,12 +70,12 @@ def export_cube(model: Model, path: Path, photos: Sequence[Path] = ()) -> Cube:
 
 
 def photos_in(path: Path) -> list[Path]:
-    """A photo, or all photos of a folder and its subfolders. Raises PipelineError when there are none."""
+    """Return a photo, or all photos of a folder and its sub-folders. Raises PipelineError if it has none."""
     if not path.is_dir():
         return [path]
     found = sorted(photo for photo in path.rglob("*") if is_photo(str(photo.relative_to(path))))
     if not found:
-        raise PipelineError(f"{path} holds no photos; name a photo, or a folder of the camera's photos")
+        raise PipelineError(f"{path} contains no photos; name a photo, or a folder with the camera's photos")
     return found
 
 
@@ -87,7 +86,7 @@ def _average(generator: LutResidual, photos: Sequence[Path]) -> Decision:
         try:
             photo_hwc = torch.tensor(read_photo(photo))
             decisions.append(generator.decide([photos_nchw(photo_hwc[None], "cpu")]))
-        except PhotoError as error:  # one odd photo does not stop the others
+        except PhotoError as error:  # one broken photo does not stop the others
             print(f"skipped {error}", file=sys.stderr)
         progress.update()
     if not decisions:
@@ -105,7 +104,7 @@ def _neutral(generator: LutResidual) -> Decision:
 def _flat_areas(
     generator: LutResidual, decision: Decision, level: torch.Tensor, progress: Progress
 ) -> torch.Tensor:
-    """The output for flat areas of each colour, (1, 3, side², side) like `_colours`, 0–1."""
+    """Return the model's output for flat areas of each colour, (1, 3, side², side) like `_colours`, 0–1."""
     halo_px = int(generator.detail.halo_px)  # type: ignore[arg-type]
     side = 2 * halo_px + 1  # the receptive field of the pixel in the middle
     coloured = generator.colour(_colours(level), decision)
@@ -118,18 +117,18 @@ def _flat_areas(
 
 
 def _colours(level: torch.Tensor) -> torch.Tensor:
-    """Each colour of these levels, photos_nchw (1, 3, side², side): red changes fastest, blue slowest."""
+    """Return all colours of these levels as photos_nchw (1, 3, side², side): red varies fastest."""
     blue, green, red = torch.meshgrid(level, level, level, indexing="ij")
     return torch.stack([red, green, blue]).flatten(1, 2)[None]
 
 
-def _looked_up(table: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-    """Interpolate as other programs do."""
+def _interpolated(table: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+    """Interpolate in the table, as programs that read the file do."""
     return interpolate(table.view(1, 3, SIDE, SIDE, SIDE).transpose(2, 4), _colours(level))
 
 
 def _header(model: Model, photos: int) -> bytes:
-    """A title is one line in quotes, without a way to escape a quote."""
+    """Build the header. The title is one quoted line; quotes cannot be escaped, so they are removed."""
     camera = "".join(
         c for c in str(model.config.get("camera", "")) if c.isascii() and c.isprintable() and c != '"'
     )
@@ -141,7 +140,7 @@ def _header(model: Model, photos: int) -> bytes:
 
 
 def _rows(table: torch.Tensor) -> bytes:
-    """One colour a line, red fastest."""
+    """Format the table: one colour per line, red varies fastest."""
     lines = io.BytesIO()
     np.savetxt(lines, table[0].flatten(1).T.numpy(), fmt=DIGITS)
     return lines.getvalue()

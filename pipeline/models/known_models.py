@@ -1,4 +1,4 @@
-"""Models known by name on this machine: those of a checkout, and those that its user has added."""
+"""Models that can be used by name on this machine: those in ./models, and those that the user has added."""
 
 import errno
 import json
@@ -32,7 +32,7 @@ HOW_TO_ADD = "add one with `wespe models add FOLDER_OR_ARCHIVE`, or name a folde
 
 @dataclass(frozen=True, kw_only=True)
 class KnownModel:
-    """A model folder, and what its config.json says; '' or 0 where it says nothing."""
+    """A model folder and the facts in its config.json; '' or 0 if unknown."""
 
     name: str
     folder: Path
@@ -44,7 +44,7 @@ class KnownModel:
 
 
 def user_folder() -> Path:
-    """The folder of a user's own models: $WESPE_MODELS, or one among the platform's application data."""
+    """Return the folder of the user's models: $WESPE_MODELS, or one in the platform's application data."""
     if chosen := os.environ.get("WESPE_MODELS"):
         return expanded(chosen)
     if sys.platform == "win32":
@@ -57,7 +57,7 @@ def user_folder() -> Path:
 
 
 def known_models() -> list[KnownModel]:
-    """All models by name; of two with the same name, the checkout's."""
+    """Return all models, sorted by name; if two have the same name, the one in ./models."""
     found: dict[str, KnownModel] = {}
     for place in filter(None, (CHECKOUT, _own_folder())):
         for folder in sorted(place.iterdir()) if place.is_dir() else ():
@@ -68,7 +68,7 @@ def known_models() -> list[KnownModel]:
 
 
 def _own_folder() -> Path | None:
-    """The user's own folder; None for a user without a home, who then has none."""
+    """Return the folder of the user's models; None for a user without a home folder."""
     try:
         return user_folder()
     except PipelineError:
@@ -76,9 +76,9 @@ def _own_folder() -> Path | None:
 
 
 def find_model(wanted: str = "") -> Path:
-    """The folder of a model, by its path or name; without either, of the only known one.
+    """Return the folder of a model by its path or name; without either, that of the only known model.
 
-    Raises CheckpointError, which lists the known ones.
+    Raises CheckpointError, which lists the known models.
     """
     if wanted and (Path(wanted) / CONFIG).is_file():
         return Path(wanted)
@@ -87,7 +87,7 @@ def find_model(wanted: str = "") -> Path:
         return known[wanted]
     names = ", ".join(known)
     if wanted:
-        raise CheckpointError(f"--model {wanted}: no model folder or known model; {_known_are(names)}")
+        raise CheckpointError(f"--model {wanted}: no such model folder or known model; {_known_are(names)}")
     if not known:
         raise CheckpointError(f"no models on this machine yet; {HOW_TO_ADD}")
     if len(known) > 1:
@@ -96,9 +96,9 @@ def find_model(wanted: str = "") -> Path:
 
 
 def add_model(source: Path) -> KnownModel:
-    """Copy a model folder, or the one in an archive, to the user's models, if it can be loaded.
+    """Copy a model folder, or the one in an archive, to the user's models, after checking that it loads.
 
-    Only config.json and the weights of an archive are read, and no name in it becomes a path.
+    Only config.json and the weights are read from an archive; its file names are never used as paths.
     Raises CheckpointError.
     """
     from pipeline.models.model_folder import load_model
@@ -111,7 +111,7 @@ def add_model(source: Path) -> KnownModel:
         raise CheckpointError(f"{place} exists already; remove it, or rename {source}")
     files = _unpacked(source) if source.is_file() else _read(source)
     place.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(mkdtemp(dir=place.parent, prefix=PREFIX, suffix=SUFFIX))  # of its own: two may add at once
+    part = Path(mkdtemp(dir=place.parent, prefix=PREFIX, suffix=SUFFIX))  # unique, for concurrent calls
     try:
         for file, data in files.items():
             write_atomically(part / file, data)
@@ -148,7 +148,7 @@ def _known(folder: Path) -> KnownModel:
 
 
 def _text(value: Any) -> str:
-    """What a terminal may show of untrusted text."""
+    """Make untrusted text safe for a terminal: printable characters only, at most 60."""
     return "".join(letter for letter in value if letter.isprintable())[:60] if isinstance(value, str) else ""
 
 
@@ -183,7 +183,7 @@ def _unpacked(archive: Path) -> dict[str, bytes]:
         with archive.open("rb") as file:
             start = file.read(512).lstrip().lower()
         if start.startswith((b"<!doctype html", b"<html")):
-            reason = "it is a web page, often one that asks you to log in"
+            reason = "it is a web page, perhaps a login page"
         raise CheckpointError(
             f"{archive} is not an archive, or is damaged ({reason}); download it again"
         ) from None
@@ -194,7 +194,7 @@ def _unpacked(archive: Path) -> dict[str, bytes]:
 def _only(names: Mapping[str, Any], file: str) -> str:
     found = [name for name in names if PurePosixPath(name).name == file and "__MACOSX" not in name]
     if len(found) != 1:
-        raise CheckpointError(f"holds {len(found) or 'no'} {file}; the archive of a model holds one")
+        raise CheckpointError(f"contains {len(found) or 'no'} {file}; an archive of a model must contain one")
     return found[0]
 
 

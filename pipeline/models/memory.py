@@ -1,19 +1,20 @@
-"""Keep memory from layer to layer: getting fresh pages for each layer takes as long as its arithmetic."""
+"""Keeps freed memory for the next layer: getting new pages takes as long as a layer's arithmetic."""
 
 import ctypes
 
-# Names and numbers are those of glibc's malloc.h.
+# Names and numbers from glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 NEVER = 2**31 - 1
-# Allocations up to this size are kept: the features of a tile are, a large photo is returned when freed.
+# Allocations up to this size are kept, such as features of a tile; a large photo is returned when freed.
 KEPT_BYTES = 192 * 2**20
 
 
 def keep_freed() -> None:
-    """Keep freed memory in this process for the next layer, until `give_back`. Affects only glibc.
+    """Keep freed memory in this process until `give_back`. Only has an effect with glibc.
 
-    By default glibc returns every large tensor to the system, and gets it back page by page, zeroed. Threads
-    share one arena, since arenas of their own cannot hold large tensors: call this before threads start.
+    By default, glibc returns every large tensor to the system, and gets zeroed pages for the next one. All
+    threads share one arena, since per-thread arenas cannot hold large tensors: call this before starting
+    threads.
     """
     if mallopt := _of_glibc("mallopt"):
         mallopt(M_ARENA_MAX, 1)
@@ -30,5 +31,5 @@ def give_back() -> None:
 def _of_glibc(name: str) -> "ctypes._NamedFuncPointer | None":
     try:
         return getattr(ctypes.CDLL(None), name, None)
-    except (OSError, TypeError):  # Windows has no such library
+    except (OSError, TypeError):  # not available on Windows
         return None

@@ -1,4 +1,4 @@
-"""Write a model folder: safetensors weights, and the config.json that rebuilds the network from them."""
+"""Writes a model folder: safetensors weights, and config.json, from which the network is rebuilt."""
 
 import dataclasses
 import hashlib
@@ -18,7 +18,7 @@ FORMAT = 1
 
 
 def save_model(folder: Path, generator: nn.Module, method: MethodConfig, facts: Mapping[str, Any]) -> None:
-    """Write weights, then config.json: `facts` (camera, data, training …) beside the method's settings."""
+    """Write the weights, then config.json with the method's settings and `facts` (camera, data …)."""
     weights = save({name: value.cpu().contiguous() for name, value in generator.state_dict().items()})
     config = {
         "format": FORMAT,

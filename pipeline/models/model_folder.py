@@ -1,4 +1,4 @@
-"""A model folder: safetensors weights and the config.json that rebuilds the network without params.yaml."""
+"""Loads a model folder: safetensors weights, and config.json, so that params.yaml is not needed."""
 
 import dataclasses
 import hashlib
@@ -22,25 +22,25 @@ from pipeline.models.memory import give_back, keep_freed
 from pipeline.photos.colour_profile import Colours
 from wespe.generator import Generator
 from wespe.methods import METHODS, MethodConfig, build_generator
-from wespe.precision import InBfloat16, bfloat16_will_do
+from wespe.precision import InBfloat16, suits_bfloat16
 from wespe.tiling import Tiling, TooLarge
 
 GPU_BYTES = 2 * 2**30
-# Of 2 GiB, what decoding and encoding need beside is left free. More than MOST_BYTES is not faster.
+# For a total of 2 GiB: the rest is left for decoding and encoding. More than MOST_BYTES is not faster.
 CPU_BYTES, MOST_BYTES, LEAST_BYTES = 1_600 * 2**20, 768 * 2**20, 128 * 2**20
 
 
-LARGE_BYTES = 128 * 2**20  # of a photo, beside which memory is scarce
+LARGE_BYTES = 128 * 2**20  # while a photo of this size is in memory, freed memory is returned at once
 
 
 @dataclass(frozen=True)
 class Model:
-    """A generator ready to enhance, what config.json says of it, and the sha256 of its weights."""
+    """A loaded generator, its config.json, and the sha256 of its weights."""
 
     generator: Generator
     config: Mapping[str, Any]
     sha256: str
-    _turn: Lock = field(default_factory=Lock, repr=False, compare=False)
+    _gpu: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @cached_property
     def tiling(self) -> Tiling:
@@ -48,8 +48,8 @@ class Model:
 
     @cached_property
     def quick_tiling(self) -> Tiling:
-        """For photos of 8 bits: in bfloat16, if that is fast here and shows in none of their levels."""
-        return Tiling(InBfloat16(self.generator)) if bfloat16_will_do(self.generator) else self.tiling
+        """For 8-bit photos: in bfloat16, if that is fast here and accurate to one level."""
+        return Tiling(InBfloat16(self.generator)) if suits_bfloat16(self.generator) else self.tiling
 
     @torch.inference_mode()
     def enhance(
@@ -63,21 +63,21 @@ class Model:
     ) -> np.ndarray:
         """Enhance one photo_hwc, uint8 or uint16; the result has the same shape and type.
 
-        strength: 0–1; 0 gives the photo back.
-        colours: the photo's, if they are not sRGB. What sRGB does not have of them is kept as it was.
-        budget_bytes: for the network; a photo that needs more is enhanced in tiles. 0: what fits, see below.
-        tile_px: the side of the tiles, whatever the budget.
-        Raises PhotoError when it needs more and the generator cannot work in tiles.
+        strength: 0–1; 0 returns the photo unchanged.
+        colours: the photo's colour space if it is not sRGB. The part of a colour outside sRGB is preserved.
+        budget_bytes: memory for the network; a photo that needs more is enhanced in tiles. 0: automatic.
+        tile_px: enhance in tiles of this side, regardless of the budget; 0: automatic.
+        Raises PhotoError if the photo needs more memory and the generator cannot work in tiles.
         """
         height, width, _ = photo_hwc.shape
         enhanced = np.empty_like(photo_hwc)
         canvas = Canvas(photo_hwc, enhanced, strength, colours, next(self.generator.parameters()).device)
         budget_bytes = budget_bytes or self.budget_bytes(photo_hwc)
-        give_back()  # what decoding has left
+        give_back()  # memory freed by decoding
         try:
             with (
-                self._turn if canvas.device.type != "cpu" else nullcontext()
-            ):  # one has all of a GPU's memory
+                self._gpu if canvas.device.type != "cpu" else nullcontext()
+            ):  # one photo at a time may use the GPU's memory
                 tiling = self.quick_tiling if photo_hwc.dtype == np.uint8 else self.tiling
                 if tile_px:
                     tiling.enhance_tiles(canvas.read, canvas.write, height, width, tile_px)
@@ -85,15 +85,16 @@ class Model:
                     tiling.enhance(canvas.read, canvas.write, height, width, budget_bytes)
         except TooLarge as error:
             raise PhotoError(
-                f"{height * width / 1e6:.1f} megapixels; its model looks at the whole of a photo and has "
-                f"memory for {error.pixels / 1e6:.1f}: use --max-megapixels, or another preset (wespe-stable)"
+                f"{height * width / 1e6:.1f} megapixels; the model needs the whole photo at once, and memory "
+                f"suffices for {error.pixels / 1e6:.1f}: use --max-megapixels, or train with another preset "
+                "(wespe-stable)"
             ) from None
         finally:
             give_back()
         return enhanced
 
     def budget_bytes(self, photo_hwc: np.ndarray) -> int:
-        """What the network may take: on a CPU, beside the photo before and after."""
+        """Return the memory for the network; on a CPU, the photo before and after is subtracted."""
         if next(self.generator.parameters()).device.type != "cpu":
             return GPU_BYTES
         return max(LEAST_BYTES, min(MOST_BYTES, CPU_BYTES - 2 * photo_hwc.nbytes))
@@ -101,7 +102,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Canvas:
-    """A photo, read as the network wants it, and the one that it becomes, written area by area."""
+    """A photo and its enhanced version, read and written by area in the network's format."""
 
     photo_hwc: np.ndarray
     enhanced_hwc: np.ndarray
@@ -110,9 +111,9 @@ class Canvas:
     device: torch.device
 
     def read(self, rows: slice, columns: slice) -> torch.Tensor:
-        """Channels last, as the photo lies there, and as convolutions are fastest."""
+        """Return an area in channels-last format, which is the photo's own and fastest for convolutions."""
         if self.photo_hwc.nbytes > LARGE_BYTES:
-            give_back()  # or the gaps between features of hundreds of tiles add up to gigabytes
+            give_back()  # otherwise fragmentation by hundreds of tiles adds up to gigabytes
         native = self._native(rows, columns)
         srgb = self.colours.srgb(native) if self.colours else native
         return srgb.contiguous(memory_format=torch.channels_last)
@@ -132,7 +133,7 @@ class Canvas:
     def _native(self, rows: slice, columns: slice) -> torch.Tensor:
         area = np.ascontiguousarray(self.photo_hwc[rows, columns])
         values = torch.tensor(area if area.dtype == np.uint8 else area.astype(np.int32)).to(self.device)
-        # In this order: the stride of a photo added last would hide from torch that channels come last.
+        # Add the batch dimension before permuting, or torch does not recognise the channels-last format.
         return values[None].permute(0, 3, 1, 2).float().div_(self._levels)
 
     @property
@@ -146,24 +147,26 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
         config = json.loads((folder / CONFIG).read_bytes())
         data = (folder / WEIGHTS).read_bytes()
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"no model in {folder} ({error}); train one with `dvc repro`") from None
+        raise CheckpointError(f"{folder} contains no model ({error}); train one with `dvc repro`") from None
     sha256 = hashlib.sha256(data).hexdigest()
     if not isinstance(config, dict):
-        raise CheckpointError(f"{folder / CONFIG}: is no configuration of a model; fetch it again")
+        raise CheckpointError(f"{folder / CONFIG}: is not a valid model configuration; fetch it again")
     if sha256 != config.get("weights_sha256"):
-        raise CheckpointError(f"{folder / WEIGHTS}: its sha256 is not the one in {CONFIG}; fetch it again")
+        raise CheckpointError(f"{folder / WEIGHTS}: its sha256 differs from {CONFIG}; fetch it again")
     try:
         generator = build_generator(method_config(config["method"]))
         generator.load_state_dict(load_file(folder / WEIGHTS))
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{folder}: config and weights do not fit this version: {reason}") from None
+        raise CheckpointError(
+            f"{folder}: config and weights are incompatible with this version: {reason}"
+        ) from None
     keep_freed()
     return Model(generator.eval().requires_grad_(False).to(device), config, sha256)
 
 
 def method_config(settings: Mapping[str, Any]) -> MethodConfig:
-    """The dataclass that `dataclasses.asdict` made `settings` from."""
+    """Rebuild the dataclass from the result of `dataclasses.asdict`."""
     return _rebuild(METHODS[settings["name"]].config, settings)
 
 

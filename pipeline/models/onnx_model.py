@@ -1,7 +1,7 @@
-"""A model as one ONNX file: photos of any size, run by onnxruntime anywhere, without torch and this project.
+"""Exports a model as one ONNX file for photos of any size; onnxruntime runs it without torch or this project.
 
-It takes `photos_nchw`, one sRGB photo (1, 3, height, width), float32 0–1, and gives `enhanced_nchw`, the
-same. Its metadata say so too, beside which model it is (see `_facts`).
+Input: `photos_nchw`, one sRGB photo (1, 3, height, width), float32 0–1. Output: `enhanced_nchw`, in the same
+format. The file's metadata contain this description and identify the model (see `_facts`).
 """
 
 from collections.abc import Iterator
@@ -26,17 +26,20 @@ from wespe.tiling import reach_px
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 INPUT, OUTPUT = "photos_nchw", "enhanced_nchw"
-OPSET = 20  # the first whose GridSample looks things up in three dimensions
-LEAST_PX = 16  # below, networks that halve a photo several times have nothing left to look at
+OPSET = 20  # the first with a three-dimensional GridSample
+LEAST_PX = 16  # networks that downsample several times need at least this side
 TRACED_PX = (256, 320)
-CHECKED_PX = ((33, 64), (211, 157), (357, 411))  # odd ones, and one larger than what was traced
-# Of 255. Measured were at most 0.0003; other processors add up in another order.
+CHECKED_PX = ((33, 64), (211, 157), (357, 411))  # odd sizes, and one larger than TRACED_PX
+# In levels of 255. At most 0.0003 was measured; other processors may sum in a different order.
 TOLERANCE_LEVELS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Between onnxruntime and torch on one photo, at most: of the values, in levels of 255, and in 8 bits."""
+    """Maximum difference between onnxruntime and torch on one photo, in levels of 255.
+
+    levels: before rounding. rounded: after rounding to 8 bits.
+    """
 
     height: int
     width: int
@@ -45,47 +48,49 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
-    """What became of a model. least_px: a side of the smallest photo that the file takes."""
+class Export:
+    """An exported file. least_px: the smallest side of a photo that it accepts."""
 
     bytes: int
     least_px: int
     differences: tuple[Difference, ...]
 
 
-def export_model(model: Model, path: Path) -> Exported:
-    """Write a model that lies on the CPU as an ONNX file, once it gives what torch gives on photos.
+def export_model(model: Model, path: Path) -> Export:
+    """Write a model on the CPU as an ONNX file, after checking that it gives the same results as torch.
 
-    Raises: PipelineError when a package is missing, a generator has no ONNX form, or its results differ.
+    Raises: PipelineError if a package is missing, the generator cannot be converted, or results differ.
     """
     _need_packages()
     if path.is_dir():
         raise PipelineError(f"{path}: is a folder; name a file such as {path / 'model.onnx'}")
-    if path.exists() and path.suffix.lower() != ".onnx":  # a photo, by mistake
-        raise PipelineError(f"{path}: is there already, and no .onnx by its name; name another")
+    if path.exists() and path.suffix.lower() != ".onnx":  # perhaps a photo
+        raise PipelineError(f"{path}: exists already and is not an .onnx file; choose another name")
     try:
         traced = _traced(model.generator)
         program = _program(traced)
-    except Exception as error:  # torch has no one name for what it cannot follow
-        raise PipelineError(f"use it with torch, it has no ONNX form: {_first_line(error)}") from error
+    except Exception as error:  # torch has no common exception for unsupported models
+        raise PipelineError(
+            f"this model cannot be converted to ONNX, use it with torch: {_first_line(error)}"
+        ) from error
     least_px = max(LEAST_PX, *(int(side.lower) for side in traced.range_constraints.values()))
     data = _file(program, _facts(model, least_px))
     differences = tuple(_differences(model.generator, data, least_px))
     for found in differences:
-        if not found.levels <= TOLERANCE_LEVELS:  # also when it is not a number
+        if not found.levels <= TOLERANCE_LEVELS:  # true for NaN as well
             raise PipelineError(
-                f"nothing written, onnxruntime is {found.levels:.3g} of 255 levels from torch at "
-                f"{found.width}×{found.height} px, and {TOLERANCE_LEVELS} are allowed; use it with torch"
+                f"nothing written: onnxruntime differs from torch by {found.levels:.3g} of 255 levels at "
+                f"{found.width}×{found.height} px, more than {TOLERANCE_LEVELS}; use the model with torch"
             )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
-    return Exported(bytes=len(data), least_px=least_px, differences=differences)
+    return Export(bytes=len(data), least_px=least_px, differences=differences)
 
 
-class Clamped(nn.Module):
-    """A generator whose results are photos: 0–1, and that takes none below LEAST_PX a side.
+class ClampedGenerator(nn.Module):
+    """A generator with output clamped to 0–1, which rejects photos with a side below LEAST_PX.
 
-    ONNX has no assertion. An index that a smaller photo lacks makes every runtime refuse it.
+    ONNX has no assertions; an index that is out of range for smaller photos makes every runtime fail.
     """
 
     def __init__(self, generator: Generator):
@@ -99,16 +104,16 @@ class Clamped(nn.Module):
 
 
 def average_pool(photos_nchw: torch.Tensor, bins: tuple[int, int]) -> torch.Tensor:
-    """Do what `adaptive_avg_pool2d` does, for any size.
+    """Replace `adaptive_avg_pool2d` for any size.
 
-    What torch 2.15 makes of that for ONNX keeps the bins of the size that was traced.
+    The ONNX export of torch 2.15 would fix its bins to those of the traced size.
     """
     rows, columns = map(_shares, photos_nchw.shape[-2:], bins)
     return rows @ photos_nchw @ columns.T
 
 
 def _shares(size: int, bins: int) -> torch.Tensor:
-    """How much of each bin a place is, (bins, size)."""
+    """Return the weight of each position in each bin, (bins, size)."""
     number, place = torch.arange(bins)[:, None], torch.arange(size)
     start, stop = number * size // bins, ((number + 1) * size + bins - 1) // bins
     return ((start <= place) & (place < stop)) / (stop - start)
@@ -125,10 +130,10 @@ def instance_norm(
     eps: float,
     cudnn_enabled: bool,
 ) -> torch.Tensor:
-    """Do what torch's does, with means of means.
+    """Replace torch's instance norm, with means of means.
 
-    onnxruntime's InstanceNormalization adds a photo's pixels up one by one: of 12 megapixels in float32, it
-    loses two thousandths of a deviation.
+    onnxruntime's InstanceNormalization sums pixels one by one in float32: on 12 megapixels its error is 0.002
+    standard deviations.
     """
     assert use_input_stats
     centred = features - _mean(features)
@@ -149,9 +154,9 @@ def _need_packages() -> None:
 
 
 def _traced(generator: Generator) -> torch.export.ExportedProgram:
-    """Leave the photo's height and width open."""
+    """Trace the generator with dynamic height and width."""
     photos, size = torch.zeros(1, 3, *TRACED_PX), dict.fromkeys((2, 3), torch.export.Dim.DYNAMIC)
-    traced = torch.export.export(Clamped(generator), (photos,), dynamic_shapes=(size,))
+    traced = torch.export.export(ClampedGenerator(generator), (photos,), dynamic_shapes=(size,))
     return traced.run_decompositions(
         {
             torch.ops.aten.adaptive_avg_pool2d.default: average_pool,
@@ -174,9 +179,9 @@ def _program(traced: torch.export.ExportedProgram) -> torch.onnx.ONNXProgram:
 
 
 def _facts(model: Model, least_px: int) -> dict[str, str]:
-    """What a user of the file must know, and which model it is.
+    """Return the file's metadata: its input format, and the model's identity.
 
-    halo_px: what a tile of a photo needs around it; not there when the model must see the photo whole.
+    halo_px: the margin that tiles need; missing if the model needs the whole photo.
     """
     whole = model.generator.decides or any(
         isinstance(module, nn.InstanceNorm2d) for module in model.generator.modules()
@@ -195,8 +200,8 @@ def _facts(model: Model, least_px: int) -> dict[str, str]:
 
 
 def _file(program: torch.onnx.ONNXProgram, facts: dict[str, str]) -> bytes:
-    """Leave out what the exporter noted for its own authors: paths of this machine among it."""
-    from onnx.helper import set_model_props  # a package that only an export needs
+    """Serialise without the exporter's debugging notes, which contain paths of this machine."""
+    from onnx.helper import set_model_props  # only needed for the export
 
     proto = program.model_proto
     set_model_props(proto, facts)
@@ -233,13 +238,15 @@ def _difference(generator: Generator, data: bytes, photo_hwc: np.ndarray) -> Dif
 
 
 def _run(data: bytes, photos: np.ndarray) -> np.ndarray:
-    from onnxruntime import InferenceSession  # a package that only an export needs
+    from onnxruntime import InferenceSession  # only needed for the export
 
     try:
         session = InferenceSession(data, providers=["CPUExecutionProvider"])
         [enhanced] = session.run([OUTPUT], {INPUT: photos})
-    except Exception as error:  # onnxruntime has no one name for what goes wrong
-        raise PipelineError(f"nothing written, onnxruntime cannot run it: {_first_line(error)}") from error
+    except Exception as error:  # onnxruntime has no common exception
+        raise PipelineError(
+            f"nothing written: onnxruntime cannot run the model: {_first_line(error)}"
+        ) from error
     return enhanced
 
 

@@ -1,4 +1,4 @@
-"""A rater's folder (the Flickr Faves Score): weights, and config.json with its measured accuracy."""
+"""Loads and saves a rater of the Flickr Faves Score: weights, and config.json with its measured accuracy."""
 
 import dataclasses
 import hashlib
@@ -25,7 +25,7 @@ WEIGHTS = "rater.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """Share of right answers on unseen photos, with a 95 % interval; one_answer: of a constant answer."""
+    """Accuracy on held-out photos, 0–1, with a 95 % interval. one_answer: accuracy of a constant answer."""
 
     value: float
     low: float
@@ -39,14 +39,14 @@ class Accuracy:
     @property
     def in_words(self) -> str:
         return (
-            f"accuracy {self} on {self.photos} unseen photos; always the same answer:"
+            f"accuracy {self} on {self.photos} held-out photos; a constant answer:"
             f" {100 * self.one_answer:.1f} %, the paper's rater: {100 * PAPER_ACCURACY:.2f} %"
         )
 
 
 @dataclass(frozen=True)
 class LoadedRater:
-    """A rater that is ready to rate, and its config.json."""
+    """A rater and its config.json."""
 
     rater: Rater
     config: Mapping[str, Any]
@@ -73,7 +73,7 @@ def load_rater(folder: Path) -> LoadedRater:
 
 
 def save_rater(folder: Path, rater: Rater, accuracy: Accuracy, facts: Mapping[str, Any]) -> None:
-    """Write a folder that `load_rater` reads."""
+    """Write a folder for `load_rater`."""
     weights = save({name: value.cpu().contiguous() for name, value in rater.state_dict().items()})
     config = {
         "format": FORMAT,
@@ -88,13 +88,13 @@ def save_rater(folder: Path, rater: Rater, accuracy: Accuracy, facts: Mapping[st
 
 
 def rate_photo(trained: LoadedRater, photo_hwc: np.ndarray) -> float:
-    """Score one photo, 0–1, on crops at fixed places. Raises ValueError for a photo smaller than a crop."""
+    """Score one photo, 0–1, on fixed crops. Raises ValueError for a photo smaller than a crop."""
     config = trained.rater.config
     return trained.rater.rate(cut_crops(photo_hwc, config, config.crops, crop_seed("ffs")))
 
 
 def crop_seed(name: str) -> int:
-    """Return one seed for a photo and its enhanced versions of the same name, whatever their format."""
+    """Return the seed of a photo's crops; the same for its enhanced versions, whatever their format."""
     return seed_of("rater crops", PurePath(name).with_suffix("").as_posix())
 
 

@@ -1,4 +1,4 @@
-"""A stream as a Ray dataset: one pass covers a whole run, because every pass takes seconds to start."""
+"""A stream as a Ray dataset. One pass covers a whole run, since each pass takes seconds to start."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,13 +13,13 @@ from pipeline.patches.stream import Stream
 
 
 def dataset(stream: Stream, *, first_row: int, rows: int, workers: int = 1) -> Dataset:
-    """At least the rows `first_row` to `first_row + rows` of the stream, in `workers` equal shares.
+    """Return a dataset of at least `rows` rows of the stream, starting exactly at `first_row`.
 
-    The rows before `first_row` in its window are dropped, so that the dataset begins exactly there.
+    It has enough blocks for an equal split among `workers`.
     """
     start, skipped = stream.locate(first_row)
     end, available = start, -skipped
-    # An equal split may hold back up to a block per worker.
+    # An equal split may withhold up to one block per worker.
     while available < rows or end - start < workers + 1:
         available, end = available + stream.window_rows(end), end + 1
     windows = ray.data.range(end - start, override_num_blocks=end - start)
@@ -33,7 +33,7 @@ def dataset(stream: Stream, *, first_row: int, rows: int, workers: int = 1) -> D
 
 
 def batches(iterator: DataIterator, *, batch_size: int, size_px: int) -> Iterator[tuple[torch.Tensor, ...]]:
-    """uint8 patches_nhwc tensors of exactly `batch_size`, prefetched; one for each picture of the stream."""
+    """Yield batches of exactly `batch_size`: one uint8 patches_nhwc tensor per picture of the stream."""
     tables: Iterable[pa.Table] = iterator.iter_batches(  # type: ignore[assignment]
         batch_size=batch_size, batch_format="pyarrow", prefetch_batches=4, drop_last=True
     )

@@ -1,4 +1,7 @@
-"""Groups of patches that are read together, from Parquet shards or from arrays in memory."""
+"""Groups of patches that are read together, from Parquet shards or from arrays in memory.
+
+A row is one patch, or a pair of a patch and its truth.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +13,7 @@ import numpy as np
 
 from pipeline.patches.shards import PIXELS, TRUTH, Index, group_rows, pixels_nhwc, read_group
 
-Pictures = tuple[np.ndarray, ...]  # uint8 patches_nhwc, one array for each column: the patch, and its truth
+Pictures = tuple[np.ndarray, ...]  # uint8 patches_nhwc, one array per column: patches, and any truths
 
 
 class Groups(Protocol):
@@ -22,24 +25,24 @@ class Groups(Protocol):
 
     @property
     def columns(self) -> int:
-        """How many pictures make one row: 1, or 2 for pairs."""
+        """Number of pictures per row: 1, or 2 for pairs."""
 
     def read(self, group: int) -> Pictures:
-        """All pictures of one group."""
+        """Read all pictures of one group."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardGroups:
-    """The row groups of one split. Small: it travels to every task."""
+    """The row groups of one split. Small, since it is sent to every task."""
 
     folder: str
     size_px: int
     places: tuple[tuple[str, int, int], ...]  # file, row group, rows
-    pictures: tuple[str, ...] = (PIXELS,)  # the columns that are read
+    pictures: tuple[str, ...] = (PIXELS,)  # the columns to read
 
     @classmethod
     def of(cls, index: Index, split: str, *, paired: bool = False) -> "ShardGroups":
-        """The groups of one split, with `paired` of patches and their truths."""
+        """Return the groups of one split; with `paired`, of patches and their truths."""
         places = tuple(
             (shard.file, group, rows)
             for shard in index.splits.get(split, ())
@@ -59,14 +62,14 @@ class ShardGroups:
         return len(self.pictures)
 
     def read(self, group: int) -> Pictures:
-        """Raises ShardError."""
+        """Read all pictures of one group. Raises ShardError."""
         file, number, _ = self.places[group]
         table = read_group(Path(self.folder), file, number, self.pictures)
         return tuple(pixels_nhwc(table, self.size_px, picture) for picture in self.pictures)
 
 
 class ArrayGroups:
-    """Arrays of patches_nhwc, divided as shards of the same patches in the same order would be."""
+    """Arrays of patches_nhwc, divided into groups exactly like shards of the same patches."""
 
     def __init__(self, *pictures: np.ndarray):
         self._pictures = pictures

@@ -1,4 +1,4 @@
-"""The list of a camera's or target's photos: their properties, their files, and why some were rejected."""
+"""The manifest: a table of a camera's or target's photos, their properties and reasons for rejection."""
 
 import io
 from collections.abc import Iterable
@@ -22,9 +22,9 @@ class Photo:
     id: str  # first 32 hex digits of the SHA-256 of the file's bytes
     name: str  # relative to the source
     path: str = ""  # '' if rejected
-    truth_path: str = ""  # the same picture from the better camera
+    truth_path: str = ""  # the same scene from the better camera; '' if there is none
     bytes: int
-    width: int = 0  # px as displayed, after the orientation is applied; 0 if rejected
+    width: int = 0  # px, after applying the EXIF orientation; 0 if rejected
     height: int = 0
     make: str = ""
     model: str = ""
@@ -44,12 +44,12 @@ SCHEMA = pa.schema(
 
 
 def accepted(photos: Iterable[Photo]) -> list[Photo]:
-    """Keep the photos that could be read."""
+    """Return the photos that were not rejected."""
     return [photo for photo in photos if not photo.reject_reason]
 
 
 def write_manifest(folder: Path, photos: Iterable[Photo]) -> None:
-    """Write the rows, sorted by id, whole or not at all; the same rows give the same bytes."""
+    """Write the rows atomically, sorted by id; the same rows give the same bytes."""
     rows = [asdict(photo) for photo in sorted(photos, key=lambda photo: photo.id)]
     file = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), file, compression="zstd")
@@ -57,9 +57,9 @@ def write_manifest(folder: Path, photos: Iterable[Photo]) -> None:
 
 
 def read_manifest(folder: Path) -> list[Photo]:
-    """Read every row, accepted or not, sorted by id.
+    """Read all rows, including rejected photos, sorted by id.
 
-    Raises: SourceError when there is no manifest or it is damaged.
+    Raises: SourceError if the manifest is missing or damaged.
     """
     path = folder / MANIFEST
     try:

@@ -1,4 +1,4 @@
-"""The positions of patches in a photo, and cutting them out."""
+"""Chooses the positions of patches in a photo, and cuts them out."""
 
 import random
 
@@ -11,7 +11,7 @@ Position = tuple[int, int]  # y, x of the top left pixel
 
 
 def positions(patches: Patches, photo_id: str, width: int, height: int) -> list[Position]:
-    """Positions of this photo's patches, by its id alone; none if the photo is smaller than a patch."""
+    """Return the positions of a photo's patches, which depend on its id and size; [] if it is too small."""
     rows, columns = height - patches.size_px + 1, width - patches.size_px + 1
     if rows < 1 or columns < 1:
         return []
@@ -26,5 +26,5 @@ def positions(patches: Patches, photo_id: str, width: int, height: int) -> list[
 
 
 def cut(photo_hwc: np.ndarray, places: list[Position], size_px: int) -> np.ndarray:
-    """patches_nhwc uint8 at `places`, contiguous."""
+    """Return the patches at `places` as contiguous uint8 patches_nhwc."""
     return np.stack([photo_hwc[y : y + size_px, x : x + size_px] for y, x in places])

@@ -1,4 +1,4 @@
-"""Cut photos into patches in Parquet shards, by Ray Data: one photo a task."""
+"""Cuts photos into patches in Parquet shards, with Ray Data and one task per photo."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,17 +18,17 @@ from pipeline.patches.patches import Patches, cut, positions
 from pipeline.photos.images import read_photo
 
 SPLITS = ("train", "validation", "test")
-# A folder of phone photos may contain a screenshot or two; a larger share means a wrong setting.
+# A folder of phone photos may contain a few screenshots; a larger share indicates a wrong setting.
 MAX_TOO_SMALL_SHARE = 0.05
-PATCHES_AT_ONCE = 256  # a fine grid over a large photo would not fit into memory in one piece
+PATCHES_AT_ONCE = 256  # all patches of a fine grid over a large photo may not fit in memory
 
 
 def patchify(address: str, patches: Patches) -> shards.Index:
     """Cut the photos of `cameras.x` or `targets.x` into its patches folder. Raises ShardError, PhotoError.
 
-    Photos are read and written in the order of their ids, so that the bytes do not depend on the number of
-    workers. Memory is bounded by the photos in flight, not by their number. Where every photo has a truth, so
-    has every patch.
+    Photos are processed in the order of their ids, so that the bytes do not depend on the number of workers.
+    Memory depends on the photos being processed, not on their total number. If all photos have truths,
+    patches have truths as well.
     """
     paths = layout.photo_set(address)
     photos = _large_enough(address, accepted(read_manifest(paths.photos)), patches)
@@ -65,7 +65,7 @@ def _large_enough(address: str, photos: list[Photo], patches: Patches) -> list[P
         example = f", such as {small[0].name} ({small[0].width}×{small[0].height})" if small else ""
         raise ShardError(
             f"{address}: {len(small)} of {len(photos)} photos are smaller than a patch of "
-            f"{patches.size_px} px{example}; lower {address}.patches.size_px or leave them out"
+            f"{patches.size_px} px{example}; lower {address}.patches.size_px or remove these photos"
         )
     if small:
         print(f"patchify {address}: left out {len(small)} photos smaller than {patches.size_px} px")
@@ -119,5 +119,6 @@ def _read_truth(path: str, photo_hwc: np.ndarray) -> np.ndarray:
     truth_hwc = read_photo(path)
     if truth_hwc.shape != photo_hwc.shape:
         height, width, _ = truth_hwc.shape
-        raise ShardError(f"{path} is {width}×{height} px, but its photo is not")
+        photo_height, photo_width, _ = photo_hwc.shape
+        raise ShardError(f"{path} is {width}×{height} px, but its photo is {photo_width}×{photo_height} px")
     return truth_hwc

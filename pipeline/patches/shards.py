@@ -1,17 +1,16 @@
-"""Patches in Parquet: one row a patch, pixels as fixed-size binary, an index written last.
+"""Patches in Parquet files: one row per patch, pixels as fixed-size binary, and an index written last.
 
-Where every photo has a truth, each row also holds the patch of its truth, cut at the same place. Readers of
-the pixels alone skip it: Parquet stores the columns of a row group separately.
+If all photos have truths, each row also contains the patch of the truth at the same position. Parquet stores
+columns separately, so readers that only need the pixels skip it.
 
-    patches/index.json             settings, and of every shard its rows, bytes and sha256
-    patches/train/00000.parquet    about SHARD_BYTES of pixels each, at most GROUP_BYTES a row group
+    patches/index.json             settings; rows, bytes and sha256 of each shard
+    patches/train/00000.parquet    about SHARD_BYTES of pixels per file, at most GROUP_BYTES per row group
 
-Why this layout: fixed-size binary is read without a copy (one buffer of n·size·size·3 bytes), where
-tensor columns and lists of bytes are not; zstd-1 saved 28 % of the demo photos' pixels, and one thread
-still reads 28,000 patches of 100 px a second, over three times the speed of a whole stream. PNG is
-smaller by another fifth and eleven times slower to read. `make bench` prints size and speed of the
-candidates. A row group is the unit of reading: about 2 MB, so that a shuffle window can mix many places of
-the set.
+Fixed-size binary is read without a copy (one buffer of n·size·size·3 bytes), unlike tensor columns and lists
+of bytes. zstd-1 saved 28 % on the demo photos; one thread still reads 28,000 patches of 100 px per second,
+over three times the speed of a whole stream. PNG is another fifth smaller, but eleven times slower to read;
+`make bench` compares the alternatives. A row group is the unit of reading, and has about 2 MB, so that a
+shuffle window can mix many parts of the set.
 """
 
 import hashlib
@@ -37,12 +36,12 @@ PIXELS, TRUTH = "pixels", "truth"
 
 
 def group_rows(size_px: int) -> int:
-    """Rows of a full row group, by the bytes of one column: each column is read alone."""
+    """Return the rows of a full row group. It depends on one column's bytes: columns are read separately."""
     return max(1, min(GROUP_ROWS, GROUP_BYTES // (size_px**2 * CHANNELS)))
 
 
 def schema(size_px: int, *pictures: str) -> pa.Schema:
-    """photo_id, y, x, and of each of `pictures` its pixels: HWC uint8 sRGB."""
+    """Return the schema: photo_id, y, x, and a column of pixels (HWC uint8 sRGB) for each of `pictures`."""
     kind = pa.binary(size_px * size_px * CHANNELS)
     return pa.schema(
         [
@@ -73,7 +72,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Index:
-    """The content of a patches folder. `digest` changes when any patch does."""
+    """The content of a patches folder. `digest` changes if any patch changes."""
 
     folder: Path
     size_px: int
@@ -91,7 +90,7 @@ def encode(
     patches_nhwc: np.ndarray,
     truths_nhwc: np.ndarray | None = None,
 ) -> pa.Table:
-    """One table of patches, pixels not copied."""
+    """Build a table of patches without copying pixels."""
     pictures = {PIXELS: patches_nhwc} | ({} if truths_nhwc is None else {TRUTH: truths_nhwc})
     ys, xs = zip(*places, strict=True)
     where = [pa.array(photo_ids), pa.array(ys, pa.int32()), pa.array(xs, pa.int32())]
@@ -102,14 +101,14 @@ def encode(
 
 
 def binary(patches_nhwc: np.ndarray) -> pa.FixedSizeBinaryArray:
-    """A column of patches, without a copy if they are contiguous."""
+    """Build a column of patches, without copying contiguous ones."""
     kind = pa.binary(patches_nhwc[0].nbytes)
     buffer = pa.py_buffer(np.ascontiguousarray(patches_nhwc))
     return pa.FixedSizeBinaryArray.from_buffers(kind, len(patches_nhwc), [None, buffer])
 
 
 def pixels_nhwc(table: pa.Table, size_px: int, picture: str = PIXELS) -> np.ndarray:
-    """The patches of a table as uint8 NHWC; a view of its buffer where the table is one chunk."""
+    """Return a table's patches as uint8 NHWC; a view of its buffer if the table has one chunk."""
     chunks = table[picture].chunks
     column = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
     row_bytes = size_px * size_px * CHANNELS
@@ -121,9 +120,9 @@ def pixels_nhwc(table: pa.Table, size_px: int, picture: str = PIXELS) -> np.ndar
 def write_shards(
     folder: Path, settings: Patches, tables: Mapping[str, Iterable[pa.Table]], *, paired: bool = False
 ) -> Index:
-    """Write every split's tables in the order they come, then the index. `folder` must be new or empty.
+    """Write the tables of all splits in order, then the index. `folder` must be new or empty.
 
-    With `paired`, all tables hold truths.
+    paired: whether the tables contain truths.
     """
     splits = {
         split: tuple(_write_split(folder, split, settings, rows, paired)) for split, rows in tables.items()
@@ -175,8 +174,8 @@ def _rechunk(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def read_index(folder: Path) -> Index:
-    """Read the index and check that every shard has its size. Raises ShardError."""
-    remedy = "run `dvc repro` (or `dvc checkout`) to make it again"
+    """Read the index and check the size of every shard. Raises ShardError."""
+    remedy = "run `dvc repro` (or `dvc checkout`) to restore it"
     try:
         data = (folder / INDEX).read_bytes()
         content = json.loads(data)
@@ -193,7 +192,7 @@ def read_index(folder: Path) -> Index:
 
 
 def read_group(folder: Path, file: str, group: int, pictures: Sequence[str] = (PIXELS,)) -> pa.Table:
-    """The pixels of one row group, of `pictures` and no others. Raises ShardError."""
+    """Read the given picture columns of one row group. Raises ShardError."""
     path = folder / file
     try:
         with pq.ParquetFile(path) as parquet:

@@ -1,4 +1,4 @@
-"""Which photos are for training, and which are held out for evaluation."""
+"""Assigns photos to the splits: train, validation and test."""
 
 import math
 from bisect import bisect_left
@@ -7,19 +7,19 @@ from collections.abc import Iterable, Sequence
 from pipeline.patches.settings import Split, SplitName
 from pipeline.seeds import seed_of
 
-TOLERANCE = 0.02  # of the set: how far a split's size may be from its share, so that fewer photos move
+TOLERANCE = 0.02  # allowed deviation of a split's share, as a share of the set; keeps photos from moving
 
 
 def assign_splits(ids: Iterable[str], split: Split) -> dict[str, SplitName]:
-    """Place each photo by a hash of its id, and move the fewest photos that keep the shares.
+    """Assign splits by a hash of each photo's id, and correct small sets so that the shares hold.
 
-    By the hash alone a photo would never move when others are added, but of six photos one split might get
-    five. So photos are ranked by their hash: the first are for test, the next for validation, the rest for
-    training. The ranks are cut where the hashes say, as long as the size of a split differs from its share by
-    at most half a photo, or TOLERANCE of a large set; else at the nearest rank that keeps the share. A photo
-    keeps its split as the set grows unless its hash lies near a cut: in sets of thousands none moves, in sets
-    of tens about every second new photo moves one other, mostly between validation and training.
-    Training always has a photo, and test one as soon as there are two.
+    With the hash alone, a photo would never change its split when others are added, but in a set of six
+    photos, one split might get five. Therefore photos are sorted by hash: the first go to test, the next to
+    validation and the rest to train. The boundaries are where the hashes reach the shares, if the size of
+    each split then differs from its share by at most half a photo, or by TOLERANCE in a large set; otherwise
+    they move by as little as possible. When a set grows, only photos near a boundary change their split: none
+    in sets of thousands; in sets of tens about one for every second new photo, mostly between validation and
+    train. Train always has a photo, and test has one if there are at least two.
     """
     ordered = sorted(set(ids), key=_place)
     test, validation = _sizes([_place(id) for id in ordered], split)
@@ -30,7 +30,7 @@ def assign_splits(ids: Iterable[str], split: Split) -> dict[str, SplitName]:
 
 
 def _sizes(places: Sequence[float], split: Split) -> tuple[int, int]:
-    """How many of the sorted places, 0–1, are for test, and how many for validation."""
+    """Return the sizes of test and validation; places: sorted hashes, 0–1."""
     count = len(places)
     test_by_hash = bisect_left(places, split.test)
     validation_by_hash = bisect_left(places, split.test + split.validation) - test_by_hash
@@ -42,11 +42,11 @@ def _sizes(places: Sequence[float], split: Split) -> tuple[int, int]:
 
 
 def _near(size: int, share: float, count: int) -> int:
-    """The size nearest to this one that keeps the share."""
+    """Return the size nearest to `size` that keeps the share within the tolerance."""
     slack = max(0.5, TOLERANCE * count)
     return min(max(size, math.ceil(share * count - slack)), math.floor(share * count + slack))
 
 
 def _place(id: str) -> float:
-    """A number in 0–1 that depends on the id alone."""
+    """Return a hash of the id as a number, 0–1."""
     return seed_of("split", id) / 2**63

@@ -1,9 +1,9 @@
-"""Endless, shuffled streams of patches: one order, whether the patches lie in shards or in memory.
+"""Endless, shuffled streams of patches, in the same order from shards and from memory.
 
-A stream is a sequence of windows. Window w reads GROUPS_PER_WINDOW groups from a permutation of the set that
-is new every epoch, shuffles their rows together, and flips and turns each at random. A paired stream does the
-same to each patch and its truth. All of it follows from (seed, stream name, window), so a stream can start at
-any row without having read the rows before.
+A stream is a sequence of windows. Each window reads GROUPS_PER_WINDOW groups, in an order that changes every
+epoch, shuffles their rows, and mirrors and rotates each patch at random. Paired streams apply the same to
+each patch and its truth. Everything depends only on (seed, stream name, window), so a stream can start at any
+row without reading the rows before it.
 """
 
 import random
@@ -31,8 +31,8 @@ class Stream:
     groups: Groups
 
     def window_groups(self, window: int) -> list[int]:
-        """The groups of a window, which may reach into the next epoch."""
-        per_window = GROUPS_PER_WINDOW // self.groups.columns  # pairs take no more memory
+        """Return the groups of a window, which may extend into the next epoch."""
+        per_window = GROUPS_PER_WINDOW // self.groups.columns  # so that pairs need no more memory
         places = range(window * per_window, (window + 1) * per_window)
         total = len(self.groups.rows)
         return [_order(self.seed, self.name, place // total, total)[place % total] for place in places]
@@ -41,25 +41,25 @@ class Stream:
         return sum(self.groups.rows[group] for group in self.window_groups(window))
 
     def read(self, window: int) -> Pictures:
-        """One window's patches, shuffled, flipped and turned."""
+        """Read the patches of one window, shuffled, mirrored and rotated."""
         groups = [self.groups.read(group) for group in self.window_groups(window)]
         rng = np.random.default_rng(seed_of(self.seed, self.name, "window", window))
         rows = sum(len(pictures[0]) for pictures in groups)
-        order, turns = rng.permutation(rows), rng.integers(0, 8, rows)
+        order, symmetries = rng.permutation(rows), rng.integers(0, 8, rows)
         return tuple(
-            _shuffled([patch for patches in column for patch in patches], order, turns)
+            _shuffled([patch for patches in column for patch in patches], order, symmetries)
             for column in zip(*groups, strict=True)
         )
 
     def locate(self, row: int) -> tuple[int, int]:
-        """The window that holds this row, and how many rows of it come before."""
+        """Return the window that contains this row, and the row's position in it."""
         window, before = 0, row
         while before >= (inside := self.window_rows(window)):
             window, before = window + 1, before - inside
         return window, before
 
     def batches(self, first_row: int, size: int) -> Iterator[Pictures]:
-        """Batches of exactly `size` rows, without end, read in this process."""
+        """Yield batches of exactly `size` rows, endlessly, read in this process."""
         start, skipped = self.locate(first_row)
         waiting: Pictures | None = None
         for window in count(start):
@@ -74,19 +74,19 @@ class Stream:
 
 
 def stream_of(index: Index, split: str, *, name: str, seed: int, paired: bool = False) -> Stream:
-    """The stream of one split of shards, with `paired` of patches and their truths.
+    """Return the stream of one split of shards; with `paired`, of patches and their truths.
 
-    Raises: ShardError if it has no patch, or no truths where pairs are wanted.
+    Raises: ShardError if there are no patches, or no truths although `paired`.
     """
     if paired and not index.paired:
         raise ShardError(
-            f"{index.folder} has no truth beside its patches, which a paired method learns from: give the "
-            "camera's photos `truth` or `simulated_camera` in params.yaml, or choose an unpaired method"
+            f"{index.folder} has patches without truths, which a paired method needs: give the camera's "
+            "photos `truth` or `simulated_camera` in params.yaml, or choose an unpaired method"
         )
     groups = ShardGroups.of(index, split, paired=paired)
     if not groups.places:
         raise ShardError(
-            f"{index.folder} has no {split} patches; add photos, or lower the other shares of the split"
+            f"{index.folder} has no {split} patches; add photos, or lower the shares of the other splits"
         )
     return Stream(name=name, seed=seed, groups=groups)
 
@@ -98,17 +98,17 @@ def _order(seed: int, name: str, epoch: int, total: int) -> list[int]:
     return order
 
 
-def _shuffled(patches: Sequence[np.ndarray], order: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """patches_nhwc: patch `order[i]` in place i, turned by `turns[i]`, copied once."""
+def _shuffled(patches: Sequence[np.ndarray], order: np.ndarray, symmetries: np.ndarray) -> np.ndarray:
+    """Return patches_nhwc with patch `order[i]` at index i, transformed by `symmetries[i]`; copies once."""
     shuffled = np.empty((len(patches), *patches[0].shape), np.uint8)
-    for place_hwc, number, turn in zip(shuffled, order, turns, strict=True):
-        turned_hwc = _turn(patches[number], turn)
-        for channel in range(CHANNELS):  # numpy copies a plane of bytes twice as fast as pixels of three
-            place_hwc[..., channel] = turned_hwc[..., channel]
+    for place_hwc, number, symmetry in zip(shuffled, order, symmetries, strict=True):
+        transformed_hwc = _transform(patches[number], symmetry)
+        for channel in range(CHANNELS):  # numpy copies channel by channel twice as fast
+            place_hwc[..., channel] = transformed_hwc[..., channel]
     return shuffled
 
 
-def _turn(patch_hwc: np.ndarray, turn: int) -> np.ndarray:
-    """One of the eight symmetries of the square: quarter turns, with and without a mirror; a view."""
-    turned = np.rot90(patch_hwc, turn % 4)
-    return turned[:, ::-1] if turn >= 4 else turned
+def _transform(patch_hwc: np.ndarray, symmetry: int) -> np.ndarray:
+    """Apply one of the eight symmetries of the square: rotation by 90°, with or without mirroring; a view."""
+    rotated = np.rot90(patch_hwc, symmetry % 4)
+    return rotated[:, ::-1] if symmetry >= 4 else rotated

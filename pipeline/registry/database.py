@@ -1,7 +1,7 @@
-"""An MLflow database in a SQLite file: it appears whole or not at all, whoever is killed or comes second.
+"""Creates an MLflow database in a SQLite file atomically, even with concurrent or killed processes.
 
-MLflow itself creates the file in place, in some sixty migrations: a process that dies meanwhile leaves tables
-that MLflow can neither use nor finish.
+MLflow itself creates the file in place, in about sixty migrations. If the process is killed meanwhile, MLflow
+can neither use nor complete the file.
 """
 
 import os
@@ -21,15 +21,15 @@ from sqlalchemy.engine import make_url
 from pipeline.errors import RegistryError
 
 SCHEME = "sqlite:///"
-COMPANIONS = ("", "-journal", "-wal", "-shm")  # SQLite's own files beside the database
+COMPANIONS = ("", "-journal", "-wal", "-shm")  # suffixes of SQLite's files for one database
 BUSY_TIMEOUT_S = 20
-CONTENT = ("runs", "registered_models", "model_versions", "logged_models")  # what must never be lost
+CONTENT = ("runs", "registered_models", "model_versions", "logged_models")  # tables that must never be lost
 
 
 def ensure_database(uri: str) -> None:
-    """Create the SQLite file that `uri` names, or replace one whose creation was interrupted.
+    """Create the SQLite file of `uri`, or replace one whose creation was interrupted.
 
-    Any other URI is left to MLflow. Raises RegistryError for a file that holds something and cannot be read.
+    Does nothing for other URIs. Raises RegistryError for a file with content that cannot be used.
     """
     path = _path(uri)
     if path is None or _is_ready(path):
@@ -51,14 +51,14 @@ def _path(uri: str) -> Path | None:
 
 
 def _is_ready(path: Path) -> bool:
-    """Tell whether all migrations have run. MLflow is not asked: it would keep a bad file open."""
+    """Tell whether all migrations have run. Does not use MLflow, which would keep an invalid file open."""
     if not path.exists():
         return False
     version, newest = _version(path), _newest_version()
     if version != newest and _has_content(path):
         raise RegistryError(
-            f"{path} holds runs or models, but its tables are of version {version}, and MLflow "
-            f"{mlflow.__version__} needs {newest}; copy the file to a safe place, then run "
+            f"{path} contains runs or models, but its tables have version {version}, and MLflow "
+            f"{mlflow.__version__} needs {newest}; make a backup of the file, then run "
             f"`mlflow db upgrade {SCHEME}{path}`"
         )
     return version == newest
@@ -97,23 +97,23 @@ def _rows(path: Path, query: str) -> list[tuple]:
 
 def _move_away(path: Path) -> None:
     aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
-    # The journal goes too: SQLite would apply it to the new file.
+    # Move the journal as well, or SQLite would apply it to the new file.
     for ending in COMPANIONS:
         if (file := path.with_name(path.name + ending)).exists():
             os.replace(file, aside.with_name(aside.name + ending))
     print(
-        f"register: the creation of {path} was interrupted before it held a run or a model; "
+        f"register: the creation of {path} was interrupted before it contained a run or a model; "
         f"creating it again (the old file is now {aside.name})",
         file=sys.stderr,
     )
 
 
 def _create(path: Path) -> None:
-    """Create under a temporary name, then rename. The lock is held, so the name is ours."""
+    """Create under a temporary name, then rename. The lock protects the temporary name."""
     part = path.with_name(f".{path.name}.part")
     for ending in COMPANIONS:
         part.with_name(part.name + ending).unlink(missing_ok=True)
     client = MlflowClient(f"{SCHEME}{part.absolute()}")
     client.search_registered_models(max_results=1)
-    client.search_experiments(max_results=1)  # makes the default one
+    client.search_experiments(max_results=1)  # creates the default experiment
     os.replace(part, path)

@@ -1,4 +1,4 @@
-"""The limits of `Gates`, each compared with what evaluation measured."""
+"""Compares the limits of `Gates` with the scores."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,14 +9,14 @@ from pipeline.registry.settings import Gates
 from wespe.metrics.interval import mean_interval
 from wespe.metrics.table import METRICS, Metric
 
-RULES = 3  # raise it with any change of what a gate lets through, so that models are judged again
+RULES = 3  # version of the rules; raise it if gates change their decisions, so that models are re-evaluated
 MAX_DIGITS = 6
 Outcome = Literal["passed", "failed", "not measured", "off"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """One gate as a table shows it. Only `passed` and `off` let a version through."""
+    """The result of one gate, as shown in a table. Only `passed` and `off` let a version through."""
 
     name: str
     threshold: str
@@ -30,7 +30,7 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """The figure that a limit is compared with, and how a table shows it; `why` says why there is none."""
+    """The value that is compared with a limit, and its text; `why` is the reason if there is none."""
 
     figure: float | None = None
     text: str = ""
@@ -38,7 +38,7 @@ class Reading:
 
 
 def self_checks(scores: list[Score], gates: Gates) -> list[Gate]:
-    """Compare every metric that has a limit with it."""
+    """Compare all metrics that have a gate with their limits."""
     return [
         _gate(metric, getattr(gates, metric.gate), list(by_photo(scores, "enhanced", name).values()))
         for name, metric in METRICS.items()
@@ -92,14 +92,14 @@ def _reading(metric: Metric, values: list[float], limit: float | None) -> Readin
 
 
 def _extreme(values: list[float], lowest: bool) -> float:
-    """Return the lowest or the highest; NaN if one is."""
+    """Return the lowest or highest value; NaN if any value is NaN."""
     if any(value != value for value in values):
         return float("nan")
     return min(values) if lowest else max(values)
 
 
 def _digits(metric: Metric, figure: float, limit: float | None) -> int:
-    """Return as many digits as tell the figure from the limit, so that no one reads 0.02 as below 0.02."""
+    """Return enough digits to distinguish the value from the limit, to avoid "0.02, at least 0.02"."""
     digits = metric.digits
     if limit is not None and figure != limit:
         while digits < MAX_DIGITS and round(figure, digits) == round(limit, digits):

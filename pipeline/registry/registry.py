@@ -1,8 +1,8 @@
-"""The only door to MLflow: one run per trained camera, one registered model `wespe-<camera>`.
+"""The MLflow registry: one run per trained camera, one registered model `wespe-<camera>`.
 
-MLFLOW_TRACKING_URI names the server; without it, a SQLite file and a folder in this checkout serve. Every new
-version gets the alias `challenger`, and `champion` if it passes every gate (see verdict.py). Who was champion
-before, oldest first and up to today's, is a tag of the registered model.
+MLFLOW_TRACKING_URI names the server; without it, a SQLite file and a folder in this checkout are used. Every
+new version gets the alias `challenger`, and `champion` if it passes every gate (see verdict.py). A tag of the
+registered model lists all champions, from the oldest to the current one.
 """
 
 import hashlib
@@ -35,17 +35,17 @@ from pipeline.registry.verdict import Rival, Verdict, decide
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 SHA256, VERDICT = "sha256", "verdict"  # tags of a version
-JUDGED = "judged"  # the digest of the scores and gates behind the verdict
-ROLLED_BACK = "rolled_back"  # on a version that must not become champion again by itself
-TARGET = "target"  # its name and the digest of its patches: what a colour distance is measured to
-ROLLING_BACK = "rolling back"  # a tag of the registered model while one is under way: "3 2"
-CHAMPIONS = "champions"  # a tag of the registered model: "1 4 5"
+JUDGED = "judged"  # tag of a version: the digest of the scores and gates that the verdict is based on
+ROLLED_BACK = "rolled_back"  # tag of a version that must not become champion again automatically
+TARGET = "target"  # tag of a version: the target's name and the digest of its patches
+ROLLING_BACK = "rolling back"  # tag of the registered model during a roll-back: "3 2" (from, to)
+CHAMPIONS = "champions"  # tag of the registered model: "1 4 5"
 PING_TIMEOUT_S = 5
 HTTP_STATUS = re.compile(r"error code (\d{3})\b")  # in the text of an MlflowException
 HTTP_REMEDIES = {
-    401: "needs a user and password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
-    403: "this user may not do that; check MLFLOW_TRACKING_USERNAME and the server's permissions",
-    413: "the server, or a proxy before it, refuses files of this size; raise its limit "
+    401: "requires a user and password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    403: "permission denied; check MLFLOW_TRACKING_USERNAME and the server's permissions",
+    413: "the server, or a proxy in front of it, rejects files of this size; raise its limit "
     "(nginx: client_max_body_size), then run the same command again",
 }
 EXAMPLE = f"models:/NAME@{CHAMPION}"
@@ -67,7 +67,7 @@ class Registration:
 
 @dataclass(frozen=True, kw_only=True)
 class RollBack:
-    """Which version is champion again, and which one it replaced; None if that was deleted."""
+    """The version that is champion again, and the version that it replaced; None if that was deleted."""
 
     name: str
     champion: int
@@ -77,7 +77,7 @@ class RollBack:
 def register_camera(camera: str, gates: Gates) -> Registration:
     """Log a trained camera's run and register its model, once per weights. Raises RegistryError.
 
-    New scores of registered weights, or other gates, only judge the version again.
+    If the weights are registered already and scores or gates have changed, only the verdict is updated.
     """
     paths, name = CameraPaths(camera=camera), _name(camera)
     model, scores = load_model(paths.model), read_scores(paths.scores)
@@ -97,26 +97,26 @@ def register_camera(camera: str, gates: Gates) -> Registration:
 
 
 def explain_camera(camera: str, gates: Gates) -> Verdict:
-    """Judge a camera's model as registering it would, and change nothing. Raises RegistryError."""
+    """Return the verdict that registering a camera's model would give. Raises RegistryError."""
     paths, name = CameraPaths(camera=camera), _name(camera)
     model, scores = load_model(paths.model), read_scores(paths.scores)
     if not os.environ.get("MLFLOW_TRACKING_URI") and not MLFLOW_DATABASE.exists():
-        return decide(scores, gates)  # asking MLflow would create the database
+        return decide(scores, gates)  # opening MLflow would create the database
     with _mlflow() as client:
         version = _version_of(client, name, model.sha256)
         return _verdict(client, name, version, _target(model), scores, gates)
 
 
 def roll_back(camera: str) -> RollBack:
-    """Make the version that was champion before champion again. Raises RegistryError.
+    """Make the previous champion champion again. Raises RegistryError.
 
-    Repeated after an interruption, it goes back no further than the first time.
+    After an interruption, calling it again completes the same roll-back.
     """
     paths, name = CameraPaths(camera=camera), _name(camera)
     with _mlflow() as client:
         replaced, champion = _plan_roll_back(client, name)
         if _champion(_model(client, name)) != champion:
-            _reign(client, name, _champions_before(client, name))
+            _set_champions(client, name, _champions_before(client, name))
         if replaced:
             client.set_model_version_tag(name, str(replaced), ROLLED_BACK, f"to version {champion}")
             reason = f"rolled back: version {champion} is champion again"
@@ -129,7 +129,7 @@ def roll_back(camera: str) -> RollBack:
 
 
 def _plan_roll_back(client: MlflowClient, name: str) -> tuple[int | None, int]:
-    """Which version goes and which comes: by an interrupted roll-back, or the champion and the one before."""
+    """Return the champion to replace and the one to restore, also for an interrupted roll-back."""
     model = _model(client, name)
     if model and ROLLING_BACK in model.tags:
         replaced, champion = map(int, model.tags[ROLLING_BACK].split())
@@ -137,12 +137,12 @@ def _plan_roll_back(client: MlflowClient, name: str) -> tuple[int | None, int]:
     before = _champions_before(client, name)
     if not before:
         raise RegistryError(
-            f"{name} has no champion to go back to: no earlier champion still exists; list the versions with "
-            "`mlflow ui`"
+            f"{name} has no champion to roll back to: no earlier champion still exists; list the versions "
+            "with `mlflow ui`"
         )
-    goes, comes = _champion(model), before[-1]
-    client.set_registered_model_tag(name, ROLLING_BACK, f"{goes or 0} {comes}")
-    return goes, comes
+    current, previous = _champion(model), before[-1]
+    client.set_registered_model_tag(name, ROLLING_BACK, f"{current or 0} {previous}")
+    return current, previous
 
 
 def log_study(camera: str, metrics: dict[str, float]) -> None:
@@ -181,13 +181,13 @@ def fetch_model(uri: str) -> Path:
 
 @contextmanager
 def _mlflow() -> Iterator[MlflowClient]:
-    """Connect, and turn what goes wrong into one line that holds no password."""
+    """Connect to MLflow, and convert errors into one-line messages without passwords."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{MLFLOW_DATABASE.resolve()}"
     public = re.sub(r"(?<=//)[^/]*@", "", uri)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         if uri.startswith("http"):
-            # MLflow itself would try for minutes. Any answer will do: a server's errors are left to MLflow.
+            # MLflow itself would retry for minutes. Any response is sufficient here.
             requests.head(uri, timeout=PING_TIMEOUT_S)
         else:
             ensure_database(uri)
@@ -204,14 +204,14 @@ def _mlflow() -> Iterator[MlflowClient]:
 
 
 def _reason(error: Exception) -> str:
-    """Say what went wrong and what to do; an answer's status says more than MLflow's own words."""
+    """Explain an error and its remedy, by the HTTP status if there is one."""
     answer = getattr(error, "response", None)
     written = HTTP_STATUS.search(str(error))
     status = answer.status_code if answer is not None else int(written[1]) if written else 0
     if remedy := HTTP_REMEDIES.get(status):
         return f"{remedy} (HTTP {status})"
     if status >= 500:
-        return f"the server fails (HTTP {status}); see its log, then try again"
+        return f"server error (HTTP {status}); see the server's log, then try again"
     if isinstance(error, requests.RequestException) and not status:
         return (
             f"no answer ({type(error).__name__}); start the server, correct MLFLOW_TRACKING_URI, or unset it "
@@ -228,7 +228,7 @@ def _version_of(client: MlflowClient, name: str, sha256: str) -> ModelVersion | 
 def _register(
     client: MlflowClient, name: str, paths: CameraPaths, model: Model, scores: list[Score]
 ) -> ModelVersion:
-    """Log the run, then make the version of its model, with sha256 and scores as tags."""
+    """Log the run, then create the model version, with sha256 and scores as tags."""
     logged = log_run(client, paths, model)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
@@ -246,7 +246,7 @@ def _renew(client: MlflowClient, version: ModelVersion, paths: CameraPaths, scor
 
 
 def _decide(client: MlflowClient, version: ModelVersion, scores: list[Score], gates: Gates) -> None:
-    """Set the aliases; the verdict's tag is set last and marks a complete registration."""
+    """Set tags and aliases; the verdict's tag is set last and marks the registration as complete."""
     name, number = version.name, version.version
     verdict = _verdict(client, name, version, version.tags.get(TARGET, ""), scores, gates)
     for gate in verdict.gates:
@@ -267,17 +267,17 @@ def _verdict(
     scores: list[Score],
     gates: Gates,
 ) -> Verdict:
-    """Judge against the champion; the champion itself is judged against the one before and stays champion."""
+    """Compare with the champion; the champion itself is compared with its predecessor and stays champion."""
     champion = _champion(_model(client, name))
-    reigns = version is not None and int(version.version) == champion
-    before = _champions_before(client, name) if reigns else []
-    rivals = before[-1:] if reigns else [champion] if champion else []
+    is_champion = version is not None and int(version.version) == champion
+    before = _champions_before(client, name) if is_champion else []
+    rivals = before[-1:] if is_champion else [champion] if champion else []
     verdict = decide(scores, gates, _rival(client, name, rivals[0], target) if rivals else None)
-    if reigns and not verdict.promote:
-        reason = f"champion already, but would not be now ({verdict.reason}); --roll-back replaces it"
+    if is_champion and not verdict.promote:
+        reason = f"is champion, but would fail the gates now ({verdict.reason}); --roll-back replaces it"
         return replace(verdict, promote=True, reason=reason)
-    if version and not reigns and ROLLED_BACK in version.tags:
-        reason = f"was rolled back {version.tags[ROLLED_BACK]}; delete its tag {ROLLED_BACK} to try it again"
+    if version and not is_champion and ROLLED_BACK in version.tags:
+        reason = f"was rolled back {version.tags[ROLLED_BACK]}; delete its tag {ROLLED_BACK} to retry"
         return replace(verdict, promote=False, reason=reason)
     return verdict
 
@@ -295,18 +295,18 @@ def _rival(client: MlflowClient, name: str, number: int, target: str) -> Rival:
 def _promote(client: MlflowClient, name: str, number: int) -> None:
     champion = _champion(_model(client, name))
     if number != champion:
-        reigned = [champion] if champion else []
-        _reign(client, name, [*_champions_before(client, name), *reigned, number])
+        current = [champion] if champion else []
+        _set_champions(client, name, [*_champions_before(client, name), *current, number])
 
 
-def _reign(client: MlflowClient, name: str, champions: list[int]) -> None:
-    """Make the last of them champion. A kill between the two calls leaves a history that is still right."""
+def _set_champions(client: MlflowClient, name: str, champions: list[int]) -> None:
+    """Make the last one champion. If killed between the two calls, the history is still valid."""
     client.set_registered_model_tag(name, CHAMPIONS, " ".join(map(str, champions)))
     client.set_registered_model_alias(name, CHAMPION, str(champions[-1]))
 
 
 def _champions_before(client: MlflowClient, name: str) -> list[int]:
-    """Versions that were champion before today's and still exist, oldest first."""
+    """Return the previous champions that still exist, oldest first."""
     model = _model(client, name)
     if model is None:
         return []
@@ -333,7 +333,7 @@ def _registration(client: MlflowClient, name: str, number: int | str, new: bool)
         aliases=_aliases(client, version),
         sha256=version.tags[SHA256],
         run_id=version.run_id or "",
-        reason=version.tags.get(VERDICT, "not judged yet, register it again"),
+        reason=version.tags.get(VERDICT, "registration is incomplete, register it again"),
         new=new,
     )
 
@@ -366,7 +366,7 @@ def _digest(scores: list[Score], gates: Gates) -> str:
 def _find(client: MlflowClient, uri: str, name: str, alias: str | None, number: str | None) -> ModelVersion:
     known = {model.name: model.aliases for model in client.search_registered_models(max_results=1000)}
     if name not in known:
-        listed = f"registered are {', '.join(known)}" if known else "none is registered yet; run `dvc repro`"
+        listed = f"registered: {', '.join(known)}" if known else "no model is registered yet; run `dvc repro`"
         raise RegistryError(f"{uri}: no model {name}; {listed}")
     if alias and alias not in known[name]:
         has = f"{uri}: {name} has no alias {alias}; it has {', '.join(known[name]) or 'none'}"
@@ -382,7 +382,7 @@ def _find(client: MlflowClient, uri: str, name: str, alias: str | None, number: 
 
 def _no_champion(name: str) -> str:
     explain = f"python -m stages.register {name.removeprefix('wespe-')} --explain"
-    return f"no version passed the gates: `{explain}` says why, models:/{name}@{CHALLENGER} is the latest"
+    return f"no version has passed the gates: see `{explain}`, or use models:/{name}@{CHALLENGER}"
 
 
 def _aliases(client: MlflowClient, version: ModelVersion) -> list[str]:

@@ -1,17 +1,17 @@
-"""The model as MLflow loads and serves it: code and weights, no pickle.
+"""The model as loaded and served by MLflow: code and weights, without pickle.
 
 In Python, with a uint8 photo (h, w, 3) or photos (n, h, w, 3), sRGB:
 
     mlflow.pyfunc.load_model("models:/wespe-demo-phone@champion").predict(photo)
 
-Over http, with a JPEG, PNG, TIFF, WebP or AVIF file as base64; the answer is a PNG as base64:
+Over http, with a JPEG, PNG, TIFF, WebP or AVIF file as base64; the response is a PNG as base64:
 
     mlflow models serve -m models:/wespe-demo-phone@champion --env-manager local -p 5001
     printf '{"inputs": ["%s"]}' "$(base64 -w0 photo.jpg)" |
         curl -s localhost:5001/invocations -H "Content-Type: application/json" -d @- |
         python -c "import json, sys; print(json.load(sys.stdin)['predictions'][0])" | base64 -d > enhanced.png
 
-It has no signature: MLflow's would fix the number of dimensions, but one photo and several are both accepted.
+It has no signature: MLflow's signatures fix the number of dimensions, but one photo or several are accepted.
 """
 
 from base64 import b64decode, b64encode
@@ -38,11 +38,11 @@ class ServedModel(PythonModel):
         folder = Path(context.artifacts["weights"]).parent
         self.model = load_model(folder, "cuda" if torch.cuda.is_available() else "cpu")
 
-    # The type hint keeps MLflow from guessing a schema; it converts nothing.
+    # The type hint only keeps MLflow from inferring a schema.
     def predict(self, context: PythonModelContext, model_input: np.ndarray, params: Any = None) -> Any:
         """Enhance uint8 photos to an array of the same shape, or base64 files to a list of base64 PNGs.
 
-        Raises ValueError for anything else; it names the photo.
+        Raises ValueError naming the photo for other input.
         """
         photos = np.asarray(model_input)
         if photos.dtype.kind in "UO":
@@ -65,7 +65,7 @@ class ServedModel(PythonModel):
 
 
 def _decoded(file: Any) -> bytes:
-    """The bytes of a file in base64, its URL-safe form, or a data: URL. Raises ValueError."""
+    """Decode a file in base64, in URL-safe base64, or in a data: URL. Raises ValueError."""
     text = file.partition("base64,")[2] if isinstance(file, str) and file.startswith("data:") else file
     try:
         return b64decode(text.translate(URL_SAFE), validate=True)
@@ -74,7 +74,7 @@ def _decoded(file: Any) -> bytes:
 
 
 def _as_uint8(photos: np.ndarray) -> np.ndarray:
-    """Convert the integers of JSON; floats are refused, since their range is unknown."""
+    """Convert integers from JSON; floats are rejected, since their range is unknown."""
     if photos.dtype.kind not in "ui" or photos.min() < 0 or photos.max() > 255:
         raise ValueError(f"expected uint8 pixels, 0 to 255, got {photos.dtype}")
     return photos.astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What a model must show before it becomes champion: the block `gates` in params.yaml."""
+"""Settings of the checks that a model must pass to become champion: the block `gates` in params.yaml."""
 
 from dataclasses import dataclass
 
@@ -16,24 +16,25 @@ RANGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Gates:
-    """Limits that a version must keep to become champion; `null` turns a limit off.
+    """Limits that a version must meet to become champion; `null` disables a limit.
 
-    beat: the yardsticks that it must be better than, as well as the champion: on PSNR where photos have a
-        truth, with the 95 % interval of the paired gain above 0, or else on colour distance. A histogram
-        match is fitted to that distance, so without truths it need not be beaten.
-    min_fidelity_db: PSNR between photos and their enhanced selves. An inverted photo has about 5.
+    beat: baselines that the model must beat, in addition to the champion. If photos have truths, the 95 %
+        interval of the paired PSNR gain must be above 0; otherwise the colour distance must be lower. A
+        histogram match is fitted to that distance, so without truths it need not be beaten.
+    min_fidelity_db: PSNR between photos and their enhanced versions. An inverted photo has about 5 dB.
     max_noise_gain: noise in flat areas, enhanced divided by untouched.
-    min_colour_correlation: of enhanced and untouched colours, −1–1. At 0 they are lost, below inverted.
-    min_contrast_ratio: of brightness and colours, enhanced divided by untouched, in the worst photo, 0–1.
-        Near 0 the model has collapsed, or makes photos grey.
-    max_tile_difference: between a tile that is enhanced alone and the same place of the enhanced photo, in
-        the worst photo, in 8-bit levels. 0 is exact; rounding may cost 1. Methods that look at the whole
-        photo differ, on purpose or not (`lut_residual`; instance norm); jobs enhance their tiles exactly.
-    min_megapixels_per_s: of the fastest photo, on the machine that evaluates. Off by default, since a busy
-        machine measures little. At 0.02 a photo of 12 megapixels takes ten minutes.
+    min_colour_correlation: between enhanced and untouched colours, −1 to 1. At 0 colours are lost, below 0
+        inverted.
+    min_contrast_ratio: contrast of brightness and colours, enhanced divided by untouched, in the worst photo,
+        0–1. Near 0 the model has collapsed, or makes photos grey.
+    max_tile_difference: difference between a tile enhanced alone and the same area of the enhanced photo, in
+        the worst photo, in 8-bit levels. 0 is exact; rounding may add 1. Methods that use the whole photo
+        differ (`lut_residual`, instance norm); batch jobs handle their tiles exactly.
+    min_megapixels_per_s: speed on the fastest photo, on the machine that runs evaluate. Off by default, since
+        other load on the machine affects it. At 0.02, a photo of 12 megapixels takes ten minutes.
 
-    Where neither the worst nor the fastest photo is named, the mean over photos counts, by the worse end of
-    its 95 % interval. An interval needs five test photos; with fewer, nothing becomes champion.
+    The other limits apply to the mean over photos, at the worse end of its 95 % interval. An interval needs
+    five test photos; with fewer, no version becomes champion.
     """
 
     beat: tuple[str, ...] = ("untouched", "histogram_match")

@@ -1,4 +1,4 @@
-"""The MLflow run of one trained camera: settings, losses, scores, pictures, and the model itself."""
+"""Logs a trained camera as an MLflow run: settings, losses, scores, pictures, and the model."""
 
 import json
 import subprocess
@@ -29,14 +29,14 @@ BATCH = 1000  # MLflow's limit of metrics per call
 
 
 @dataclass(frozen=True)
-class Logged:
+class LoggedRun:
     run_id: str
     model_id: str
     model_uri: str
 
 
-def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> Logged:
-    """Log a trained camera as one finished run, and its model with it."""
+def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> LoggedRun:
+    """Log a trained camera and its model as one finished run."""
     with mlflow.start_run(experiment_id=experiment_id(client), run_name=paths.camera) as run:
         data = _flat({"data": model.config.get("data", {})})
         mlflow.set_tags({"camera": paths.camera, "git": _git_revision(), **data})
@@ -49,14 +49,14 @@ def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> Logged:
             python_model=str(SERVED_MODEL),
             code_paths=[str(folder) for folder in CODE],
             artifacts={"weights": str(paths.model / WEIGHTS), "config": str(paths.model / CONFIG)},
-            # A local build's suffix, such as +cu128, is not in the package index.
+            # Package indexes do not have local version suffixes, such as +cu128.
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
         )
-    return Logged(run.info.run_id, logged.model_id, logged.model_uri)
+    return LoggedRun(run.info.run_id, logged.model_id, logged.model_uri)
 
 
 def log_scores(client: MlflowClient, run_id: str, paths: CameraPaths) -> None:
-    """Log scores and pictures; they replace those of an earlier evaluation of the same model."""
+    """Log scores and pictures; they replace those of earlier evaluations of the same model."""
     log_metrics(client, run_id, _scores(paths))
     for file in (paths.scores, paths.intervals):
         client.log_artifact(run_id, str(file))
@@ -64,7 +64,7 @@ def log_scores(client: MlflowClient, run_id: str, paths: CameraPaths) -> None:
 
 
 def log_metrics(client: MlflowClient, run_id: str, values: Iterable[tuple[str, float, int]]) -> None:
-    """Log (name, value, step)s to a run, also to one that has finished."""
+    """Log (name, value, step) tuples to a run, which may have finished."""
     now = int(time.time() * 1000)
     metrics = [Metric(name, value, now, step) for name, value, step in values]
     for start in range(0, len(metrics), BATCH):
@@ -72,7 +72,7 @@ def log_metrics(client: MlflowClient, run_id: str, values: Iterable[tuple[str, f
 
 
 def experiment_id(client: MlflowClient) -> str:
-    """Return the experiment's id; the embedded default keeps its artifacts in this checkout."""
+    """Return the experiment's id; without a server, its artifacts are stored in this checkout."""
     embedded = not mlflow.get_tracking_uri().startswith("http")
     here = MLFLOW_ARTIFACTS.resolve().as_uri() if embedded else None
     found = client.get_experiment_by_name(EXPERIMENT)
@@ -83,11 +83,11 @@ def experiment_id(client: MlflowClient) -> str:
             if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
                 raise
         return experiment_id(client)  # another process was faster
-    # MLflow stores absolute paths: in a moved or copied checkout it would write to the old place.
+    # MLflow stores absolute paths: in a moved or copied checkout it would write to the old folder.
     if here and found.artifact_location.startswith("file:") and found.artifact_location != here:
         raise RegistryError(
-            f"the MLflow database stores its models in {found.artifact_location}, not in this checkout; "
-            f"work there, or move {MLFLOW_DATABASE} and {MLFLOW_ARTIFACTS} away and run `dvc repro --force`"
+            f"the MLflow database stores its models in {found.artifact_location}, not in this checkout; work "
+            f"there, or move {MLFLOW_DATABASE} and {MLFLOW_ARTIFACTS} away and run `dvc repro --force`"
         )
     return found.experiment_id
 
@@ -99,7 +99,7 @@ def _losses(paths: CameraPaths) -> Iterator[tuple[str, float, int]]:
 
 
 def _scores(paths: CameraPaths) -> Iterator[tuple[str, float, int]]:
-    """Yield `test/enhanced/psnr` and, where there is an interval, `…psnr.low` and `….high`."""
+    """Yield means such as `test/enhanced/psnr`, and the ends of intervals, `….low` and `….high`."""
     for variant, metrics in json.loads(paths.intervals.read_bytes()).items():
         for metric, interval in metrics.items():
             yield f"test/{variant}/{metric}", interval["mean"], 0
@@ -109,7 +109,7 @@ def _scores(paths: CameraPaths) -> Iterator[tuple[str, float, int]]:
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Name nested settings by their path: {"a": {"b": 1}} → {"a.b": 1}."""
+    """Flatten nested settings: {"a": {"b": 1}} → {"a.b": 1}."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}

@@ -1,4 +1,4 @@
-"""Whether a model becomes the champion: every gate, measured on the same test photos, or not at all."""
+"""Decides whether a model becomes champion: all gates must be measured on the same test photos."""
 
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ EVALUATE_AGAIN = "run the evaluation again (`dvc repro -f -s evaluate@CAMERA`)"
 
 @dataclass(frozen=True, kw_only=True)
 class Rival:
-    """The champion that a model has to beat; `scores` is None where they cannot be read."""
+    """The champion that a model must beat; `scores` is None if they cannot be read."""
 
     version: int
     scores: list[Score] | None
@@ -29,7 +29,7 @@ class Rival:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The decision, why in one line, and every gate."""
+    """The decision, its reason in one line, and all gates."""
 
     promote: bool
     reason: str
@@ -37,11 +37,10 @@ class Verdict:
 
 
 def decide(scores: list[Score], gates: Gates, champion: Rival | None = None) -> Verdict:
-    """Promote a model that is better than the yardsticks and the champion, and passes its self checks.
+    """Promote a model that beats the baselines and the champion, and passes its self checks.
 
-    Better is what `gains.gain` says: by PSNR, photo by photo, where photos have a truth, or else by the
-    colour distance to the target's photos, which is one figure, so that test photos and target must be the
-    same.
+    `gains.gain` decides: by PSNR per photo if photos have truths, else by the colour distance to the target's
+    photos. That is one value for all photos, so test photos and target must be the same.
     """
     rivals = [_beats(yardstick, scores, scores, variant=yardstick) for yardstick in gates.beat]
     results = (*rivals, _beats_champion(scores, champion), *self_checks(scores, gates))
@@ -52,7 +51,7 @@ def decide(scores: list[Score], gates: Gates, champion: Rival | None = None) -> 
 
 def _beats_champion(scores: list[Score], champion: Rival | None) -> Gate:
     if champion is None:
-        return Gate(name="beats champion", threshold="none", measured="there is none", outcome="passed")
+        return Gate(name="beats champion", threshold="none", measured="no champion yet", outcome="passed")
     if champion.scores is None:
         gate = _not_measured("champion", "its scores cannot be read")
     else:
@@ -112,14 +111,14 @@ def _praise(gates: tuple[Gate, ...]) -> str:
 
 
 def _complaint(gates: tuple[Gate, ...]) -> str:
-    """Name every gate that is closed; those that are not measured for one reason share one remedy."""
+    """List all gates that are not open; gates that were not measured for the same reason are grouped."""
     reasons: dict[str, list[str]] = {}
     for gate in gates:
         if gate.outcome == "not measured":
             why = EVALUATE_AGAIN if gate.measured == "nothing" else gate.measured
             reasons.setdefault(why, []).append(gate.name)
     parts = [
-        f"{gate.name} failed: {gate.measured}, wanted {gate.threshold}"
+        f"{gate.name} failed: {gate.measured}, required: {gate.threshold}"
         for gate in gates
         if gate.outcome == "failed"
     ]

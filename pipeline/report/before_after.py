@@ -1,4 +1,4 @@
-"""Photos before and after on one page, under the report's slider, with the changes in words."""
+"""Writes a page with photos before and after, with a slider and a description of the changes."""
 
 import base64
 import io
@@ -14,7 +14,7 @@ from pipeline.photos.pairs import read_alike
 from pipeline.report.differences import Difference, difference, mean_difference
 from pipeline.report.rendering import number, render
 
-# Browsers open pages of about 80 MB well, and a megapixel takes 0.5 MB on each side.
+# Browsers can handle pages of about 80 MB, and a megapixel takes 0.5 MB per side.
 SHOWN_MEGAPIXELS, MOST_SHOWN = 60, 60
 QUALITY = 90
 THUMBNAIL_PX = 184
@@ -24,8 +24,8 @@ SIDES = {"untouched": "Before", "enhanced": "After"}  # the viewer's variants, a
 def write_before_after(pairs: dict[str, tuple[Path, Path]], page: Path) -> Difference:
     """Write one page that opens offline; return the mean difference. Raises PipelineError.
 
-    pairs: before and after, by the name to show. Of many or large photos the page shows the middle at 1:1,
-    and of very many only the first; the table lists all.
+    pairs: before and after, by the name to show. If photos are many or large, the page shows their centre at
+        1:1, and only the first `MOST_SHOWN`; the table lists all.
     """
     progress = Progress("compare", len(pairs), "photos")
     most_px = SHOWN_MEGAPIXELS * 1_000_000 // min(len(pairs), MOST_SHOWN)
@@ -56,7 +56,7 @@ def _facts(differences: dict[str, tuple[tuple[int, int], Difference]], mean: Dif
 
 
 def _shown(name: str, images: tuple[Image.Image, Image.Image], most_px: int) -> dict[str, Any]:
-    """Return a photo for the viewer: both sides, cut to their middle if they are too large."""
+    """Return a photo for the viewer: both sides, cropped to their centre if they are too large."""
     width, height = images[0].size
     share = min(1.0, (most_px / (width * height)) ** 0.5)
     cut = [image.crop(_middle(width, height, share)) for image in images]
@@ -66,7 +66,7 @@ def _shown(name: str, images: tuple[Image.Image, Image.Image], most_px: int) -> 
         "name": name,
         "width": cut[0].width,
         "height": cut[0].height,
-        "facts": f"{width} × {height} px, {'its middle at 1:1' if share < 1 else 'at 1:1'}",
+        "facts": f"{width} × {height} px, {'its centre at 1:1' if share < 1 else 'at 1:1'}",
         "uris": {side: _uri(image) for side, image in zip(SIDES, cut, strict=True)},
         "thumbnail": _uri(thumbnail),
     }

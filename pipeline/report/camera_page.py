@@ -15,7 +15,7 @@ from pipeline.report import colour_charts
 from pipeline.report.charts import Chart, line_chart
 from pipeline.report.conclusion import Conclusion, conclude
 from pipeline.report.ingredients import ingredients
-from pipeline.report.pictures import Embedded, Picture, Strip, embed, read_pictures, strips, thumbnail
+from pipeline.report.pictures import EmbeddedPicture, Picture, Strip, embed, read_pictures, strips, thumbnail
 from pipeline.report.rendering import interval_text, number, render
 from pipeline.report.score_table import score_table
 from wespe.metrics.interval import MIN_VALUES
@@ -62,7 +62,7 @@ def write_camera_page(camera: str) -> int:
 
 
 def read_json(path: Path, default: Any = None) -> Any:
-    """Read a JSON file; `default` is for one that may be missing. Raises PipelineError."""
+    """Read a JSON file; return `default`, if given, for a missing file. Raises PipelineError."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -70,7 +70,7 @@ def read_json(path: Path, default: Any = None) -> Any:
             return default
         raise PipelineError(f"{path} is missing; run `dvc repro`") from None
     except ValueError:
-        raise PipelineError(f"{path} is damaged; make it again with `dvc repro`") from None
+        raise PipelineError(f"{path} is damaged; restore it with `dvc repro`") from None
 
 
 def _left_out(reasons: Mapping[str, str]) -> dict[str, str]:
@@ -78,7 +78,7 @@ def _left_out(reasons: Mapping[str, str]) -> dict[str, str]:
 
 
 def _tracks(conclusion: Conclusion) -> list[dict[str, Any]]:
-    """Where each gain lies on one scale from 0 to 100 % that holds zero."""
+    """Return the position of each gain on a common scale, 0–100 %, that includes zero."""
     ends = [0.0, *(end for gain in conclusion.gains.values() for end in _ends(gain))]
     low, high = min(ends), max(ends)
     margin = 0.06 * (high - low) or 1.0
@@ -104,7 +104,7 @@ def _tracks(conclusion: Conclusion) -> list[dict[str, Any]]:
 
 
 def _ends(gain: Gain) -> tuple[float, float]:
-    """The ends of a gain's interval, or the gain itself where there is none."""
+    """Return the ends of a gain's interval, or the gain itself if there is none."""
     low, high, mean = gain.interval["low"], gain.interval["high"], gain.interval["mean"]
     return mean if low is None else low, mean if high is None else high
 
@@ -129,8 +129,8 @@ def _photos(shown: list[Strip]) -> dict[str, Any]:
     }
 
 
-def _photo(picture: Picture, shot: Embedded) -> dict[str, Any]:
-    """What the viewer's script gets for a photo; width and height are those of the embedded picture."""
+def _photo(picture: Picture, shot: EmbeddedPicture) -> dict[str, Any]:
+    """Return a photo's data for the viewer's script; width and height are of the embedded picture."""
     psnrs = {variant: scores["psnr"] for variant, scores in picture.scores.items() if "psnr" in scores}
     size = f"{picture.width} × {picture.height} px, {shot.shown}"
     gain = "" if picture.gain is None else f" · PSNR gain {number(picture.gain, 2, True)} dB"
@@ -158,7 +158,7 @@ def _strip(strip: Strip) -> dict[str, Any]:
 
 
 def _losses(records: list[dict[str, Any]]) -> list[Chart]:
-    """Draw one chart for each number that training recorded."""
+    """Draw one chart for each recorded value of the training."""
     recorded = dict.fromkeys(name for record in records for name in record)
     names = sorted(recorded, key=lambda name: name in SPEEDS)
     charts = []
@@ -173,7 +173,7 @@ def _losses(records: list[dict[str, Any]]) -> list[Chart]:
 def _sets(camera: str, target: str) -> list[Any]:
     found = [ingredients(f"cameras.{camera}", "photos of the camera")]
     if target:
-        found.append(ingredients(f"targets.{target}", "photos to look like"))
+        found.append(ingredients(f"targets.{target}", "photos of the target"))
     return [entry for entry in found if entry]
 
 

@@ -1,4 +1,4 @@
-"""Small line charts: from numbers to the paths and labels that a template draws."""
+"""Small line charts: computes the paths and labels that a template draws."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pipeline.report.rendering import number
 WIDTH, HEIGHT = 300, 150
 LEFT, RIGHT, TOP, BOTTOM = 40, 290, 10, 126
 POINTS = 200
-# The first line is the main one; styles differ by more than colour.
+# The first line is the main one. Styles differ in more than colour, for accessibility.
 STYLES = ("main", "quiet", "dotted", "dashed")
 
 Points = tuple[ArrayLike, ArrayLike]  # x, y
@@ -69,7 +69,7 @@ def line_chart(
 
 
 def _thin(xs: ArrayLike, ys: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Average neighbours, so that a long training does not make a large page."""
+    """Average neighbouring points, to limit the page's size."""
     points = [np.asarray(values, dtype=np.float64) for values in (xs, ys)]
     x, y = (np.array_split(values, min(POINTS, values.size)) for values in points)
     return np.array([part.mean() for part in x]), np.array([part.mean() for part in y])
@@ -103,7 +103,7 @@ def _words(label: str, points: tuple[np.ndarray, np.ndarray]) -> str:
 
 
 def _short(value: float) -> str:
-    """Three digits, and no more signs than an axis has room for."""
+    """Format a number with about three digits, short enough for an axis label."""
     if value and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
     digits = 0 if value == int(value) or abs(value) >= 100 else 1 if abs(value) >= 10 else 2

@@ -1,4 +1,4 @@
-"""Histograms and colour curves of the photos that a report shows, and of the target's."""
+"""Draws histograms and colour curves of the report's photos and the target's photos."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from pipeline.report.charts import Chart, line_chart
 from pipeline.report.colours import LEVELS, histograms, median_curves, sample
 from pipeline.report.pictures import Picture
 
-# Photos come in the order of their ids, which are hashes: the first ones are a random draw of the set.
+# Photos are sorted by id, a hash, so the first ones are a random sample of the set.
 TARGET_PHOTOS = 24
 CURVES = {"enhanced": "enhanced", "histogram_match": "histogram match", "truth": "truth"}
 FULL = (0.0, LEVELS - 1.0)
@@ -64,7 +64,7 @@ def _histograms(samples: dict[str, list[np.ndarray]], target: list[np.ndarray]) 
             plane,
             {label: planes[plane] for label, planes in shares.items()},
             x_range=FULL,
-            # A few tall bins at clipped levels must not flatten all the others.
+            # Ignore a few tall bins at clipped levels when scaling the axis.
             y_range=(
                 0.0,
                 max(float(np.percentile(planes[plane][1], 97)) * 1.25 for planes in shares.values()),

@@ -1,4 +1,4 @@
-"""What the model does to brightness and colour: histograms, and one curve per channel."""
+"""Measures a model's effect on brightness and colour: histograms, and one curve per channel."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ Curve = tuple[np.ndarray, np.ndarray]
 
 
 def sample(photo_hwc: np.ndarray) -> np.ndarray:
-    """Take every n-th pixel, (n, 3) uint8: the same places in all variants of a photo."""
+    """Take every n-th pixel, (n, 3) uint8: at the same positions in all variants of a photo."""
     pixels = photo_hwc.reshape(-1, 3)
     return pixels[:: max(1, len(pixels) // PIXELS_PER_PHOTO)]
 
@@ -31,7 +31,7 @@ def histograms(samples: Iterable[np.ndarray]) -> dict[str, Curve]:
 
 
 def median_curves(before: list[np.ndarray], after: list[np.ndarray]) -> dict[str, Curve]:
-    """Return channel → levels and the median value that each level became; NaN where pixels are few."""
+    """Return per channel the levels and the median result of each level; NaN for too few pixels."""
     sources, results = np.concatenate(before), np.concatenate(after)
     levels = (np.arange(STEPS) + 0.5) * LEVELS / STEPS - 0.5
     return {

@@ -1,4 +1,4 @@
-"""Does the model help this camera? One sentence, and the gains behind it."""
+"""The conclusion whether the model improves this camera's photos: one sentence, and the gains behind it."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ OBJECTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Conclusion:
-    """`gains` are over each yardstick, by `metric`."""
+    """The conclusion. gains: by baseline, measured with `metric`."""
 
     headline: str
     detail: str
@@ -31,7 +31,7 @@ class Conclusion:
 
 
 def conclude(scores: list[Score]) -> Conclusion:
-    """Conclude from PSNR where photos have a truth, or else from the colours of all photos together."""
+    """Conclude from PSNR if photos have truths, else from the colours of all photos together."""
     metric = deciding_metric(scores)
     enhanced = by_photo(scores, "enhanced", metric)
     found = {
@@ -53,51 +53,54 @@ def conclude(scores: list[Score]) -> Conclusion:
 def _headline_of_truth(answers: dict[str, Answer]) -> str:
     match answers.get("untouched"), answers.get("histogram_match"):
         case "better", "better":
-            return "The model helps this camera, and more than a histogram match does."
+            return "The model improves this camera’s photos, more than a histogram match does."
         case "better", "unclear":
-            return "The model helps this camera. Whether more than a histogram match does is unclear."
+            return (
+                "The model improves this camera’s photos. It is unclear whether it is better than a "
+                "histogram match."
+            )
         case "better", "worse":
-            return "The model helps this camera, but less than a histogram match does."
+            return "The model improves this camera’s photos, but less than a histogram match does."
         case "better", _:
-            return "The model helps this camera."
+            return "The model improves this camera’s photos."
         case "worse", _:
             return "The model makes this camera’s photos worse."
         case "too few photos", _:
-            return "There are too few test photos to say whether the model helps this camera."
+            return "There are too few test photos to tell whether the model improves this camera’s photos."
     return "The model makes no clear difference to this camera’s photos."
 
 
 def _headline_of_colours(answers: dict[str, Answer]) -> str:
     match answers.get("untouched"), answers.get("histogram_match"):
         case "better", "worse":
-            return "The model brings colours nearer to the target’s, but less than a histogram match does."
+            return "The model moves colours closer to the target’s, but less than a histogram match does."
         case "better", _:
-            return "The model brings colours nearer to the target’s."
+            return "The model moves colours closer to the target’s."
         case "worse", _:
-            return "The model takes colours further from the target’s."
+            return "The model moves colours further from the target’s."
     return "The model makes no measurable difference to colours."
 
 
 def _detail(metric: str, gains: dict[str, Gain], photos: int) -> str:
-    """Say how much nearer the photos are than the untouched ones and a histogram match, and how certain."""
+    """State how much closer the photos are than the untouched ones and a histogram match, with intervals."""
     what = "to the truth" if metric == TRUTH_DECIDES else "to the target’s colours"
     parts = [_part(gains[yardstick], what, name) for yardstick, name in OBJECTS.items() if yardstick in gains]
     if not parts:
-        return "No score says which photos are better."
+        return "No score is available that tells which photos are better."
     sentence = f"The enhanced photos are {' and '.join(parts)}."
     if metric != TRUTH_DECIDES:
         return (
-            f"{sentence} No photo has a truth, so nothing is known about detail, and there is one figure for "
-            "all photos, without an interval."
+            f"{sentence} No photo has a truth, so nothing is known about detail, and there is only one value "
+            "for all photos, without an interval."
         )
     if photos < MIN_VALUES:
-        return f"{sentence} n too small: {photos} of at least {MIN_VALUES} test photos for an interval."
+        return f"{sentence} n too small for an interval: {photos} test photos, at least {MIN_VALUES} needed."
     return sentence
 
 
 def _part(one: Gain, what: str, name: str) -> str:
     metric, mean = METRICS[one.metric], one.interval["mean"]
-    nearer = "nearer" if mean >= 0 else "further from"
+    nearer = "closer" if mean >= 0 else "further from"
     where = f"{nearer} {what}" if mean >= 0 else f"{nearer} {what.removeprefix('to ')}"
     ends = interval_text(one.interval, metric.digits, signed=True)
     return f"{number(abs(mean), metric.digits)} {metric.unit} {where} than {name}" + (

@@ -1,4 +1,4 @@
-"""How a photo changed, in numbers and in words: brightness, warmth, colour, and PSNR."""
+"""Measures and describes how a photo changed: brightness, warmth, colour, and PSNR."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,15 @@ from statistics import fmean
 import numpy as np
 
 LUMA = (0.299, 0.587, 0.114)
-LEAST_PERCENT, LEAST_LEVELS = 1, 1  # less is hardly visible
+LEAST_PERCENT, LEAST_LEVELS = 1, 1  # smaller changes are hardly visible
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """psnr: dB, infinite for equal photos. brightness, colour: percent of before. warmth: 8-bit levels."""
+    """Changes from before to after.
+
+    psnr: in dB, infinite for equal photos. brightness, colour: in percent. warmth: in 8-bit levels.
+    """
 
     psnr: float
     brightness: float
@@ -29,10 +32,9 @@ class Difference:
 
 
 def difference(before_hwc: np.ndarray, after_hwc: np.ndarray) -> Difference:
-    """Compare two photos of one size, uint8.
+    """Compare two uint8 photos of the same size.
 
-    Brightness is the mean luma, warmth the mean of red − blue, colour the mean of the largest channel − the
-    smallest.
+    Brightness: mean luma. Warmth: mean of red − blue. Colour: mean of largest − smallest channel.
     """
     square = np.mean(np.square(before_hwc.astype(np.float32) - after_hwc), dtype=np.float64)
     means = [photo.mean((0, 1), dtype=np.float64) for photo in (before_hwc, after_hwc)]
@@ -58,7 +60,7 @@ def mean_difference(differences: Sequence[Difference]) -> Difference:
 
 
 def _percent(before: float, after: float) -> float:
-    return 100 * (after - before) / max(before, 1.0)  # a change from black or grey would be infinite
+    return 100 * (after - before) / max(before, 1.0)  # avoids infinite changes from black or grey
 
 
 def _by(value: float, more: str, less: str, equal: str, unit: str, least: float) -> str:

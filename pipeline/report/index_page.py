@@ -1,4 +1,4 @@
-"""The index over all cameras that have a report."""
+"""Writes the index of all cameras that have a report."""
 
 import os
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ def _card(camera: str) -> dict[str, Any]:
 
 
 def _pair(pictures: list[Picture]) -> list[str]:
-    """Before and after of the photo whose gain is in the middle: neither the best nor the worst."""
+    """Return thumbnails before and after of the photo with the median gain."""
     if not pictures:
         return []
     ranked = sorted(pictures, key=lambda picture: picture.gain or 0)

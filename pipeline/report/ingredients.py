@@ -1,4 +1,4 @@
-"""Which photos a model was trained and tested on: counts by split, size and source, from the manifest."""
+"""Summarises the photos that a model was trained and tested on: counts by split, size and source."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Ingredients:
-    """One set of photos. `sizes`, `sources`, `rejected`: texts with their counts, most frequent first."""
+    """One set of photos. sizes, sources, rejected: texts and their counts, most frequent first."""
 
     name: str
     role: str
@@ -65,14 +65,14 @@ def _split(name: str, photos: list[Photo]) -> Split:
 
 
 def _source(photo: Photo) -> str:
-    """Return where a photo is from: the camera in its EXIF, or else its folder."""
+    """Return a photo's origin: the camera in its EXIF, or else its folder."""
     camera = " ".join(filter(None, (photo.make, photo.model)))
     folder = str(Path(photo.name).parent)
     return camera or (f"{folder}/" if folder != "." else "camera unknown")
 
 
 def _counts(texts: Iterable[str]) -> list[tuple[str, int]]:
-    """Count texts, and return the most frequent ones and the sum of the others."""
+    """Count texts; return the most frequent ones, and the total of the others."""
     counts = Counter(texts).most_common()
     rest = counts[LISTED:]
     others = [(f"{len(rest)} others", sum(count for _, count in rest))] if rest else []

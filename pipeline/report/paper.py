@@ -1,4 +1,4 @@
-"""The tables of Ignatov et al. 2018 as printed, and which of our cameras and scores belong in them."""
+"""The tables printed in Ignatov et al. 2018, and the cameras and scores of ours that correspond to them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ AVERAGE = "average"
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """`rows` hold, for each photo set, one value per column and score, in that order."""
+    """A printed table. rows: by photo set, one value per column and score, in that order."""
 
     number: int
     title: str
@@ -19,7 +19,7 @@ class Table:
     rows: dict[str, tuple[float, ...]]
 
 
-# The scores as the paper names them → ours. What it calls SSIM is DPED's MS-SSIM.
+# The paper's name of a score → ours. What it calls SSIM is DPED's MS-SSIM.
 SCORES = {
     "PSNR": ("psnr",),
     "SSIM": ("ms_ssim_dped",),
@@ -30,7 +30,7 @@ SCORES = {
 }
 DIGITS = {"PSNR": 2, "SSIM": 2, "entropy": 2, "bpp": 2, "CORNIA": 2, "FFS": 4}
 
-# A camera of ours fills the row if its name is one of these, or begins with one of these and `-`.
+# A camera of ours belongs in a row if its name is one of these, or starts with one of these and `-`.
 CAMERAS = {
     "iPhone": ("iphone", "iphone3gs", "iphone-3gs"),
     "BlackBerry": ("blackberry",),
@@ -42,8 +42,8 @@ CAMERAS = {
     "iPhone 6": ("iphone6", "iphone-6"),
 }
 
-# Neither printed in the paper nor measured in this checkout, but once, for this project's notes.
-YARDSTICKS_TITLE = "What the paper does not print: yardsticks, over 20 random draws of 200 DPED patches"
+# Not printed in the paper and not measured in this checkout; measured once for this project.
+YARDSTICKS_TITLE = "Baselines that the paper does not print, over 20 random samples of 200 DPED patches"
 YARDSTICKS = {
     "untouched photo": ("17.29", "0.848"),
     "unpaired histogram match": ("20.09 ± 0.49", "0.894"),

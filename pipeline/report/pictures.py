@@ -1,4 +1,4 @@
-"""The test photos that a report shows: which ones, and how they are embedded."""
+"""Reads, chooses and embeds the test photos that a report shows."""
 
 import json
 import math
@@ -15,12 +15,12 @@ from pipeline.layout import INDEX
 
 THUMBNAIL_PX = 200
 QUALITY = 85
-SHOWN = 10  # of the worst, and of the best
+SHOWN = 10  # number of worst photos, and of best photos
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One test photo; `scores` are variant → metric → value."""
+    """One test photo. scores: variant → metric → value."""
 
     id: str
     name: str
@@ -38,15 +38,15 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """A row of photos, and in its title why they are shown."""
+    """A row of photos; the title says why they are shown."""
 
     title: str
     pictures: list[Picture]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Embedded:
-    """`shown` says whether it is the whole photo or its middle, both at 1:1."""
+class EmbeddedPicture:
+    """A picture as a data URI. shown: whether it is the whole photo or its centre, both at 1:1."""
 
     uri: str
     width: int
@@ -62,7 +62,7 @@ def read_pictures(folder: Path) -> list[Picture]:
     try:
         return [_picture(folder, entry) for entry in json.loads(path.read_bytes())]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PipelineError(f"{path} is damaged ({error!r}); make it again with `dvc repro`") from None
+        raise PipelineError(f"{path} is damaged ({error!r}); restore it with `dvc repro`") from None
 
 
 def _picture(folder: Path, entry: dict) -> Picture:
@@ -80,7 +80,7 @@ def _picture(folder: Path, entry: dict) -> Picture:
 
 
 def strips(pictures: list[Picture]) -> list[Strip]:
-    """Choose the worst and the best by PSNR gain, or the first photos where none has a truth."""
+    """Choose the worst and the best by PSNR gain, or the first photos if none has a truth."""
     ranked = sorted((p for p in pictures if p.gain is not None), key=lambda p: p.gain or 0)
     if not ranked:
         return [Strip(title="The first test photos", pictures=pictures[: 2 * SHOWN])] if pictures else []
@@ -99,15 +99,20 @@ def _count(number: int) -> str:
     return words[number]
 
 
-def embed(path: Path, photo_size: tuple[int, int]) -> Embedded:
-    """Turn a picture of a photo of (width, height) px into a data URI, as it is. Raises PipelineError."""
+def embed(path: Path, photo_size: tuple[int, int]) -> EmbeddedPicture:
+    """Embed a picture file unchanged as a data URI. Raises PipelineError.
+
+    photo_size: width and height in px of the whole photo.
+    """
     with _opened(path) as image:
-        shown = "at 1:1" if image.size == photo_size else "its middle at 1:1"
-        return Embedded(uri=_uri(path.read_bytes()), width=image.width, height=image.height, shown=shown)
+        shown = "at 1:1" if image.size == photo_size else "its centre at 1:1"
+        return EmbeddedPicture(
+            uri=_uri(path.read_bytes()), width=image.width, height=image.height, shown=shown
+        )
 
 
 def thumbnail(path: Path, side_px: int = THUMBNAIL_PX) -> str:
-    """Shrink a picture to a data URI whose shorter side is `side_px` at most. Raises PipelineError."""
+    """Shrink a picture to a shorter side of at most `side_px`, as a data URI. Raises PipelineError."""
     with _opened(path) as image:
         scale = min(1, side_px / min(image.size))
         small = image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
@@ -120,7 +125,7 @@ def _opened(path: Path) -> Image.Image:
         image.load()
         return image
     except OSError:
-        raise PipelineError(f"{path} cannot be read; make it again with `dvc repro`") from None
+        raise PipelineError(f"{path} cannot be read; restore it with `dvc repro`") from None
 
 
 def _jpeg(image: Image.Image) -> bytes:

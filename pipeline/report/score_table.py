@@ -1,4 +1,4 @@
-"""All scores beside the yardsticks, as rows that a template can draw."""
+"""The table of all scores and baselines, as rows for a template."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from pipeline.report.rendering import interval_text, number
 from wespe.metrics.interval import Interval
 from wespe.metrics.table import GROUPS, METRICS, Metric
 
-# What the page is about comes first, since a phone shows three columns.
+# The most important columns come first, since a phone shows only three.
 COLUMNS = ("untouched", "enhanced", CHANGE, "histogram_match", "auto_enhance")
 KINDS = {"enhanced": "ours", CHANGE: "changed"}
 TOO_SMALL = "n too small"
@@ -23,7 +23,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """`interval` is empty for a score of the whole set; `answer` is "better", "worse", or empty."""
+    """One cell. interval: empty for a score of the whole set. answer: "better", "worse", or empty."""
 
     mean: str
     interval: str = ""
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTable:
-    """`groups` are titles with their rows."""
+    """The whole table. groups: titles and their rows."""
 
     columns: list[Column]
     groups: list[tuple[str, list[Row]]]

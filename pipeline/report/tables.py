@@ -1,4 +1,4 @@
-"""reports/tables.md: the paper's tables in its own layout, what it prints beside what we measured."""
+"""Writes reports/tables.md: the paper's tables in its layout, with its values and ours."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,24 +30,25 @@ from pipeline.report.rendering import number
 MISSING = "not measured here"
 NOTES = """# The paper's tables, printed and ours
 
-*Printed* is Ignatov et al., *WESPE*, CVPR Workshops 2018. *Ours* is what `dvc repro` measured with the models
-of this checkout, on the test photos of cameras named after a row (such as `iphone`, `iphone-dped`).
+*Printed* values are from Ignatov et al., *WESPE*, CVPR Workshops 2018. *Our* values were measured by
+`dvc repro` with the models of this checkout, on the test photos of cameras named after a row (such as
+`iphone`, `iphone-dped`).
 
-- APE, Apple's Photo Enhancer, is not available: `auto_enhance` (grey world, autocontrast, CLAHE) takes its
-  column.
+- APE, Apple's Photo Enhancer, is not available; its column contains `auto_enhance` (grey world, autocontrast,
+  CLAHE) instead.
 - [13] is DPED, trained on pairs: ours is a camera whose method is `dped`.
 - WESPE [DPED] and WESPE [DIV2K]: ours are cameras of the method `wespe` whose target's name contains `dped`
   or `div2k`.
-- What the paper calls SSIM is DPED's MS-SSIM, and so is ours here. It does not say how it averages PSNR; ours
-  is the mean over photos.
-- CORNIA is trained by this project: compare its figures with each other, not with the printed ones.
-- FFS is this project's own rater, if one was trained; the paper's was right on 68.75 % of its test photos.
+- What the paper calls SSIM is DPED's MS-SSIM; our values are MS-SSIM as well. The paper does not say how it
+  averages PSNR; ours is the mean over photos.
+- CORNIA was trained by this project: compare its values with each other, not with the printed ones.
+- FFS is this project's own rater, if one was trained; the paper's rater has an accuracy of 68.75 %.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraScores:
-    """One camera's means, and what its model was trained with."""
+    """One camera's mean scores, and its target and method."""
 
     camera: str
     target: str
@@ -60,7 +61,7 @@ class CameraScores:
 
 
 def write_tables(cameras: Iterable[str]) -> None:
-    """Write reports/tables.md from those cameras that were evaluated. Raises PipelineError."""
+    """Write reports/tables.md for all evaluated cameras. Raises PipelineError."""
     measured = [_measured(camera) for camera in layout.reported_cameras(cameras)]
     tables = [_table(table, measured) for table in TABLES]
     parts = [NOTES, tables[0], _yardsticks(), *tables[1:], _all_cameras(measured)]
@@ -102,7 +103,7 @@ def _ours(table: Table, cameras: Sequence[CameraScores]) -> list[float | None]:
 
 
 def _value(column: str, score: str, cameras: Sequence[CameraScores]) -> float | None:
-    """Return the figure of the first camera that belongs in the column."""
+    """Return the value of the first camera that belongs in the column."""
     variant = {ORIGINAL: "untouched", APE: "auto_enhance"}.get(column, "enhanced")
     standing = [c for c in cameras if variant != "enhanced" or _stands_for(c, column)]
     found = [camera.mean(variant, score) for camera in standing]
@@ -116,14 +117,14 @@ def _stands_for(camera: CameraScores, column: str) -> bool:
 
 
 def _row_of(camera: str) -> str | None:
-    """Return the row that a camera's name fits best: the longest match, so that iphone-6 is not iphone."""
+    """Return the row with the longest match to a camera's name, so that iphone-6 is not iphone."""
     names = {name: row for row, aliases in CAMERAS.items() for name in aliases}
     fitting = [name for name in names if camera.lower() == name or camera.lower().startswith(f"{name}-")]
     return names[max(fitting, key=len)] if fitting else None
 
 
 def _average(rows: Sequence[list[float | None]]) -> list[float | None]:
-    """Return means of columns; None where a row has none."""
+    """Return the means of columns; None if a row has no value."""
     return [_mean(column) for column in zip(*rows, strict=True)]
 
 
@@ -146,7 +147,7 @@ def _yardsticks() -> str:
 
 
 def _all_cameras(measured: Sequence[CameraScores]) -> str:
-    """Return all cameras of this checkout in the paper's scores, with yardsticks that the paper lacks."""
+    """Return a table of all cameras of this checkout and their baselines, in the paper's scores."""
     rows = [
         [f"{m.camera} → {m.target}", VARIANT_NAMES[variant], *(_cell(m, variant, score) for score in SCORES)]
         for m in measured

@@ -24,7 +24,7 @@ from pipeline.training.content_weights import fetch_features
 from pipeline.training.memory_context import MemoryContext
 from pipeline.training.rank import train
 from pipeline.training.run import Run
-from wespe.guard import Diverged
+from wespe.guard import DivergenceError
 from wespe.methods import METHODS
 
 
@@ -91,7 +91,7 @@ def _train_and_score(
     began = time.monotonic()
     try:
         model = _train(f"{row.name}-{seed}", preset, seed, settings, data, out)
-    except Diverged as error:
+    except DivergenceError as error:
         row.failed.append(str(error))
         print(f"{row.name}, seed {seed}: {error}", flush=True)
         return

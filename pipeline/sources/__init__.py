@@ -1,4 +1,4 @@
-"""Where photos come from. A new source is one file here, and its class in SOURCES."""
+"""SOURCES: all sources of photos. To add one, add a file to this folder and its class to SOURCES."""
 
 from typing import Annotated
 

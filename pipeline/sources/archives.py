@@ -1,4 +1,4 @@
-"""Unpack photos from untrusted archives."""
+"""Unpacks photos from untrusted archives."""
 
 import lzma
 import re
@@ -28,7 +28,7 @@ DAMAGE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits on what is unpacked. Photos hardly shrink when packed; archive bombs shrink a thousandfold."""
+    """Limits against archive bombs. Photos hardly compress; bombs compress more than a thousandfold."""
 
     members: int = 1_000_000
     unpacked_bytes: int = 500 * 10**9
@@ -40,7 +40,7 @@ class Limits:
 class Member:
     name: str
     kind: Literal["file", "folder", "other"]
-    size_bytes: int  # as the header claims
+    size_bytes: int  # according to the header, which may be wrong
     open: Callable[[], IO[bytes] | None]
 
 
@@ -50,10 +50,10 @@ def is_archive(name: str) -> bool:
 
 
 def unpack(archive: Path, name: str, limits: Limits | None = None) -> list[PhotoFile]:
-    """Unpack the photos of `archive`, shown to users as `name`, into a folder beside it.
+    """Unpack the photos of `archive` into a folder next to it. Messages call the archive `name`.
 
-    On disk the photos are numbered, so no member's name ever becomes a path.
-    Raises: SourceError for a damaged archive, paths that lead outside, links, devices and bombs.
+    Photos are numbered on disk, so that no member's name is used as a path.
+    Raises: SourceError for damaged archives, paths that lead outside, links, devices and bombs.
     """
     folder = archive.with_name(f"{archive.name}.unpacked")
     shutil.rmtree(folder, ignore_errors=True)
@@ -80,11 +80,9 @@ def _unpack(archive: Path, name: str, folder: Path, budget: "_Budget") -> list[P
             _copy(member, path, budget)
             found.append(PhotoFile(name=f"{name}/{member.name}", path=path))
         else:
-            budget.spend_bytes(
-                member.size_bytes
-            )  # a tar stream is decompressed even where a member is skipped
+            budget.spend_bytes(member.size_bytes)  # skipped members of a tar stream are decompressed as well
     if not found:
-        raise SourceError(f"holds no photo ({', '.join(FORMATS)}); correct the source in params.yaml")
+        raise SourceError(f"contains no photo ({', '.join(FORMATS)}); correct the source in params.yaml")
     return sorted(found, key=lambda one: one.name)
 
 
@@ -118,7 +116,7 @@ def _zip_kind(info: zipfile.ZipInfo) -> Literal["file", "folder", "other"]:
 def _check_member(member: Member) -> None:
     path = PurePosixPath(member.name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", member.name):
-        raise SourceError(f"is refused: {member.name!r} leads out of its folder; pack the photos again")
+        raise SourceError(f"is refused: {member.name!r} points outside the archive; pack the photos again")
     if member.kind == "other":
         raise SourceError(f"is refused: {member.name!r} is a link or a device; pack only files and folders")
 
@@ -128,12 +126,12 @@ def _copy(member: Member, path: Path, budget: "_Budget") -> None:
     assert source is not None, "a regular file can be opened"
     with source, path.open("wb") as file:
         while chunk := source.read(CHUNK_BYTES):
-            budget.spend_bytes(len(chunk))  # what is really unpacked: headers may lie
+            budget.spend_bytes(len(chunk))  # the actual size, since headers may be wrong
             file.write(chunk)
 
 
 class _Budget:
-    """Count members and bytes. Raises SourceError beyond the limits."""
+    """Counts members and bytes. Raises SourceError beyond the limits."""
 
     def __init__(self, packed_bytes: int, limits: Limits):
         self._members, self._bytes, self._limits = 0, 0, limits

@@ -1,4 +1,4 @@
-"""The demo's photos: the colour photographs that ship inside scikit-image and scikit-learn."""
+"""The demo's photos: the colour photos that ship with scikit-image and scikit-learn."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from typing import Literal
 from pipeline.errors import SourceError
 from pipeline.sources.source import PhotoFile
 
-# No photo is on both sides. Of all ways to halve the ten, this one makes the histograms of colour and
-# brightness most alike, so that the sides differ by the simulated camera and not by their subjects.
+# No photo is in both halves. Among all possible halves, these have the most similar histograms of colour and
+# brightness, so that they differ by the simulated camera and not by their subjects.
 HALVES = {
     "camera": (
         "skimage/data/astronaut.png",
@@ -32,19 +32,20 @@ HALVES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """One half of the demo's ten photographs: `camera` for a simulated camera, `target` as they are.
+    """One half of the demo's ten photos: `camera` for the simulated camera, `target` unchanged.
 
-    The camera's are cut into quarters, since an interval needs five test photos and training needs some, too.
-    Quarters of one photograph are more alike than two photographs, so the demo's intervals are too narrow.
+    The camera's photos are cut into quarters, since an interval needs five test photos, and training needs
+    others. Quarters of one photo are more similar than different photos, so the demo's intervals are too
+    narrow.
     """
 
     kind: Literal["demo"]
     half: Literal["camera", "target"]
 
     def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
-        """Yield the target's photos from where they are installed, and the camera's as files in `workspace`.
+        """Yield the target's photos from the installed packages, and the camera's as files in `workspace`.
 
-        Raises: SourceError when a package lacks a photo.
+        Raises: SourceError if a package lacks a photo.
         """
         for place in HALVES[self.half]:
             photo = PhotoFile(name=place, path=_installed(place))
@@ -53,7 +54,7 @@ class Demo:
 
 def _cut(photo: PhotoFile, workspace: Path) -> Iterator[PhotoFile]:
     """Cut a photo into quarters."""
-    from PIL import Image  # params.yaml is read without it
+    from PIL import Image  # imported here, since params.py imports this module and must stay light
 
     workspace.mkdir(parents=True, exist_ok=True)
     name = PurePosixPath(photo.name)

@@ -1,4 +1,4 @@
-"""Resumable downloads: several at a time, one progress line; only complete files get their final names."""
+"""Resumable parallel downloads with one progress line; only complete files get their final names."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ CHUNK_BYTES = 2**18
 
 
 class PartFile:
-    """An unfinished download, `<destination>.part`, and beside it the ETag or date of its version."""
+    """An unfinished download, `<destination>.part`; the ETag or date of its version is in `.validator`."""
 
     def __init__(self, destination: Path):
         self.destination = destination
@@ -30,11 +30,11 @@ class PartFile:
 
     @property
     def size(self) -> int:
-        """Bytes to resume from; 0 without a validator, since they may belong to another version."""
+        """Number of bytes to resume from; 0 without a validator, since they may be of another version."""
         return self.path.stat().st_size if self.path.exists() and self.validator else 0
 
     def write(self, chunks: Iterable[bytes], start: int, validator: str, meter: "Meter") -> None:
-        """Write from byte `start` on; what arrives before a failure is kept."""
+        """Write starting at byte `start`; bytes received before a failure are kept."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if start == 0:
             self.discard()
@@ -45,14 +45,14 @@ class PartFile:
                 meter.received(len(chunk))
 
     def discard(self) -> None:
-        """Delete everything. The validator goes last: it must never stand beside bytes of another version."""
+        """Delete all files. The validator is last, so that it never accompanies bytes of another version."""
         for path in (self.path, self.destination, self._validator):
             path.unlink(missing_ok=True)
 
     def finish(self, whole: Path | None = None) -> None:
-        """Give the complete, verified file its final name; its validator stays.
+        """Rename the complete, verified file to its final name; the validator is kept.
 
-        whole: the file to keep where the download had to be unpacked first.
+        whole: the file to keep, if the download had to be decompressed first.
         """
         whole = whole or self.path
         with whole.open("rb+") as file:
@@ -69,9 +69,9 @@ class Meter:
         self._lock, self._stop, self._bytes = Lock(), Event(), 0
 
     def received(self, count: int) -> None:
-        """Count bytes as they arrive. Raises SourceError when another download has failed."""
+        """Count received bytes. Raises SourceError if another download has failed."""
         if self._stop.is_set():
-            raise SourceError("stopped, since another download failed")
+            raise SourceError("stopped, because another download failed")
         with self._lock:
             self._bytes += count
             self._progress.update(0, self._note())
@@ -102,8 +102,8 @@ def download_all(
         jobs = [pool.submit(one, item) for item in items]
         try:
             for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
-                job.result()  # raises what it raised
+                job.result()  # raises the job's exception
             return [job.result() for job in jobs]
-        finally:  # on Ctrl-C as well: otherwise the pool would wait for every running download
+        finally:  # also on Ctrl-C: otherwise the pool would wait for all running downloads
             meter.stop()
             pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Fetch photos from any source into one folder: verified, with any truths, and listed in a manifest."""
+"""Fetches photos and any truths from a source into a folder, verifies them, and writes a manifest."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from pipeline.sources.settings import PhotoSet
 from pipeline.sources.source import PhotoFile
 
 SHOWN_REJECTS = 5
-FEW_PHOTOS = 20  # to learn from: below, a model shows little more than its start
+FEW_PHOTOS = 20  # with fewer training photos, a model hardly improves on its initial transform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class FetchSummary:
 
     @property
     def warnings(self) -> list[str]:
-        """What the user should know before training, one line each."""
+        """Warnings before training, one line each."""
         lines = [f"rejected {photo.name}: {photo.reject_reason}" for photo in self.rejected[:SHOWN_REJECTS]]
         if len(self.rejected) > SHOWN_REJECTS:
             lines.append(f"rejected {len(self.rejected) - SHOWN_REJECTS} more; the manifest lists them")
@@ -57,14 +57,14 @@ class FetchSummary:
         lines += odd.lines()[:SHOWN_REJECTS]
         if (train := sum(photo.split == "train" for photo in self.photos)) < FEW_PHOTOS:
             lines.append(
-                f"learns from {train} photo{'s' * (train != 1)}; expect little, add photos if you can "
+                f"only {train} photo{'s' * (train != 1)} for training; expect a weak model, or add photos "
                 f"({FEW_PHOTOS} or more)"
             )
         return lines
 
 
 def fetch_photos(address: str, photo_set: PhotoSet) -> FetchSummary:
-    """Fetch, verify and list the photos of `cameras.NAME` or `targets.NAME`; all of them appear, or none.
+    """Fetch, verify and list the photos of `cameras.NAME` or `targets.NAME`, atomically.
 
     Raises: SourceError naming the address.
     """
@@ -74,7 +74,7 @@ def fetch_photos(address: str, photo_set: PhotoSet) -> FetchSummary:
         with FileLock(paths.downloads.with_name(f"{paths.name}.lock"), timeout=0):
             return _fetch(address, photo_set, paths)
     except Timeout:
-        raise SourceError(f"{address}: another process is fetching it; wait until that ends") from None
+        raise SourceError(f"{address}: another process is fetching it; wait until it has finished") from None
 
 
 def _fetch(address: str, photo_set: PhotoSet, paths: layout.PhotoSetPaths) -> FetchSummary:
@@ -89,7 +89,7 @@ def _fetch(address: str, photo_set: PhotoSet, paths: layout.PhotoSetPaths) -> Fe
 
 
 def _truths(found: list[PhotoFile], source: AnySource, paths: layout.PhotoSetPaths) -> dict[str, PhotoFile]:
-    """Fetch the truths and match them: name of the photo → its truth. Raises SourceError."""
+    """Fetch the truths and return them by the name of their photo. Raises SourceError."""
     try:
         truths = list(source.fetch(paths.downloads / "truth", f"fetch {paths.name}, truth"))
     except SourceError as error:
@@ -104,7 +104,7 @@ def _truths(found: list[PhotoFile], source: AnySource, paths: layout.PhotoSetPat
                 names = ", ".join(repr(one.name) for one in alike)
                 raise SourceError(
                     f"{len(alike)} {what} have the name {key!r} ({names}), so their pairs are ambiguous; "
-                    "rename them, or remove all but one"
+                    "rename them or keep only one"
                 )
     return {photos_at[key][0].name: truths_at[key][0] for key in both}
 
@@ -154,12 +154,12 @@ def _build(
 def _take_in_all(
     found: list[PhotoFile], take: Callable[[PhotoFile], IntakeRecord], title: str
 ) -> list[IntakeRecord]:
-    """Take every photo in; of several with the same content, keep the first."""
+    """Verify and store all photos; keep the first of several with the same content."""
     progress = Progress(title, len(found), "photos")
     by_id: dict[str, IntakeRecord] = {}
-    # Threads suffice: Pillow and numpy release the interpreter lock while they decode and compute.
+    # Threads are sufficient: Pillow and numpy release the interpreter lock.
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")  # decoders warn; what they cannot decode becomes a rejected row
+        warnings.simplefilter("ignore")  # of decoders; photos that cannot be decoded become rejected rows
         for taken in pool.map(take, found):
             by_id.setdefault(taken.photo.id, taken)
             progress.update()
@@ -168,7 +168,7 @@ def _take_in_all(
 
 def _check_rejects(photos: list[Photo], max_share: float) -> None:
     broken = [photo for photo in photos if photo.reject_reason]
-    allowed = max(1, max_share * len(photos)) if max_share else 0  # one odd photo never stops the others
+    allowed = max(1, max_share * len(photos)) if max_share else 0  # one broken photo never stops the rest
     if len(broken) <= allowed and len(broken) < len(photos):
         return
     shown = "; ".join(f"{photo.name}: {photo.reject_reason}" for photo in broken[:SHOWN_REJECTS])
@@ -182,12 +182,12 @@ def _check_rejects(photos: list[Photo], max_share: float) -> None:
 def _check_count(photos: list[Photo]) -> None:
     if len(accepted(photos)) == 1:
         raise SourceError(
-            "holds one photo, and nothing can be learned from one; add more"
+            "contains only one photo; add more"
             f" (at least two, and {FEW_PHOTOS} to {10 * FEW_PHOTOS} for a useful model)"
         )
 
 
 def _with_splits(taken: list[IntakeRecord], split: Split) -> list[Photo]:
-    """Split by the original's content: changing the simulated camera moves no photo."""
+    """Assign splits by the original's content, so that they do not depend on the simulated camera."""
     splits = assign_splits([one.original_id for one in taken if not one.photo.reject_reason], split)
     return [replace(one.photo, split=splits.get(one.original_id, "")) for one in taken]

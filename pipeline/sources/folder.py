@@ -14,7 +14,7 @@ from pipeline.sources.source import PhotoFile
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """Every photo below these folders; `~` is the home folder. Hidden files and folders are skipped."""
+    """All photos in these folders and their sub-folders; `~` is the home folder. Hidden files are skipped."""
 
     kind: Literal["folder"]
     paths: list[str]
@@ -24,9 +24,9 @@ class Folder:
             raise ValueError("paths must name at least one folder")
 
     def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
-        """Yield the photos of each folder, sorted by name; nothing is copied.
+        """Yield the photos of each folder, sorted by name, without copying them.
 
-        Raises: SourceError when a folder is missing, unreadable or holds no photo.
+        Raises: SourceError if a folder is missing, unreadable or contains no photo.
         """
         for path in self.paths:
             yield from _photos(expanded(path))
@@ -38,7 +38,7 @@ def _photos(folder: Path) -> Iterator[PhotoFile]:
         raise SourceError(f"folder {folder} {what}; correct source.paths in params.yaml")
     names = sorted(name for name in _file_names(folder) if is_photo(name))
     if not names:
-        raise SourceError(f"folder {folder} holds no photo ({', '.join(FORMATS)}); put photos there")
+        raise SourceError(f"folder {folder} contains no photo ({', '.join(FORMATS)}); put photos there")
     for name in names:
         yield PhotoFile(name=name, path=folder / name)
 
@@ -50,6 +50,6 @@ def _file_names(folder: Path) -> Iterator[str]:
 
 
 def _refuse(error: OSError) -> None:
-    # os.walk skips folders that it may not read; their photos would be missing without a word.
+    # By default, os.walk silently skips folders that it cannot read.
     reason = f"cannot be read ({error.strerror})"
     raise SourceError(f"folder {error.filename} {reason}; make it readable") from error

@@ -1,4 +1,4 @@
-"""Photos over http(s): archives or single photos, resumed after a kill, verified by an optional SHA-256."""
+"""Photos over http(s): archives or single photos, with resumed downloads and an optional SHA-256."""
 
 import gzip
 import hashlib
@@ -23,8 +23,8 @@ from pipeline.sources.downloads import CHUNK_BYTES, Meter, PartFile, download_al
 from pipeline.sources.source import PhotoFile
 from pipeline.urls import public_url
 
-TIMEOUT_S = (10, 60)  # to connect; between two chunks
-BODY_TRIES = 3  # of a download that breaks off; each resumes where the last one ended
+TIMEOUT_S = (10, 60)  # for connecting; between two chunks
+BODY_TRIES = 3  # attempts per download; each resumes where the last one broke off
 GZIP = b"\x1f\x8b"
 NOT_MODIFIED, RANGE_NOT_SATISFIABLE = 304, 416
 RETRY = Retry(total=4, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
@@ -32,10 +32,10 @@ RETRY = Retry(total=4, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503,
 
 @dataclass(frozen=True, kw_only=True)
 class WebFile:
-    """One file on the web. `sha256` (64 hex digits, optional) pins its content.
+    """One file on the web. sha256: 64 hex digits, optional; the file must match it.
 
-    params.yaml and dvc.lock store the URL as it is: a password belongs in ~/.netrc, and a signed URL
-    should be short-lived.
+    params.yaml and dvc.lock store the URL unchanged: put passwords in ~/.netrc, and use only short-lived
+    signed URLs.
     """
 
     url: str
@@ -45,7 +45,9 @@ class WebFile:
         if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
             raise ValueError("url must begin with http:// or https:// and a host")
         if "@" in urlsplit(self.url).netloc:
-            raise ValueError("url must not hold a user or password, which dvc.lock would store; use ~/.netrc")
+            raise ValueError(
+                "url must not contain a user or password, since dvc.lock would store it; use ~/.netrc"
+            )
         if self.sha256 and not re.fullmatch("[0-9a-f]{64}", self.sha256):
             raise ValueError("sha256 must be 64 hexadecimal digits in lower case")
 
@@ -75,7 +77,7 @@ class Http:
         if not self.urls:
             raise ValueError("urls must name at least one file")
         if len({file.url for file in self.urls}) < len(self.urls):
-            raise ValueError("urls must not name a file twice")
+            raise ValueError("urls must not contain a URL twice")
 
     def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
         """Download everything, then unpack. Raises: SourceError."""
@@ -84,9 +86,9 @@ class Http:
 
 
 def download_files(files: Sequence[WebFile], workspace: Path, label: str) -> list[Path]:
-    """Download every file into `workspace`, in parallel, resumed after a kill, and verified.
+    """Download files into `workspace`, in parallel; resume and verify them.
 
-    Raises: SourceError, without secrets.
+    Raises: SourceError, whose message contains no secrets.
     """
     with requests.Session() as session:
         for scheme in ("http://", "https://"):
@@ -105,10 +107,10 @@ def _photos(file: HttpFile, path: Path) -> list[PhotoFile]:
 
 
 def _download(session: requests.Session, workspace: Path, file: WebFile, meter: Meter) -> Path:
-    folder = hashlib.sha256(file.url.encode()).hexdigest()[:16]  # hashed: the URL may hold a secret
+    folder = hashlib.sha256(file.url.encode()).hexdigest()[:16]  # hashed: the URL may contain a secret
     part = PartFile(workspace / folder / f"file{PurePosixPath(file.name).suffix.lower()}")
     if file.sha256 and part.destination.exists() and sha256_of(part.destination) == file.sha256:
-        return part.destination  # pinned and complete: the server need not be asked
+        return part.destination  # complete and verified, no request needed
     for _ in range(BODY_TRIES):
         if _is_whole(session, file, part, meter):
             return part.destination
@@ -118,7 +120,7 @@ def _download(session: requests.Session, workspace: Path, file: WebFile, meter: 
 
 
 def _is_whole(session: requests.Session, file: WebFile, part: PartFile, meter: Meter) -> bool:
-    """Download what is missing; a complete file is verified and gets its final name."""
+    """Download the missing part; return whether the file is complete and verified."""
     with _answer(session, file.url, _conditions(part)) as response:
         if response.status_code == NOT_MODIFIED:
             _check_digest(part.destination, part, file)
@@ -140,7 +142,7 @@ def _is_whole(session: requests.Session, file: WebFile, part: PartFile, meter: M
 
 
 def _conditions(part: PartFile) -> dict[str, str]:
-    """Headers that ask only for what is missing, if it is still the same version."""
+    """Return headers that request only the missing part, if the file has not changed on the server."""
     if not part.validator:
         return {}
     if part.destination.exists():
@@ -151,10 +153,10 @@ def _conditions(part: PartFile) -> dict[str, str]:
 
 def _answer(session: requests.Session, url: str, conditions: dict[str, str]) -> requests.Response:
     try:
-        # With a compressed transfer, sizes and ranges would not be those of the file.
+        # In a compressed transfer, sizes and ranges would not refer to the file itself.
         headers = {"Accept-Encoding": "identity", **conditions}
         return session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S)
-    except requests.RequestException as error:  # its text may show a URL with secrets
+    except requests.RequestException as error:  # its text may contain a URL with secrets
         reason = type(error).__name__
         raise SourceError(
             f"{public_url(url)} cannot be reached ({reason}); check the address and the network"
@@ -165,7 +167,7 @@ def _check_status(response: requests.Response, url: str) -> None:
     if response.status_code in (200, 206):
         return
     remedy = {
-        401: "needs a user and password; give the host an entry in ~/.netrc",
+        401: "requires a user and password; add the host to ~/.netrc",
         403: "refuses access; check the password, or renew the signed URL",
         404: "does not exist; correct its URL in params.yaml",
         410: "no longer exists; correct its URL in params.yaml",
@@ -174,7 +176,7 @@ def _check_status(response: requests.Response, url: str) -> None:
 
 
 def _receive(response: requests.Response, part: PartFile, meter: Meter) -> int | None:
-    """Write the body; return the complete file's size, None if the body broke off and it is unknown."""
+    """Write the body; return the size of the complete file, None if the body broke off and it is unknown."""
     start = part.size if response.status_code == 206 else 0
     length = response.headers.get("Content-Length")
     chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
@@ -186,27 +188,27 @@ def _receive(response: requests.Response, part: PartFile, meter: Meter) -> int |
 
 
 def _validator(response: requests.Response) -> str:
-    """Return what identifies this version byte by byte, '' if nothing does; a weak ETag does not."""
+    """Return the strong ETag or the date of this version, '' if there is none."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
 def _check_content(part: PartFile, file: WebFile) -> None:
-    """Refuse a web page, which servers send with status 200 where a login is missing. Raises SourceError."""
+    """Reject web pages, which some servers send with status 200 if a login is missing. Raises SourceError."""
     with part.path.open("rb") as content:
         start = content.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
         part.discard()
         raise SourceError(
-            f"{public_url(file.url)} is a web page, not {file.name}: often one that asks you to log in, or a"
-            " page about the file; use the link of the file itself, or give the host an entry in ~/.netrc"
+            f"{public_url(file.url)} is a web page, not {file.name}; it may be a login page, or a page about"
+            " the file; use the direct link to the file, or add the host to ~/.netrc"
         )
 
 
 def _decompressed(part: PartFile, file: WebFile) -> Path:
-    """Undo gzip, which some servers apply though asked not to. Raises SourceError for a damaged stream.
+    """Undo gzip compression that some servers apply to the transfer although it was not requested.
 
-    Only once for a .tar.gz, and only if it was compressed twice.
+    A .tar.gz is only decompressed if it was compressed a second time. Raises SourceError for damaged data.
     """
     path = part.path.with_name(f"{part.path.name}.decompressed")
     limits = Limits()
@@ -218,13 +220,13 @@ def _decompressed(part: PartFile, file: WebFile) -> Path:
         try:
             with gzip.open(content) as stream, path.open("wb") as whole:
                 packed = file.name.lower().endswith((".gz", ".tgz"))
-                if packed and stream.peek(2)[:2] != GZIP:  # the file itself, not how it was sent
+                if packed and stream.peek(2)[:2] != GZIP:  # the file's own compression, not the transfer's
                     return part.path
                 _copy(stream, whole, most_bytes)
         except (OSError, EOFError, zlib.error):
             part.discard()
             raise SourceError(
-                f"{public_url(file.url)} arrived damaged (gzip); run the same command again"
+                f"{public_url(file.url)} was damaged in transfer (gzip); run the same command again"
             ) from None
     return path
 
@@ -249,6 +251,6 @@ def _check_digest(path: Path, part: PartFile, file: WebFile) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256, in hexadecimal."""
+    """Return the file's SHA-256 in hexadecimal."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

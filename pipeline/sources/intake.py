@@ -1,7 +1,7 @@
-"""Take one photo in: verify it, join it with its truth if there is one, store both by their hash.
+"""Intake of one photo: verify it, find its truth if any, and store both under their hash.
 
-A photo's truth is the same picture by the better camera: the untouched original, where a simulated camera
-re-renders the photo, or the photo of the same name from a second source.
+The truth is the same scene taken with a better camera: the original, if the photo is re-rendered through a
+simulated camera, or the photo of the same name from a second source.
 """
 
 import hashlib
@@ -18,25 +18,23 @@ from pipeline.photos.images import decode_photo, read_exif
 from pipeline.sources.simulated_camera import SimulatedCamera, capture
 from pipeline.sources.source import PhotoFile
 
-MIN_SIDE_PX = 16  # smaller ones are icons or tracking pixels, which no score can be computed for
+MIN_SIDE_PX = 16  # smaller pictures are icons or tracking pixels, and too small for the scores
 
 
 @dataclass(frozen=True, kw_only=True)
 class IntakeRecord:
-    """One photo's row of the manifest, before it has a split."""
+    """One photo's manifest row, before a split is assigned."""
 
     photo: Photo
-    original_id: (
-        str  # hash of the source's bytes; differs from photo.id where a simulated camera re-rendered them
-    )
+    original_id: str  # hash of the source file; differs from photo.id if the photo was re-rendered
 
 
 def take_in(
     found: PhotoFile, folder: Path, camera: SimulatedCamera | None, truths: Mapping[str, PhotoFile] | None
 ) -> IntakeRecord:
-    """Store `found` in `folder`, as it is or re-rendered by the camera; a broken one is a row with a reason.
+    """Store `found` in `folder`, unchanged or re-rendered through `camera`.
 
-    `truths`, where there are any, holds the truth of every photo by the photo's name.
+    A broken photo gives a row with the reason. truths: by the name of the photo; None if the set has none.
     """
     try:
         original = _bytes_of(found)
@@ -65,10 +63,10 @@ def take_in(
 
 
 def _checked_truth(found: PhotoFile, truths: Mapping[str, PhotoFile], photo_hwc: np.ndarray) -> PhotoFile:
-    """The photo's truth. Raises PhotoError if it is missing, broken or of another size."""
+    """Return the photo's truth. Raises PhotoError if it is missing, broken or of another size."""
     truth = truths.get(found.name)
     if truth is None:
-        raise PhotoError("has no truth of the same name")
+        raise PhotoError("has no truth with the same name")
     try:
         truth_hwc = decode_photo(_bytes_of(truth))
     except PhotoError as error:
@@ -101,12 +99,12 @@ def _rejected(found: PhotoFile, data: bytes, reason: str) -> Photo:
 
 
 def _readable(name: str) -> str:
-    """A name as Parquet can store it: file names need not be UTF-8."""
+    """Make a name valid UTF-8, as Parquet requires; file names need not be."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _bytes_of(found: PhotoFile) -> bytes:
-    """Raises PhotoError: a file that cannot be read must not stop the others."""
+    """Read the file. Raises PhotoError, so that an unreadable file does not stop the others."""
     if found.problem:
         raise PhotoError(found.problem)
     try:
@@ -123,8 +121,8 @@ def _content_id(data: bytes) -> str:
 
 
 def _file(folder: Path, place: str, data: bytes, suffix: str) -> str:
-    """Write a photo under the name of its content; return its path within `folder`."""
-    # No temporary name: the whole folder has one, and two threads with the same name write the same bytes.
+    """Write a photo under the hash of its content; return its path within `folder`."""
+    # No temporary file is needed: the whole folder is temporary, and equal names have equal content.
     path = folder / f"{place}{_content_id(data)}{suffix.lower()}"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)

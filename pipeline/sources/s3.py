@@ -1,4 +1,4 @@
-"""Photos from an S3 bucket, Amazon's or another provider's: downloaded in parallel, resumed, verified."""
+"""Photos from an S3 bucket, Amazon's or another provider's; downloads are parallel, resumed and verified."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ from pipeline.sources.downloads import CHUNK_BYTES, Meter, PartFile, download_al
 from pipeline.sources.source import PhotoFile
 from pipeline.urls import public_url
 
-BODY_TRIES = 3  # of an object that breaks off or is replaced during the download
+BODY_TRIES = 3  # attempts per object whose download breaks off, or that is replaced meanwhile
 
 
 @dataclass(frozen=True, kw_only=True)
 class S3:
-    """Every photo below a prefix. boto3 finds the credentials; `unsigned` needs none."""
+    """All photos below a prefix. boto3 finds the credentials; with `unsigned`, none are needed."""
 
     kind: Literal["s3"]
     bucket: str
     prefix: str = ""
-    endpoint_url: str | None = None  # of another provider, such as https://minio.example.org
+    endpoint_url: str | None = None  # for other providers, such as https://minio.example.org
     region: str | None = None
     unsigned: bool = False  # for public buckets
 
@@ -36,16 +36,13 @@ class S3:
             raise ValueError("endpoint_url must begin with http:// or https://")
 
     def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
-        """List the prefix, then download its photos, in parallel and resumed.
-
-        Raises: SourceError.
-        """
+        """List the photos below the prefix, then download them. Raises: SourceError."""
         with _explained(self):
             client = open_client(endpoint_url=self.endpoint_url, region=self.region, unsigned=self.unsigned)
             objects = list(_objects(client, self))
             if not objects:
                 kinds = ", ".join(FORMATS)
-                raise SourceError(f"{_shown(self)} holds no photo ({kinds}); correct source.prefix")
+                raise SourceError(f"{_shown(self)} contains no photo ({kinds}); correct source.prefix")
             yield from download_all(label, objects, partial(_photo, client, self, workspace), AT_ONCE)
 
 
@@ -64,7 +61,7 @@ def _objects(client: Any, source: S3) -> Iterator[_Object]:
 
 
 def _photo(client: Any, source: S3, workspace: Path, one: _Object, meter: Meter) -> PhotoFile:
-    """Download one object; one that cannot be had does not stop the others."""
+    """Download one object; an unavailable object does not stop the others."""
     from botocore.exceptions import ClientError
 
     try:
@@ -88,13 +85,13 @@ def _download(client: Any, source: S3, workspace: Path, one: _Object, meter: Met
 
 
 def _local_name(one: _Object) -> str:
-    """A name for this version of the key: an object that was replaced is another file."""
+    """Return a file name for this version of the object; another version gets another name."""
     version = hashlib.sha256(f"{one.key}\n{one.etag}".encode()).hexdigest()[:32]
     return version + PurePosixPath(one.key).suffix.lower()
 
 
 def _is_whole(client: Any, source: S3, one: _Object, part: PartFile, meter: Meter) -> bool:
-    """Download what is missing; a complete object is verified and gets its final name."""
+    """Download the missing part; return whether the object is complete and verified."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     wanted = {"Range": f"bytes={part.size}-"} if part.size else {}
@@ -107,7 +104,7 @@ def _is_whole(client: Any, source: S3, one: _Object, part: PartFile, meter: Mete
         return False
     try:
         part.write(answer["Body"].iter_chunks(CHUNK_BYTES), part.size, one.etag, meter)
-    except BotoCoreError:  # the body broke off; the part stays
+    except BotoCoreError:  # the body broke off; the downloaded part is kept
         return False
     if part.size != one.size_bytes:
         return False
@@ -117,7 +114,7 @@ def _is_whole(client: Any, source: S3, one: _Object, part: PartFile, meter: Mete
 
 
 def _check_digest(answer: dict[str, Any], source: S3, one: _Object, part: PartFile) -> None:
-    """Compare with the ETag where it is an MD5: of objects uploaded in one part, without a customer's key."""
+    """Compare with the ETag if it is an MD5: for objects uploaded in one part without a customer's key."""
     etag = one.etag.strip('"')
     foreign_key = answer.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in answer
     if "-" in etag or foreign_key:

@@ -1,4 +1,4 @@
-"""The photos of one camera or target: where they come from, and what is done to them on the way."""
+"""Settings of a photo set: its source, truths, simulated camera and splits."""
 
 from dataclasses import dataclass, field
 
@@ -8,20 +8,20 @@ from pipeline.sources import AnySource
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedCamera:
-    """An old phone, in the order in which light meets it. The defaults cost about 20 dB."""
+    """An old phone camera, from lens to JPEG. With the defaults, PSNR to the original is about 20 dB."""
 
     # Lens
     blur_sigma_px: float = 0.9  # standard deviation of the Gaussian blur
     vignetting: float = 0.3  # share of the light lost in the corners, 0–1; grows with the radius squared
     # Sensor
-    gains_rgb: tuple[float, float, float] = (0.88, 1.0, 1.12)  # colour cast: how far the white balance is off
+    gains_rgb: tuple[float, float, float] = (0.88, 1.0, 1.12)  # colour cast from a wrong white balance
     exposure_ev: float = -0.4  # stops; −1 halves the light
     full_well_e: float = 4000.0  # electrons at white; the shot noise of n electrons is √n
     read_noise_e: float = 8.0  # electrons, standard deviation
     # Processing
     gamma: float = 1.1  # exponent on the sRGB value, 0–1; above 1 darkens the middle tones
     contrast: float = 0.9  # slope of the tone curve about middle grey
-    black_level: float = 0.03  # where black ends up, 0–1: flare and veil
+    black_level: float = 0.03  # output value of black, 0–1, as caused by lens flare
     jpeg_quality: int = 80  # 1–95, as in libjpeg
     seed: int = 0  # of the noise
 
@@ -43,14 +43,14 @@ class PhotoSet:
     """The photos of one camera or target: one block in params.yaml."""
 
     source: AnySource
-    truth: AnySource | None = None  # the same places by the better camera, under the same names
-    simulated_camera: SimulatedCamera | None = None  # takes every photo anew; the original becomes its truth
+    truth: AnySource | None = None  # aligned photos of a better camera, with the same names
+    simulated_camera: SimulatedCamera | None = None  # re-renders every photo; the original becomes its truth
     split: Split = field(default_factory=Split)
-    max_rejected_share: float = 0.05  # of the photos; more broken ones stop the stage
+    max_rejected_share: float = 0.05  # the stage fails if a larger share of the photos is broken
 
     def __post_init__(self) -> None:
         if self.truth and self.simulated_camera:
-            raise ValueError("give truth or simulated_camera: a simulated camera brings its own truth")
+            raise ValueError("give either truth or simulated_camera, whose truth is the original photo")
         if not 0 <= self.max_rejected_share < 1:
             raise ValueError("max_rejected_share must be at least 0 and below 1")
 

@@ -1,4 +1,4 @@
-"""A camera whose every fault is known: what it does can be measured against the untouched original."""
+"""A simulated camera with known faults, whose photos can be compared with the original."""
 
 import io
 
@@ -11,7 +11,7 @@ from pipeline.sources.settings import SimulatedCamera
 
 
 def capture(photo_hwc: np.ndarray, camera: SimulatedCamera, photo_id: str) -> bytes:
-    """Take photo_hwc (uint8 sRGB) as a JPEG; the noise follows from the camera's seed and the photo's id."""
+    """Re-render photo_hwc (uint8 sRGB) as a JPEG; the camera's seed and `photo_id` determine the noise."""
     random = np.random.default_rng(seed_of("simulated camera", camera.seed, photo_id))
     light = _vignetted(_blurred(_linear(photo_hwc), camera.blur_sigma_px), camera.vignetting)
     light *= 2**camera.exposure_ev * np.array(camera.gains_rgb, np.float32)
@@ -43,7 +43,7 @@ def _vignetted(light: np.ndarray, loss: float) -> np.ndarray:
 
 
 def _sensed(light: np.ndarray, camera: SimulatedCamera, random: np.random.Generator) -> np.ndarray:
-    """Count electrons: Poisson for the light, Gaussian for the read-out; a full well clips."""
+    """Add Poisson shot noise and Gaussian read noise, and clip at the full well."""
     electrons = random.poisson(light * camera.full_well_e).astype(np.float32)
     electrons += camera.read_noise_e * random.standard_normal(light.shape, dtype=np.float32)
     return np.clip(electrons / np.float32(camera.full_well_e), 0, 1)

@@ -1,4 +1,4 @@
-"""The protocol of every source of photos."""
+"""The interface of all sources of photos."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoFile:
-    """One photo file on this machine. It belongs to the source: read it, never change or move it."""
+    """One photo file on this machine. It belongs to the source: never change or move it."""
 
-    name: str  # relative, with forward slashes, as the user knows it
+    name: str  # relative to the source, with forward slashes
     path: Path
-    problem: str = ""  # why the source could not provide the file; there may be nothing at `path` then
+    problem: str = ""  # why the source could not provide the file; `path` may then not exist
 
 
 class Source(Protocol):
-    """A frozen dataclass of settings, told apart from others by its `kind`."""
+    """A frozen dataclass of settings; `kind` names the source in params.yaml."""
 
     def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
-        """Make every photo available locally, and yield them in a fixed order.
+        """Make all photos available locally, and yield them in a fixed order.
 
-        Files in `workspace` survive a kill, so that the next run can resume. `label` begins progress lines.
-        One unreadable photo is yielded with its `problem`.
-        Raises: SourceError, which says what is wrong and what to do; the caller adds which photo set it was.
+        workspace: a folder that persists after an interruption, so that the next run can resume.
+        label: the start of progress lines.
+        An unreadable photo is yielded with its `problem`. Raises: SourceError; the caller adds the photo set.
         """

@@ -1,4 +1,4 @@
-"""A checkpoint of a training: what it resumes from, and the model as it is then."""
+"""A training checkpoint: the state to resume from, and the current model."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The live state of a run. The files are the same in every context, so each resumes another's."""
+    """The state of a run. All contexts write the same files, so each can resume another's run."""
 
     learner: Learner
     guard: Guard
@@ -40,10 +40,10 @@ class Checkpoint:
         write_atomically(folder / HISTORY, json.dumps(self.history).encode())
 
     def read(self, folder: Path) -> None:
-        """Load what `write` wrote, in place."""
+        """Restore the state from the files of `write`, in place."""
         state = load_file(folder / STATE)
         torch.set_rng_state(state["rng"])
-        self.learner.bfloat16 = bool(state["bfloat16"])  # whatever this machine would choose now
+        self.learner.bfloat16 = bool(state["bfloat16"])  # keep the precision even on another machine
         for part, prefix in ((self.learner, "learner/"), (self.guard, "guard/")):
             part.load_state_dict(
                 {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

@@ -1,7 +1,7 @@
-"""What training needs besides patches: weights of content features, and a digest of the method's code.
+"""What training needs besides patches: weights of the content features, and a digest of the method's code.
 
-Both become files of the camera, so that training downloads nothing, and only a change of the code that a
-camera's method imports retrains it.
+Both are written to files per camera. So training downloads nothing, and a camera is retrained only if the
+code that its method imports has changed.
 """
 
 import json
@@ -26,22 +26,22 @@ from pipeline.sources.http import WebFile, download_files, sha256_of
 from pipeline.urls import public_url
 from wespe.networks.features import ContentConfig, needed_weights, read_weights
 
-TIMEOUT_S = 60  # torch.hub sets none, and would wait for a silent server for ever
-OTHER_WAYS = "content.weights also takes a file's path, a URL with its sha256, or random"
+TIMEOUT_S = 60  # torch.hub sets none, and would wait forever for a server that does not answer
+OTHER_WAYS = "content.weights may also be a file's path, a URL with its sha256, or random"
 
 Weights = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureWeights:
-    """The weights that were written for a camera; as text, one line."""
+    """The weights that were written for a camera; str() gives one line."""
 
     content: ContentConfig | None
     bytes: int
 
     def __str__(self) -> str:
         if self.content is None:
-            return "the method compares no content, so no weights are needed"
+            return "the method has no content loss, so no weights are needed"
         network = f"{self.content.backbone} {', '.join(self.content.layers)}"
         if self.content.weights == "random":
             return f"{network}, random from seed {self.content.seed}, so no weights are needed"
@@ -50,7 +50,7 @@ class FeatureWeights:
 
 
 def fetch_features(address: str, content: ContentConfig | None, folder: Path) -> FeatureWeights:
-    """Write features.safetensors: the weights that the network needs, or an empty file where it needs none.
+    """Write features.safetensors: the content network's weights, or no tensors if it needs none.
 
     Raises: SourceError naming `address`, such as cameras.demo-phone.
     """
@@ -92,7 +92,7 @@ def _weights(content: ContentConfig, label: str) -> Weights:
 
 
 def _imagenet(content: ContentConfig) -> Weights:
-    """torchvision's weights, from its cache (TORCH_HOME) or the network."""
+    """Load torchvision's weights, from its cache (TORCH_HOME) or the network."""
     stored = models.get_model_weights(content.backbone)["IMAGENET1K_V1"]
     try:
         with _timeout(TIMEOUT_S):
@@ -100,10 +100,10 @@ def _imagenet(content: ContentConfig) -> Weights:
     except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
         reason = str(error).strip("<>") or type(error).__name__
         raise SourceError(f"{stored.url} cannot be reached ({reason}); {OTHER_WAYS}") from None
-    except (RuntimeError, UnpicklingError, EOFError):  # the download, or the copy in the cache
+    except (RuntimeError, UnpicklingError, EOFError):  # damaged download or cached file
         cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(stored.url).name
         raise SourceError(
-            f"{stored.url}, or its copy {cached}, is damaged; delete the copy and run the same command again"
+            f"{stored.url} or its copy {cached} is damaged; delete the copy and run the same command again"
         ) from None
     return needed_weights(weights, content, stored.url)
 

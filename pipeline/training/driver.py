@@ -1,4 +1,4 @@
-"""Train one camera by Ray: start the workers, show their progress, keep the model and its losses."""
+"""Trains one camera with Ray: starts the workers, shows their progress, stores the model and its losses."""
 
 import hashlib
 import json
@@ -32,16 +32,16 @@ from pipeline.training.progress import TrainingProgress
 from pipeline.training.rank import train
 from pipeline.training.ray_context import RayContext
 from pipeline.training.run import Run
-from wespe.guard import Diverged
+from wespe.guard import DivergenceError
 
 MAX_FAILURES = 3
 
 
 def train_camera(run: Run, source: Index, target: Index) -> None:
-    """Train on the cluster and put the model and its losses into the camera's folders.
+    """Train on the cluster and write the model and its losses to the camera's folders.
 
-    A paired method learns from the source's pairs, an unpaired one from source and target.
-    A worker that dies is replaced and resumes from the last checkpoint; so does a killed driver that is
+    A paired method learns from the source's pairs, an unpaired one from source and target. After a failure,
+    workers are restarted and resume from the last checkpoint. A killed driver resumes as well if it is
     started again with the same settings, data and code. Raises TrainingError, ShardError.
     """
     paths = CameraPaths(camera=run.camera)
@@ -49,7 +49,7 @@ def train_camera(run: Run, source: Index, target: Index) -> None:
     if run.training.batch_size % workers:
         raise TrainingError(
             f"camera {run.camera}: training.batch_size {run.training.batch_size} must be a multiple of the "
-            f"{workers} workers; change it in the preset, or set WESPE_WORKERS"
+            f"number of workers ({workers}); change it in the preset, or set WESPE_WORKERS"
         )
     folder = paths.runs.resolve() / run_name(run)
     if not is_complete(run, folder):
@@ -59,12 +59,12 @@ def train_camera(run: Run, source: Index, target: Index) -> None:
 
 
 def worker_count() -> int:
-    """WESPE_WORKERS, else one worker per GPU of the cluster, else one. Raises TrainingError."""
+    """Return WESPE_WORKERS; if unset, the cluster's number of GPUs, at least 1. Raises TrainingError."""
     return cluster.wanted_workers() or int(ray.cluster_resources().get("GPU", 0)) or 1
 
 
 def run_name(run: Run) -> str:
-    """Digest of settings, data and code: a changed run never resumes from another's checkpoint."""
+    """Return a digest of settings, data and code: a changed run never resumes from an old checkpoint."""
     digest = hashlib.sha256(json.dumps(asdict(run), sort_keys=True).encode())
     digest.update(code_digest(__name__, f"wespe.methods.{run.method.name}").encode())
     if (features := _features(run)).is_file():
@@ -73,13 +73,13 @@ def run_name(run: Run) -> str:
 
 
 def is_complete(run: Run, folder: Path) -> bool:
-    """Whether the newest checkpoint in a run's folder is of its last step."""
+    """Tell whether the newest checkpoint in a run's folder is at the last step."""
     history = _history(folder)
     return bool(history) and history[-1]["step"] >= run.training.steps
 
 
 def latest_step(folder: Path) -> int:
-    """The step of the newest checkpoint in a run's folder, 0 without one."""
+    """Return the step of the newest checkpoint in a run's folder, 0 without one."""
     history = _history(folder)
     return history[-1]["step"] if history else 0
 
@@ -121,8 +121,8 @@ def _worker(config: dict[str, Any]) -> None:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // on_node))
     try:
         train(run, context, Path(config["features"]))
-    except (TrainingError, Diverged) as error:
-        # Raised, it would be tried again by Ray Train, to fail again; every rank comes here together.
+    except (TrainingError, DivergenceError) as error:
+        # Do not raise: Ray Train would retry, and fail again. All ranks reach this point together.
         messages.put(("error", _explained(run, error)))
 
 
@@ -137,9 +137,10 @@ def _explained(run: Run, error: Exception) -> str:
 
 
 def _dataset(run: Run, index: Index, name: str, folder: Path, workers: int) -> Callable[[], ray.data.Dataset]:
-    """Made again for every group of workers, so that it begins at their checkpoint's row.
+    """Return a function that creates the dataset, starting at the row of the latest checkpoint.
 
-    One worker sees exactly the rows it would have seen; several may see some of a window twice or never.
+    Ray calls it for every new group of workers. After a restart, one worker gets exactly the rows that it
+    would have got; several workers may get some rows of a window twice or not at all.
     """
     patches = stream.stream_of(index, "train", name=name, seed=run.training.seed, paired=run.paired)
 
@@ -156,7 +157,7 @@ def _in_order() -> ray.data.ExecutionOptions:
 
 
 def _scaling(workers: int) -> ScalingConfig:
-    """GPUs if the cluster has them; else the cores of this machine, shared evenly."""
+    """Use one GPU per worker if the cluster has enough, else one CPU per worker."""
     if ray.cluster_resources().get("GPU", 0) >= workers:
         return ScalingConfig(num_workers=workers, use_gpu=True)
     return ScalingConfig(num_workers=workers, resources_per_worker={"CPU": 1})
@@ -164,7 +165,7 @@ def _scaling(workers: int) -> ScalingConfig:
 
 @contextmanager
 def _progress(run: Run) -> Iterator[Queue]:
-    """Show what workers send, which calls a method of TrainingProgress; raise their `error` at the end."""
+    """Show the workers' messages, which name a method of TrainingProgress; raise their errors at the end."""
     messages = Queue(actor_options={"num_cpus": 0})
     errors: list[str] = []
     ended = threading.Event()
@@ -198,7 +199,7 @@ def _features(run: Run) -> Path:
 
 
 def _keep(folder: Path, paths: CameraPaths) -> None:
-    """Copy the last checkpoint's model and history out of the run's folder."""
+    """Copy model and history of the last checkpoint to the camera's folders."""
     last = last_checkpoint(folder)
     assert last is not None
     paths.model.mkdir(parents=True, exist_ok=True)
@@ -224,9 +225,9 @@ def _history(folder: Path) -> list[dict[str, Any]]:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint that Ray Train itself would resume from."""
+    """Return the checkpoint from which Ray Train would resume."""
     try:
         checkpoint = ray.train.Result.from_path(str(folder)).checkpoint
-    except RuntimeError:  # no such run, or it has no checkpoint yet
+    except RuntimeError:  # the run does not exist, or has no checkpoint yet
         return None
     return Path(checkpoint.path) if checkpoint else None

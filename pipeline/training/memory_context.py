@@ -1,4 +1,4 @@
-"""A rank in this process, on patches in memory: no engine, for research and tests."""
+"""A training context in this process, with patches in memory and without Ray; for research and tests."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ from pipeline.training.run import Run
 
 
 class MemoryContext:
-    """The only rank of a run. Its streams give the same batches as those of shards of the same patches.
+    """The only rank of a run. Its batches are the same as those from shards of the same patches.
 
-    source, target: uint8 patches_nhwc; for a paired method index i of both shows the same place.
-    checkpoint: a folder to resume from and to write to; None keeps nothing.
+    source, target: uint8 patches_nhwc; for a paired method, source[i] and target[i] show the same place.
+    checkpoint: the folder to resume from and to write to; None disables checkpoints.
     """
 
     rank, workers = 0, 1

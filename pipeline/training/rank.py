@@ -1,4 +1,4 @@
-"""The training loop of one rank, written against a small context: it knows no engine."""
+"""The training loop of one rank, independent of any engine: a Context provides workers and data."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,39 +22,39 @@ from wespe.precision import is_fast
 
 
 class Context(Protocol):
-    """Where a rank runs."""
+    """The environment in which a rank runs."""
 
     rank: int
     workers: int
     device: torch.device
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Make the workers' gradients of this module agree."""
+        """Wrap a module so that its gradients are averaged over workers."""
 
     def gather(self, values: torch.Tensor) -> torch.Tensor:
-        """Stack a vector of every worker: (n,) → (workers, n)."""
+        """Stack one vector per worker: (n,) → (workers, n)."""
 
     def batches(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """This rank's uint8 patches_nhwc of source and target, from `step` on."""
+        """Yield this rank's uint8 patches_nhwc of source and target, starting at `step`."""
 
     def latest(self) -> Path | None:
-        """The checkpoint to resume from."""
+        """Return the folder of the checkpoint to resume from, or None."""
 
     def announce(self, text: str) -> None:
-        """Show a line about the run, before its first step."""
+        """Print a line about the run, before its first step."""
 
     def watch(self, step: int) -> None:
-        """Show how far the run is; called before the first step and after each."""
+        """Show the progress; called before the first step and after each step."""
 
     def report(self, record: dict[str, Any], checkpoint: Checkpoint | None) -> None:
-        """Show a record of losses; with `checkpoint`, let rank 0 write it."""
+        """Show a record of losses; if `checkpoint` is given, rank 0 writes it."""
 
 
 def train(run: Run, context: Context, features: Path) -> nn.Module:
-    """Train to the last step, from the latest checkpoint if there is one; return the generator for users.
+    """Train to the last step, from the latest checkpoint if there is one; return the final generator.
 
     features: the file of content weights that `stages.features` wrote.
-    Raises TrainingError, Diverged.
+    Raises TrainingError, DivergenceError.
     """
     settings = run.training
     torch.manual_seed(settings.seed)
@@ -77,17 +77,17 @@ def train(run: Run, context: Context, features: Path) -> nn.Module:
     for record in records:
         checkpoint.history.append(record)
         context.report(record, checkpoint if saves(learner.step) else None)
-    if settings.steps == 0:  # the fitted start is the model
+    if settings.steps == 0:  # the fitted initial transform is the model
         checkpoint.history.append({"step": 0})
         context.report({"step": 0}, checkpoint)
     return learner.generator
 
 
 def _beginning(learner: Learner, device: torch.device) -> str:
-    """What a run does before its first step, which may take a while, and how it computes."""
+    """Describe what the run does before its first step, and its precision."""
     kind = "bfloat16" if learner.bfloat16 else "float32"
     patches = 0 if learner.step else learner.method.first_patches
-    start = f"fits its start to {patches:,} patches, then " if patches else ""
+    start = f"fits the initial transform to {patches:,} patches, then " if patches else ""
     slow = learner.bfloat16 and not is_fast(device.type)
     warning = "; float32 is much faster on this processor, set learner.precision: auto" if slow else ""
     return f"{start}computes in {kind}{warning}"
@@ -101,7 +101,7 @@ def _learner(run: Run, context: Context, features: Path) -> Learner:
     except ValueError as error:
         raise TrainingError(f"camera {run.camera}: {error}; correct its preset in params.yaml") from None
     chosen = torch.tensor([float(learner.bfloat16)], device=context.device)
-    learner.bfloat16 = bool(context.gather(chosen).min())  # all workers alike: each has measured for itself
+    learner.bfloat16 = bool(context.gather(chosen).min())  # each worker has measured it; all must agree
     return learner
 
 

@@ -1,4 +1,4 @@
-"""A rank inside a Ray Train worker."""
+"""The training context in a Ray Train worker."""
 
 import tempfile
 import time
@@ -23,10 +23,10 @@ WATCH_EVERY_S = 1.0
 
 
 class RayContext:
-    """One of the workers of a run.
+    """One worker of a run.
 
-    messages: takes what rank 0 has to show, as pairs of a method of TrainingProgress and its argument; None
-        drops them.
+    messages: queue for rank 0's progress messages: a method of TrainingProgress and its argument. None drops
+        them.
     """
 
     def __init__(self, run: Run, messages: Queue | None = None):
@@ -48,7 +48,7 @@ class RayContext:
         return torch.stack(everyone)
 
     def batches(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """The driver made the datasets begin at the latest checkpoint's step."""
+        """Yield this worker's batches. The datasets start at the latest checkpoint's step."""
         size = self._run.training.batch_size // self.workers
         streams = [
             batches(ray.train.get_dataset_shard(name), batch_size=size, size_px=self._run.size_px)
@@ -56,7 +56,7 @@ class RayContext:
         ]
         for parts in zip(*streams, strict=False):
             source, target = chain.from_iterable(parts)
-            if self.device.type == "cuda":  # copies from pinned memory run while the device computes
+            if self.device.type == "cuda":  # copies from pinned memory are asynchronous
                 source, target = source.pin_memory(), target.pin_memory()
             yield source, target
 
@@ -69,14 +69,14 @@ class RayContext:
             self._messages.put(("announce", text))
 
     def watch(self, step: int) -> None:
-        """Send the start and the first step at once, later steps once a second."""
+        """Send the start and the first step immediately, later steps once per second."""
         now = time.monotonic()
         if self._messages is not None and (self._watched < 2 or now >= self._watch_at):
             self._watched, self._watch_at = self._watched + 1, now + WATCH_EVERY_S
             self._messages.put(("step", step))
 
     def report(self, record: dict[str, Any], checkpoint: Checkpoint | None) -> None:
-        """Every worker has to report a checkpoint, because Ray waits for all; rank 0 writes it."""
+        """Show the losses; rank 0 writes the checkpoint. All workers must report, since Ray waits for all."""
         if self._messages is not None:
             self._messages.put(("record", record))
         if checkpoint is None:

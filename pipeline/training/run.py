@@ -1,4 +1,4 @@
-"""What decides the result of a training."""
+"""Everything that determines the result of training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from wespe.methods import METHODS, MethodConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One training of one camera.
+    """One training run of a camera.
 
-    camera, target: their names in params.yaml. data: digests of the patches by set, empty where nothing
-        resumes.
+    camera, target: their names in params.yaml.
+    data: digests of the patches by set; empty if the run is never resumed.
     """
 
     camera: str
@@ -28,16 +28,16 @@ class Run:
 
     @property
     def paired(self) -> bool:
-        """Whether patches come with their truths, in place of the target's patches."""
+        """Whether the method learns from pairs of patches and truths, instead of the target's patches."""
         return METHODS[self.method.name].method.paired
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """The names of the streams it learns from; a stream's order follows from its name and the seed."""
+        """Names of the streams of patches; a stream's order depends on its name and the seed."""
         return ("pairs",) if self.paired else ("source", "target")
 
     @property
     def rows(self) -> int:
-        """Patches that it takes from each stream, those that fit its start included."""
+        """Number of patches needed from each stream, including those for the initial transform."""
         start = getattr(self.method, "start_patches", 0)
         return max(self.training.steps * self.training.batch_size, start + self.training.batch_size)

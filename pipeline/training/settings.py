@@ -1,15 +1,17 @@
-"""How long a camera's model is trained, and on how much at a time."""
+"""Settings of the training loop."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The defaults are the paper's (§3.6) where it gives them.
+    """The defaults are the paper's (§3.6) where it states them.
 
-    steps: of the optimisers; 0 keeps the start that the method fits to the photos. batch_size: patches of
-        each set per step, over all workers. seed: of the networks' weights and of the order of patches.
-    log_every, checkpoint_every: in steps. The guard looks at the losses whenever they are logged.
+    steps: number of training steps; 0 keeps the initial transform that the method fits to the photos.
+    batch_size: patches of each set per step, over all workers.
+    seed: for the networks' initial weights and the order of patches.
+    log_every, checkpoint_every: in steps. The guard checks the losses whenever they are logged.
+    checkpoints_kept: number of checkpoints kept on disk.
     """
 
     steps: int = 20_000

@@ -156,7 +156,7 @@ def test_a_paired_preset_needs_photos_with_truth(content: dict, tmp_path: Path) 
     assert load(file)  # the simulated camera gives the truth
     del content["cameras"]["demo-phone"]["photos"]["simulated_camera"]
     file.write_text(yaml.safe_dump(content))
-    with pytest.raises(ParamsError, match=r"preset srcnn learns from pairs \(srcnn\); add `truth`"):
+    with pytest.raises(ParamsError, match=r"preset srcnn \(srcnn\) needs aligned pairs; add `truth`"):
         load(file)
 
 
@@ -191,7 +191,7 @@ def test_a_file_that_is_not_a_mapping_is_reported_in_one_line(tmp_path: Path, te
 
 
 def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match="run from the folder that holds it"):
+    with pytest.raises(ParamsError, match="run this in the folder that contains it"):
         load(tmp_path / "params.yaml")
 
 
@@ -214,7 +214,7 @@ def test_a_yaml_mistake_is_located_without_showing_the_line(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: 1\nb:\n  c: 1\n  c: 2\n", "in line 4: the key c stands twice"),
+        ("a: 1\nb:\n  c: 1\n  c: 2\n", "in line 4: the key c appears twice"),
         ("", "must be a mapping with the keys cameras, targets"),
         ("- a\n", "must be a mapping"),
     ],

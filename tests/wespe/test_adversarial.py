@@ -36,16 +36,16 @@ def logits() -> torch.Tensor:
 def test_each_game_is_its_equation(name: str) -> None:
     adversary = Adversary(AdversarialConfig(loss=name, reduction="mean"))
     generator, critic = BY_HAND[name]
-    assert adversary.fool(torch.tensor(FAKE), total=3).item() == pytest.approx(generator, rel=1e-6)
-    judged = adversary.judge("colour", logits(), len(REAL), torch.zeros(6, 1, 2, 2))
+    assert adversary.generator_loss(torch.tensor(FAKE), total=3).item() == pytest.approx(generator, rel=1e-6)
+    judged = adversary.critic_losses("colour", logits(), len(REAL), torch.zeros(6, 1, 2, 2))
     assert judged["colour_critic"].item() == pytest.approx(critic, rel=1e-6)
 
 
 def test_the_sum_over_the_batch_is_the_mean_times_the_step_s_photos() -> None:
     """Eqs. 3 and 4 sum: at batch 30 the adversarial terms weigh thirty times more."""
     fake = torch.tensor(FAKE)
-    means = Adversary(AdversarialConfig(reduction="mean")).fool(fake, total=30)
-    sums = Adversary(AdversarialConfig(reduction="sum")).fool(fake, total=30)
+    means = Adversary(AdversarialConfig(reduction="mean")).generator_loss(fake, total=30)
+    sums = Adversary(AdversarialConfig(reduction="sum")).generator_loss(fake, total=30)
     assert sums.item() == pytest.approx(30 * means.item())
 
 
@@ -61,7 +61,7 @@ def test_the_generator_still_learns_when_the_critic_is_sure() -> None:
 def test_accuracy_is_the_share_on_the_right_side_of_the_border(name: str, right: int) -> None:
     """0.5 is a target photo's logit above 0, not above 0.5; 0.1 an enhanced one's below 0.5, not below 0."""
     adversary = Adversary(AdversarialConfig(loss=name))
-    judged = adversary.judge("colour", logits(), len(REAL), torch.zeros(6, 1, 2, 2))
+    judged = adversary.critic_losses("colour", logits(), len(REAL), torch.zeros(6, 1, 2, 2))
     assert judged["colour_accuracy"].item() == pytest.approx(right / 6)
 
 
@@ -89,6 +89,6 @@ def test_the_lazy_penalty_counts_for_the_steps_between() -> None:
     adversary = Adversary(AdversarialConfig(r1=1.0, r1_every=4))
     assert [step for step in range(9) if adversary.penalises(step)] == [0, 4, 8]
     views = torch.rand(6, 1, 2, 2, requires_grad=True)
-    judged = adversary.judge("colour", views.sum(dim=(1, 2, 3)), 3, views)
+    judged = adversary.critic_losses("colour", views.sum(dim=(1, 2, 3)), 3, views)
     assert judged["colour_r1"].item() == pytest.approx(4 * 0.5 * 4)
-    assert "colour_r1" not in adversary.judge("colour", logits(), 3, views.detach())
+    assert "colour_r1" not in adversary.critic_losses("colour", logits(), 3, views.detach())

@@ -203,9 +203,9 @@ def test_settings_survive_config_json(name: str) -> None:
         ({"weights": "imagnet"}, "imagenet, random, or the path"),
         ({"weights": "vgg.pth"}, "imagenet, random, or the path"),
         ({"weights": "ftp://host/w.safetensors"}, "imagenet, random, or the path"),
-        ({"weights": "https://host/w.safetensors"}, "sha256 is needed with a URL"),
+        ({"weights": "https://host/w.safetensors"}, "sha256 is required for a URL"),
         ({"weights": "w.safetensors", "sha256": "abc"}, "64 hex digits"),
-        ({"weights": "random", "sha256": "0" * 64}, "weights are random"),
+        ({"weights": "random", "sha256": "0" * 64}, "weights is random"),
         ({"weights": "random", "seed": -1}, "seed must be at least 0"),
     ],
 )

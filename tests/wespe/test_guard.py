@@ -10,7 +10,7 @@ from skimage import data
 
 from wespe.adversarial import AdversarialConfig
 from wespe.batch import Batch, photos_nchw
-from wespe.guard import Diverged, Guard, GuardConfig
+from wespe.guard import DivergenceError, Guard, GuardConfig
 from wespe.learner import Learner, LearnerConfig
 from wespe.losses import psnr_db
 from wespe.methods import build_method
@@ -85,7 +85,7 @@ def test_without_roll_backs_a_divergence_is_an_error_that_names_fault_and_step(
     config: WespeConfig, rate: float
 ) -> None:
     learner, guard = start(config, GuardConfig(min_psnr_db=14), learning_rate=rate)
-    with pytest.raises(Diverged, match=r"(at step \d+, below 14|not finite at step \d+)$"):
+    with pytest.raises(DivergenceError, match=r"(at step \d+, below 14|not finite at step \d+)$"):
         run(learner, guard)
 
 
@@ -108,7 +108,7 @@ def test_weights_that_broke_after_the_losses_were_known_are_not_kept(network: st
     learner, guard = start(STABLE, WATCHFUL)
     learner.learn(next(batches()))
     next(learner.method.networks.get_submodule(network).parameters()).data.fill_(torch.nan)
-    assert guard.read(last=False)["rolled_back"] == "a network is not finite at step 1"
+    assert guard.read(last=False)["rolled_back"] == "a network's weights or output are not finite at step 1"
     assert learner.is_finite()
 
 
@@ -129,7 +129,7 @@ def test_a_critic_that_is_always_right_rolls_back_if_asked_to() -> None:
 def test_a_model_that_never_came_near_its_photos_is_no_model(rollbacks: int) -> None:
     """The paper's network starts at grey: below the floor it may begin, but not end."""
     learner, guard = start(FAITHFUL, GuardConfig(min_psnr_db=60, rollbacks=rollbacks), learning_rate=1e-5)
-    with pytest.raises(Diverged, match=r"dB from their originals at step 20, below 60"):
+    with pytest.raises(DivergenceError, match=r"dB from their originals at step 20, below 60"):
         run(learner, guard, steps=20)
 
 
@@ -137,7 +137,7 @@ def test_after_the_last_roll_back_the_run_stops() -> None:
     learner, guard = start(
         STABLE, GuardConfig(min_psnr_db=12, rollbacks=1, slow_down=0.99), learning_rate=5e-1
     )
-    with pytest.raises(Diverged, match=r"after 1 roll-backs$"):
+    with pytest.raises(DivergenceError, match=r"after 1 roll-backs$"):
         run(learner, guard, steps=200)
 
 

@@ -17,7 +17,7 @@ from wespe.histogram_match import HistogramMatch
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods import build_generator, build_method
 from wespe.methods.lut_residual import LossWeights, LutResidualConfig
-from wespe.networks.activity import Noise, activity, bands, quietest, unrest
+from wespe.networks.activity import Noise, activity, bands, block_activity, quietest
 from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig
 from wespe.networks.lut import Colour, ColourConfig, folding, interpolate, roughness
@@ -144,7 +144,7 @@ def scenes(noise: float, contrast: float, seed: int) -> torch.Tensor:
 
 
 def noise(photos_nchw: torch.Tensor) -> Noise:
-    return Noise(quietest(unrest(photos_nchw)), torch.ones(1, 1, 1, 1))
+    return Noise(quietest(block_activity(photos_nchw)), torch.ones(1, 1, 1, 1))
 
 
 def test_texture_loses_the_source_s_noise_and_gets_the_target_s_detail() -> None:
@@ -198,9 +198,9 @@ def test_noise_is_no_louder_where_the_curves_are_steep() -> None:
 
 def test_unrest_of_a_photo_is_that_of_its_strips() -> None:
     photo = torch.rand(2, 3, 70, 50, dtype=torch.double)
-    strips = torch.cat([unrest(photo[:, :, :32]), unrest(photo[:, :, 32:])], dim=2)
-    torch.testing.assert_close(strips, unrest(photo), atol=1e-12, rtol=0)
-    assert unrest(photo[..., :5, :3]).shape == (2, 3, 1, 1)
+    strips = torch.cat([block_activity(photo[:, :, :32]), block_activity(photo[:, :, 32:])], dim=2)
+    torch.testing.assert_close(strips, block_activity(photo), atol=1e-12, rtol=0)
+    assert block_activity(photo[..., :5, :3]).shape == (2, 3, 1, 1)
 
 
 def test_activity_counts_doublings_alike() -> None:

@@ -213,5 +213,5 @@ def test_paired_methods_learn_the_truth_of_each_photo(config: MethodConfig) -> N
 
 
 def test_weights_of_imagenet_are_never_random_in_silence() -> None:
-    with pytest.raises(ValueError, match="needs its weights"):
+    with pytest.raises(ValueError, match="the weights of vgg19 are missing"):
         build_method(WespeConfig(), size_px=SIZE)

@@ -64,10 +64,10 @@ def test_small_photos_are_refused_by_name_of_the_limit(look):
 
 
 def test_too_few_patches_are_refused_with_their_number():
-    """Protects: looks of 2 patches gave one photo 49, those of 100 about 5."""
-    with pytest.raises(ValueError, match=r"at least 100 sharp patches of 96 px, and these photos have \d$"):
+    """Protects: a fit to 2 patches scores a photo 49, a fit to 100 patches about 5."""
+    with pytest.raises(ValueError, match=r"at least 100 sharp patches of 96 px; these photos have only \d$"):
         Niqe.fit([data.coffee(), data.chelsea(), data.rocket()])
-    with pytest.raises(ValueError, match="these photos have 0"):
+    with pytest.raises(ValueError, match="these photos have only 0"):
         Niqe.fit([np.zeros((50, 50, 3), np.uint8)])
 
 

@@ -1,6 +1,6 @@
-"""Every method there is: a config to check, a method to train, a generator to enhance with.
+"""METHODS: the table of all methods, with their configuration, training method and generator.
 
-Adding a method is one file beside this one, named as the method is, one line in METHODS, and its config in
+To add a method, add a file to this folder with the method's name, a line in METHODS, and its configuration in
 MethodConfig.
 """
 
@@ -40,13 +40,14 @@ METHODS: dict[str, Entry] = {
 def build_method(
     config: MethodConfig, *, size_px: int, features: Mapping[str, torch.Tensor] | None = None
 ) -> Method:
-    """A fresh method for patches of size_px.
+    """Build an untrained method for patches of size_px.
 
-    features: weights of the content features, from `read_weights`; random ones need none. Raises ValueError.
+    features: weights of the content features from `read_weights`; not needed for random weights.
+    Raises ValueError if they are missing.
     """
     return METHODS[config.name].method(config, size_px=size_px, features=features)  # type: ignore[call-arg]
 
 
 def build_generator(config: MethodConfig) -> Generator:
-    """A fresh generator, without what only training needs."""
+    """Build an untrained generator, without the parts that only training needs."""
     return METHODS[config.name].generator(config)

@@ -1,4 +1,4 @@
-"""DPED: the same networks learned from aligned pairs, as in its authors' code (Ignatov et al., ICCV 2017)."""
+"""DPED: supervised training on aligned pairs, as in the authors' code (Ignatov et al., ICCV 2017)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Factors of the total loss, as in the authors' code; the poster prints 1, 0.4, 0.1 and 400."""
+    """Weights of the losses, as in the authors' code; the paper prints 1, 0.4, 0.1 and 400."""
 
     content: float = 10.0
     texture: float = 1.0
@@ -35,7 +35,7 @@ class LossWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class DpedConfig:
-    """The defaults are the authors'. As a mean and not a sum, texture would be lost beside the rest."""
+    """The defaults are the authors'. The texture loss is a sum: as a mean it would be negligible."""
 
     name: Literal["dped"] = "dped"
     generator: ResNetConfig = field(default_factory=ResNetConfig)
@@ -52,7 +52,7 @@ class Scene(NamedTuple):
 
 
 class Dped(Method):
-    """G against D_t, and towards the very photo that the better camera took."""
+    """Trains G against the texture critic D_t, and towards the aligned photo of the better camera."""
 
     paired: ClassVar[bool] = True
     blur: torch.Tensor
@@ -88,21 +88,21 @@ class Dped(Method):
         return Scene(batch, networks["generator"](batch.source))
 
     def generator_losses(self, networks: Networks, scene: Scene) -> Losses:
-        """The four terms of the total loss."""
+        """Compute the four terms of the total loss."""
         batch, enhanced = scene.batch, scene.enhanced
         with torch.no_grad():
             content, blurred = self.features(batch.target), colour_view(batch.target, self.blur)
         texture = networks["critic"](texture_view(enhanced))
         return {
             "content": content_loss(content, self.features(enhanced), self.layer_weights),
-            "texture": self.adversary.fool(texture, batch.total),
+            "texture": self.adversary.generator_loss(texture, batch.total),
             "colour": 0.5 * colour_loss(blurred, colour_view(enhanced, self.blur)),
             "tv": total_variation_loss(enhanced),
         }
 
     def critic_losses(self, networks: Networks, scene: Scene) -> Losses:
-        """The critic sees real and fake in one call."""
+        """Compute the critic's losses, with real and fake photos in one call."""
         both = torch.cat([scene.batch.target, scene.enhanced.detach()])
         both.requires_grad_(self.adversary.penalises(scene.batch.step))
-        views = texture_view(both)
-        return self.adversary.judge("texture", networks["critic"](views), len(scene.batch.target), views)
+        views, real = texture_view(both), len(scene.batch.target)
+        return self.adversary.critic_losses("texture", networks["critic"](views), real, views)

@@ -1,4 +1,4 @@
-"""Colour once per photo by LUTs, detail as a small residual: learned from two unrelated sets. Our own."""
+"""This project's own method, for unpaired sets: per-photo colour by 3-D LUTs plus a small detail residual."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,11 +26,11 @@ COLOUR_GAIN, TEXTURE_GAIN = 2.0, 8.0
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Factors of the total loss.
+    """Weights of the losses.
 
-    content: between the start's photo and the enhanced one, whose colours thus stay near the start.
-    identity: of |detail(y) − y|: a photo of the target set needs no more detail.
-    smooth, monotone: of the LUTs, or skies band.
+    content: between the initial transform's output and the enhanced photo; keeps their colours similar.
+    identity: |detail(y) − y|: the detail network should not change photos of the target set.
+    smooth, monotone: regularise the LUTs, to avoid banding in skies.
     """
 
     content: float = 0.5
@@ -49,8 +49,7 @@ class LossWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class LutResidualConfig:
-    """start_patches: of each set, that the start is fitted to before the first step; they are the first that
-    training meets."""
+    """start_patches: patches per set that the initial transform is fitted to."""
 
     name: Literal["lut_residual"] = "lut_residual"
     colour: ColourConfig = field(default_factory=ColourConfig)
@@ -71,7 +70,11 @@ class LutResidualConfig:
 
 
 class Scene(NamedTuple):
-    """started: x as the start gives it. kept: detail(y). rough, folded: of the LUTs."""
+    """What one step's losses need.
+
+    started: the initial transform's output for the source. kept: detail(target).
+    rough, folded: the LUTs' smoothness and monotonicity losses.
+    """
 
     batch: Batch
     started: torch.Tensor
@@ -82,7 +85,7 @@ class Scene(NamedTuple):
 
 
 class LutResidual(Generator):
-    """The generator: photos_nchw → photos_nchw, float 0–1."""
+    """The generator: colour, then texture, then detail. photos_nchw → photos_nchw, float 0–1."""
 
     decides: ClassVar[bool] = True
 
@@ -100,7 +103,7 @@ class LutResidual(Generator):
         return cls(config.colour, config.texture, Detail(config.detail))
 
     def decide(self, strips_nchw: Iterable[torch.Tensor]) -> Decision:
-        """Look at whole photos in strips (see `Colour.decide_by_strips`); `forward` then takes any piece."""
+        """Analyse whole photos in strips (see `Colour.decide_by_strips`); `forward` then accepts any tile."""
         return self.colour.decide_by_strips(strips_nchw)
 
     def forward(
@@ -111,7 +114,7 @@ class LutResidual(Generator):
     def textured(
         self, photos_nchw: torch.Tensor, decision: Decision | None = None
     ) -> tuple[torch.Tensor, Noise]:
-        """Without detail, and the noise that texture was told of."""
+        """Return the photos after colour and texture, without detail, and the noise estimate."""
         matched = self.colour.matched(photos_nchw)
         decision = decision or self.colour.decide_matched(matched)
         noise = self.colour.noise(matched, decision)
@@ -119,14 +122,14 @@ class LutResidual(Generator):
 
 
 class Renderer(nn.Module):
-    """The generator, and all that its losses want to see of it in one forward."""
+    """Computes everything that the losses need from the generator in one forward pass."""
 
     def __init__(self, config: LutResidualConfig):
         super().__init__()
         self.enhance = LutResidual.of(config)
 
     def forward(self, source: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Without the batch, what a Scene holds."""
+        """Return the fields of a Scene, except its batch."""
         colour, texture = self.enhance.colour, self.enhance.texture
         textured, noise = self.enhance.textured(source)
         both = torch.cat([textured, target])
@@ -141,7 +144,7 @@ class Renderer(nn.Module):
 
 
 class LutResidualMethod(Method):
-    """The generator against a critic of colours and one of texture, from a start that needs no training."""
+    """Trains the generator against a colour critic and a texture critic, from a fitted initial transform."""
 
     blur: torch.Tensor
 
@@ -176,15 +179,15 @@ class LutResidualMethod(Method):
         return Scene(batch, *networks["generator"](batch.source, batch.target))
 
     def generator_losses(self, networks: Networks, scene: Scene) -> Losses:
-        """All terms of the total loss."""
+        """Compute all terms of the total loss."""
         batch, enhanced = scene.batch, scene.enhanced
         with torch.no_grad():
             content = self.features(scene.started)
         colour, texture = networks["critics"](*self._views(enhanced))
         return {
             "content": content_loss(content, self.features(enhanced), self.layer_weights),
-            "colour": self.adversary.fool(colour, batch.total),
-            "texture": self.adversary.fool(texture, batch.total),
+            "colour": self.adversary.generator_loss(colour, batch.total),
+            "texture": self.adversary.generator_loss(texture, batch.total),
             "identity": identity_loss(batch.target, scene.kept),
             "tv": total_variation_loss(enhanced),
             "smooth": scene.rough,
@@ -192,26 +195,29 @@ class LutResidualMethod(Method):
         }
 
     def critic_losses(self, networks: Networks, scene: Scene) -> Losses:
-        """Each critic sees real and fake in one call."""
+        """Compute both critics' losses, with real and fake photos in one call."""
         batch = scene.batch
         both = torch.cat([batch.target, scene.enhanced.detach()])
         both.requires_grad_(self.adversary.penalises(batch.step))
         views, real = self._views(both), len(batch.target)
         colour, texture = networks["critics"](*views)
-        return self.adversary.judge("colour", colour, real, views[0]) | self.adversary.judge(
+        return self.adversary.critic_losses("colour", colour, real, views[0]) | self.adversary.critic_losses(
             "texture", texture, real, views[1]
         )
 
     def _views(self, photos_nchw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Colour without texture, and texture without brightness: about −1 to 1, since spectral norm bounds
-        how much a critic can make of a small difference."""
+        """Return the critics' inputs: blurred colours, and luma minus blurred luma.
+
+        Both are scaled to about −1 to 1, since spectral norm limits how strongly a critic can respond to
+        small differences.
+        """
         blurred = colour_view(photos_nchw, self.blur)
         texture = texture_view(photos_nchw) - texture_view(blurred)
         return COLOUR_GAIN * (blurred - 0.5), TEXTURE_GAIN * texture
 
 
 class Critics(nn.Module):
-    """On colour views, on texture views."""
+    """One patch critic on colour views and one on texture views."""
 
     def __init__(self, config: PatchCriticConfig):
         super().__init__()

@@ -1,4 +1,4 @@
-"""SRCNN: a small network and the squared error to aligned pairs (Dong et al., ECCV 2014)."""
+"""SRCNN: a small network trained with squared error on aligned pairs (Dong et al., ECCV 2014)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from wespe.networks.srcnn import SRCNN
 
 @dataclass(frozen=True, kw_only=True)
 class SrcnnConfig:
-    """Nothing to set."""
+    """SRCNN has no settings."""
 
     name: Literal["srcnn"] = "srcnn"
 
 
 class Srcnn(Method):
-    """The line that every other paired method has to beat."""
+    """Trains SRCNN: the baseline for paired methods."""
 
     paired: ClassVar[bool] = True
 
@@ -41,6 +41,6 @@ class Srcnn(Method):
         return batch, networks["generator"](batch.source)
 
     def losses(self, networks: Networks, scene: tuple[Batch, torch.Tensor]) -> Losses:
-        """The squared error, averaged over photos and pixels (eq. 4 there)."""
+        """Compute the squared error, averaged over photos and pixels (eq. 4 of the paper)."""
         batch, enhanced = scene
         return {"mse": squared_error(enhanced, batch.target)}

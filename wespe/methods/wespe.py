@@ -20,11 +20,11 @@ from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Factors of eq. 6; `direct` and `identity` are ours, and 0 leaves them out.
+    """Weights of the losses in eq. 6. `direct` and `identity` are our additions; 0 disables them.
 
-    direct: content between x and G(x) itself. Eq. 6 compares x with F(G(x)) only, so an inverted or
-        drifting colour costs nothing there.
-    identity: of |G(y) − y|: a photo of the target set needs no change.
+    direct: content loss between x and G(x). Eq. 6 only compares x with F(G(x)), which does not penalise
+        inverted or drifting colours in G(x).
+    identity: |G(y) − y|: photos of the target set should not change.
     """
 
     content: float = 1.0
@@ -42,7 +42,7 @@ class LossWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class WespeConfig:
-    """The defaults are the paper's, where it speaks. blur: the colour critic's view."""
+    """The defaults are the paper's, where it states them. blur: of the colour critic's input."""
 
     name: Literal["wespe"] = "wespe"
     generator: ResNetConfig = field(default_factory=ResNetConfig)
@@ -57,11 +57,11 @@ class Scene(NamedTuple):
     batch: Batch
     enhanced: torch.Tensor
     reconstructed: torch.Tensor
-    kept: torch.Tensor | None  # G(y), if the identity is wanted
+    kept: torch.Tensor | None  # G(y); None without the identity loss
 
 
 class Wespe(Method):
-    """G and F against D_c and D_t (figure 2)."""
+    """Trains G and F against the critics D_c (colour) and D_t (texture), figure 2."""
 
     blur: torch.Tensor
 
@@ -98,21 +98,21 @@ class Wespe(Method):
         return [*super().compilable, self.features]
 
     def render(self, networks: Networks, batch: Batch) -> Scene:
-        """Enhance the source and map it back: x → y' = G(x) → F(y')."""
+        """Enhance the source, y' = G(x), and reconstruct it, F(y')."""
         target = batch.target if self.identity else batch.target[:0]
         enhanced, reconstructed, kept = networks["generators"](batch.source, target)
         return Scene(batch, enhanced, reconstructed, kept if self.identity else None)
 
     def generator_losses(self, networks: Networks, scene: Scene) -> Losses:
-        """The four terms of eq. 6, and ours."""
+        """Compute the four terms of eq. 6 and our additions."""
         batch, enhanced = scene.batch, scene.enhanced
         with torch.no_grad():
             content = self.features(batch.source)
         colour, texture = networks["critics"](*self._views(enhanced))
         losses = {
             "content": content_loss(content, self.features(scene.reconstructed), self.layer_weights),
-            "colour": self.adversary.fool(colour, batch.total),
-            "texture": self.adversary.fool(texture, batch.total),
+            "colour": self.adversary.generator_loss(colour, batch.total),
+            "texture": self.adversary.generator_loss(texture, batch.total),
             "tv": total_variation_loss(enhanced),
         }
         if self.direct:
@@ -122,14 +122,14 @@ class Wespe(Method):
         return losses
 
     def critic_losses(self, networks: Networks, scene: Scene) -> Losses:
-        """Each critic sees real and fake in one call."""
+        """Compute both critics' losses, with real and fake photos in one call."""
         batch = scene.batch
         both = torch.cat([batch.target, scene.enhanced.detach()])
         both.requires_grad_(self.adversary.penalises(batch.step))
         views = self._views(both)
         colour, texture = networks["critics"](*views)
         real = len(batch.target)
-        return self.adversary.judge("colour", colour, real, views[0]) | self.adversary.judge(
+        return self.adversary.critic_losses("colour", colour, real, views[0]) | self.adversary.critic_losses(
             "texture", texture, real, views[1]
         )
 
@@ -138,7 +138,7 @@ class Wespe(Method):
 
 
 class Generators(nn.Module):
-    """G: camera → target, and F: target → camera."""
+    """G (camera → target) and F (target → camera)."""
 
     def __init__(self, config: ResNetConfig):
         super().__init__()
@@ -148,13 +148,13 @@ class Generators(nn.Module):
     def forward(
         self, source: torch.Tensor, target: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """G(source), F(G(source)), G(target); `target` may be empty."""
+        """Return G(source), F(G(source)) and G(target); `target` may be empty."""
         enhanced, kept = self.enhance(torch.cat([source, target])).split([len(source), len(target)])
         return enhanced, self.degrade(enhanced), kept
 
 
 class Critics(nn.Module):
-    """D_c on colour views, D_t on texture views."""
+    """The critics D_c on colour views and D_t on texture views."""
 
     def __init__(self, config: CriticConfig, *, size_px: int):
         super().__init__()

@@ -1,8 +1,8 @@
-"""BRISQUE: how distorted a photo is, by a regression on ratings that people gave to distorted photos.
+"""BRISQUE: no-reference distortion score, a regression trained on human ratings of distorted photos.
 
-The 36 features are computed here; two files of the authors hold the libsvm regression and the ranges that
-scale its features. Source: Mittal, Moorthy & Bovik 2012, "No-reference image quality
-assessment in the spatial domain", and their published code.
+The 36 features are computed here; the libsvm regression and the ranges that scale its features are read from
+the authors' two files. Source: Mittal, Moorthy & Bovik 2012, "No-reference image quality assessment in the
+spatial domain", and their published code.
 """
 
 from collections.abc import Iterator
@@ -53,8 +53,9 @@ class Brisque:
     def score(self, photo_hwc: np.ndarray) -> float:
         """Predict the rating that LIVE's viewers would give a uint8 photo: 0 (flawless) to 100 (ruined).
 
-        They rated photos of about 0.4 megapixels: to compare with published figures, scale larger ones to 768
-        px on the longer side. Not clipped; features far out of the ranges mean little. NaN without texture.
+        LIVE's photos have about 0.4 megapixels: to compare with published figures, scale larger photos to 768
+        px on the longer side. The score is not clipped, and unreliable for features far outside the ranges.
+        NaN for a photo without texture.
         """
         features = brisque_features(photo_hwc)
         scaled = 2 * (features - self.minima) / (self.maxima - self.minima) - 1

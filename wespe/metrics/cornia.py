@@ -1,8 +1,8 @@
-"""CORNIA: how distorted a photo is, by the strongest responses of its patches to a codebook of patches.
+"""CORNIA: no-reference distortion score, from the strongest responses of a photo's patches to a codebook.
 
-The method is of Ye, Kumar, Kang & Doermann 2012, "Unsupervised feature learning framework for no-reference
-image quality assessment". Their codebook and regression are not published; `pipeline/research/codebook.py`
-trains this project's own, so compare its scores with each other, not with scores printed in papers.
+Source: Ye, Kumar, Kang & Doermann 2012, "Unsupervised feature learning framework for no-reference image
+quality assessment". Their codebook and regression are not published; `pipeline/research/codebook.py` trains
+this project's own, so its scores are comparable with each other, but not with scores printed in papers.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from safetensors.numpy import load, save
 from wespe.metrics.natural_scenes import luma
 
 PATCH_PX = 7
-PATCHES = 10_000  # of each photo, whatever its size, since a maximum grows with the number of patches
+PATCHES = 10_000  # per photo, whatever its size, since a maximum grows with the number of patches
 CONTRAST_FLOOR = (
-    10.0  # added to a patch's variance, so that flat patches are not all noise (Coates et al. 2011)
+    10.0  # added to a patch's variance, so that flat patches do not become pure noise (Coates et al. 2011)
 )
 WHITENING_FLOOR = 0.01  # added to the variances of whitening, for the same reason
 BATCH = 256
@@ -24,7 +24,7 @@ BATCH = 256
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Codebook:
-    """The words that patches are compared with; float32.
+    """The codebook's words, float32.
 
     centre: (49,), whitening: (49, 49), words: (k, 49), each of length 1.
     """
@@ -34,14 +34,15 @@ class Codebook:
     words: np.ndarray
 
     def encode(self, photo_hwc: np.ndarray) -> np.ndarray:
-        """Return the largest and the largest negative dot product of each word with any patch, as (2k,).
+        """Return each word's largest and largest negative dot product with any patch, as (2k,).
 
-        This is soft assignment with max pooling, section 3 of the paper. Raises: ValueError below 7 px.
+        This is soft assignment with max pooling (section 3 of the paper). Raises: ValueError for photos with
+        a side below 7 px.
         """
         patches = ((sample_patches(photo_hwc) - self.centre) @ self.whitening).T
         highest = np.zeros(len(self.words), np.float32)
         lowest = np.zeros(len(self.words), np.float32)
-        for first in range(0, len(self.words), BATCH):  # a batch's responses fit the cache
+        for first in range(0, len(self.words), BATCH):  # the responses of one batch fit in the cache
             words = slice(first, first + BATCH)
             responses = self.words[words] @ patches
             highest[words] = responses.max(axis=1, initial=0)
@@ -58,10 +59,7 @@ class Cornia:
     bias: float
 
     def score(self, photo_hwc: np.ndarray) -> float:
-        """Return how distorted a uint8 photo is: about 0 (clean) to 100 (ruined), not clipped.
-
-        It is this project's own CORNIA; the same photo always gives the same score.
-        """
+        """Return how distorted a uint8 photo is: about 0 (clean) to 100 (ruined), not clipped."""
         return float(self.codebook.encode(photo_hwc) @ self.weights + self.bias)
 
     def to_bytes(self, origin: str) -> bytes:
@@ -89,7 +87,7 @@ class Cornia:
 
 
 def sample_patches(photo_hwc: np.ndarray, count: int = PATCHES, seed: int = 0) -> np.ndarray:
-    """Draw `count` patches of the luma, with replacement, each of mean 0, deviation about 1: (count, 49)."""
+    """Draw `count` luma patches with replacement, normalised to mean 0 and deviation about 1: (count, 49)."""
     if min(photo_hwc.shape[:2]) < PATCH_PX:
         height, width = photo_hwc.shape[:2]
         raise ValueError(f"CORNIA needs at least {PATCH_PX} px on each side, got {width}x{height}")
@@ -102,7 +100,7 @@ def sample_patches(photo_hwc: np.ndarray, count: int = PATCHES, seed: int = 0) -
 
 
 def fit_whitening(patches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return centre (49,) and ZCA matrix (49, 49): centred patches times it are uncorrelated."""
+    """Return the centre (49,) and the ZCA whitening matrix (49, 49), which decorrelates centred patches."""
     centre = patches.mean(axis=0)
     variances, axes = np.linalg.eigh(np.cov(patches, rowvar=False))
     whitening = axes / np.sqrt(variances + WHITENING_FLOOR) @ axes.T

@@ -1,7 +1,7 @@
 """Scores of a photo against its truth. Photos are `photo_hwc` uint8 RGB arrays of the same shape.
 
-What DPED and WESPE print as "SSIM" is `ms_ssim_dped`; `ssim` and `ms_ssim` are the definitions of Wang et al.
-`psnr` beside `psnr_best_affine` says where the error is: what remains after the best colour is detail.
+What DPED and WESPE report as "SSIM" is `ms_ssim_dped`; `ssim` and `ms_ssim` follow the definitions of Wang et
+al. `psnr_best_affine` measures the error of detail that remains after the best colour correction.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,10 +21,10 @@ C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
 GRADIENT_C = 170  # T of Xue et al. 2014, for 8-bit levels
 
-ROUNDING = 1 / 12  # the mean square that rounding to 8 bits costs by itself
+ROUNDING = 1 / 12  # the mean squared error of rounding to 8 bits
 CEILING_DB = float(10 * np.log10(255**2 / ROUNDING))
-STRIP_ROWS = 32  # what fits a processor's cache is several times as fast
-COLOUR_SAMPLES = 2**16  # the standard error of the mean difference of so many pixels is about 0.02
+STRIP_ROWS = 32  # strips that fit in the processor's cache are several times as fast
+COLOUR_SAMPLES = 2**16  # with this many pixels, the standard error of the mean difference is about 0.02
 
 
 def psnr(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
@@ -35,15 +35,15 @@ def psnr(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
 
 
 def pooled_psnr(psnrs: Sequence[float]) -> float:
-    """PSNR in dB of the mean of all photos' mean squares, as DPED's code prints it."""
+    """PSNR in dB of the mean squared error over all photos, as in DPED's code."""
     mean_square = np.mean(np.power(10.0, -np.asarray(psnrs) / 10))
     return float(-10 * np.log10(mean_square)) if mean_square else float("inf")
 
 
 def psnr_best_affine(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
-    """PSNR in dB after the 3×4 colour map that brings this photo nearest to its truth by least squares.
+    """PSNR in dB after the affine (3×4) colour map that fits the truth best by least squares.
 
-    At most `CEILING_DB`: the mapped photo is rounded to 8 bits, as every enhanced one is.
+    At most `CEILING_DB`, since the mapped photo is rounded to 8 bits like any enhanced photo.
     """
     _check_pair(photo_hwc, truth_hwc)
     colours = _best_affine(photo_hwc, truth_hwc)
@@ -55,14 +55,14 @@ def psnr_best_affine(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
 
 
 def is_degenerate(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> bool:
-    """Say whether a flat photo equals its truth: its PSNR is infinite and shows nothing about a model."""
+    """Tell whether the photo is flat and equals its truth: its infinite PSNR says nothing about a model."""
     return bool(photo_hwc.min() == photo_hwc.max()) and np.array_equal(photo_hwc, truth_hwc)
 
 
 def ssim(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
     """Structural similarity, mean over RGB: Gaussian window of 11 px, σ = 1.5 px (Wang et al. 2004).
 
-    Equal to scikit-image's to 1e-5, in a fifth of the time.
+    Agrees with scikit-image to 1e-5 and takes a fifth of the time.
     """
     _check_pair(photo_hwc, truth_hwc)
     planes = zip(_planes(photo_hwc), _planes(truth_hwc), strict=True)
@@ -78,8 +78,8 @@ def ssim_luma(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
 def ms_ssim(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
     """Multi-scale SSIM over five scales, mean over RGB (Wang et al. 2003).
 
-    For one photo this is `ms_ssim_dped` with whole windows on every scale. Measured against torchmetrics:
-    equal to 2e-4, many times as fast, and with one channel in memory at a time.
+    For one photo of at least this size it equals `ms_ssim_dped`. Agrees with torchmetrics to 2e-4, is many
+    times as fast, and holds one channel in memory at a time.
     Raises ValueError for photos with a side below `MS_SSIM_MIN_PX`; `ms_ssim_dped` takes those.
     """
     if min(photo_hwc.shape[:2]) < MS_SSIM_MIN_PX:
@@ -107,7 +107,7 @@ def ms_ssim_dped(photos: np.ndarray, truths: np.ndarray) -> float:
 
 
 def gmsd(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
-    """Gradient magnitude similarity deviation of the luma: 0 for identical photos, worse upwards.
+    """Gradient magnitude similarity deviation of the luma: 0 for identical photos, higher is worse.
 
     Source: Xue et al. 2014 and its published code.
     """
@@ -118,9 +118,9 @@ def gmsd(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
 
 
 def delta_e2000(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
-    """Mean colour difference CIEDE2000 between sRGB photos: 1 is just noticeable, 100 black against white.
+    """Mean CIEDE2000 colour difference of sRGB photos: 1 is just noticeable, 100 is black against white.
 
-    Of a large photo `COLOUR_SAMPLES` pixels are compared, always the same ones.
+    In a large photo, a fixed random sample of `COLOUR_SAMPLES` pixels is compared.
     """
     _check_pair(photo_hwc, truth_hwc)
     photo, truth = (colours.reshape(-1, 3) for colours in (photo_hwc, truth_hwc))
@@ -151,13 +151,13 @@ def _strips(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> Iterator[tuple[np.n
 
 
 def _best_affine(photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> np.ndarray:
-    """Return (4, 3): the matrix and, last, the offset. Sums of integers, so exact for any photo's size."""
+    """Return (4, 3): the matrix, and the offset in the last row. Sums of integers, therefore exact."""
     gram, cross = np.zeros((4, 4)), np.zeros((4, 3))
     for photo, truth in _strips(photo_hwc, truth_hwc):
         colours = np.column_stack([photo, np.ones(len(photo))])
         gram += colours.T @ colours
         cross += colours.T @ truth
-    return np.linalg.lstsq(gram, cross, rcond=None)[0]  # a flat photo's equations have no inverse
+    return np.linalg.lstsq(gram, cross, rcond=None)[0]  # the matrix of a flat photo is singular
 
 
 def _ssim_terms(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
@@ -175,7 +175,7 @@ def _ssim_terms(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 
 def _ssim_sums(a: np.ndarray, b: np.ndarray, window: np.ndarray) -> tuple[float, float]:
-    # Around mid-grey squares are smaller, so that float32 is exact enough for the variances.
+    # Subtracting mid-grey keeps the squares small, so that float32 is accurate enough for the variances.
     a, b = (plane.astype(np.float32) - 128 for plane in (a, b))
     mean_a, mean_b = _blur(a, window), _blur(b, window)
     variances = _blur(a * a + b * b, window) - mean_a * mean_a - mean_b * mean_b
@@ -187,14 +187,14 @@ def _ssim_sums(a: np.ndarray, b: np.ndarray, window: np.ndarray) -> tuple[float,
 
 
 def _blur(plane: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Filter by a symmetric window along both axes, and keep only what it covers whole."""
+    """Filter with a symmetric window along both axes, without padding."""
     rows, columns = (side - len(window) + 1 for side in plane.shape)
     plane = _weighted([plane[start : start + rows] for start in range(len(window))], window)
     return _weighted([plane[:, start : start + columns] for start in range(len(window))], window)
 
 
 def _weighted(shifted: list[np.ndarray], window: np.ndarray) -> np.ndarray:
-    """Add up planes; those from both ends share a weight, which saves half of the products."""
+    """Return the weighted sum of planes. The window is symmetric, so pairs share a weight and a product."""
     total = np.zeros_like(shifted[0])
     for near in range(len(window) // 2):
         total += (shifted[near] + shifted[-1 - near]) * window[near]

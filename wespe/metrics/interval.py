@@ -1,4 +1,4 @@
-"""How certain a mean over photos is."""
+"""Confidence intervals of means and shares."""
 
 import math
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from typing import TypedDict
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-MIN_VALUES = 5  # below that even Student's t is honest only for normal values, and too wide to be of use
+MIN_VALUES = 5  # below, Student's t is accurate only for normal values, and too wide to be useful
 CONFIDENCE = 0.95
 
 
 class Interval(TypedDict):
-    """A mean and its 95 % interval; `low` and `high` are None where n is too small, or one figure is all."""
+    """A mean and its 95 % interval; `low` and `high` are None if n is too small for an interval."""
 
     mean: float
     low: float | None
@@ -21,10 +21,10 @@ class Interval(TypedDict):
 
 
 def mean_interval(values: Iterable[float]) -> Interval:
-    """Return the mean of one value or more, with Student's t interval if there are at least `MIN_VALUES`.
+    """Return the mean of at least one value, with Student's t interval from `MIN_VALUES` values.
 
-    Percentile bootstrap intervals, used before, hold the true mean in 85 % of cases at n = 5, and in 88 % at
-    10; these in 95 % for normal values and in 92 % for skewed ones (tests/wespe/test_interval.py).
+    It contains the true mean in 95 % of cases for normal values and in 92 % for skewed ones; percentile
+    bootstrap intervals do in 85 % at n = 5 and in 88 % at n = 10 (tests/wespe/test_interval.py).
     """
     sample = np.array(list(values), dtype=np.float64)
     mean, n = float(sample.mean()), len(sample)
@@ -35,7 +35,7 @@ def mean_interval(values: Iterable[float]) -> Interval:
 
 
 def share_interval(count: float, total: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share, `count` of `total` (Wilson 1927); it holds at 0 and 1, too."""
+    """Return the 95 % interval of the share count / total (Wilson 1927); also valid for shares of 0 and 1."""
     z2 = float(ndtri((1 + CONFIDENCE) / 2)) ** 2 / total
     share = count / total
     middle = (share + z2 / 2) / (1 + z2)

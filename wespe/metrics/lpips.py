@@ -1,4 +1,4 @@
-"""LPIPS on SqueezeNet 1.1: how different two photos look to people (Zhang et al. 2018)."""
+"""LPIPS with SqueezeNet 1.1: learned perceptual distance between two photos (Zhang et al. 2018)."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -13,14 +13,15 @@ from wespe.batch import photos_nchw
 from wespe.networks.features import ContentConfig, Features, read_weights
 
 CHANNELS = {1: 64, 4: 128, 7: 256, 9: 384, 10: 384, 11: 512, 12: 512}  # layer → channels
-LINEAR = "lin{}.model.1.weight"  # as the authors name it, (1, channels, 1, 1)
-TILE_PX = 1024  # the features of a larger photo would not fit into memory
+LINEAR = "lin{}.model.1.weight"  # the authors' name of the weights, (1, channels, 1, 1)
+TILE_PX = 1024  # the features of larger tiles may not fit in memory
 
 
 class Lpips:
     """Learned perceptual distance of a photo from its truth: 0 is identical, 0.5 is clearly different.
 
-    backbone: .safetensors file of torchvision's ImageNet SqueezeNet 1.1; linear: the authors' layers on it.
+    backbone: .safetensors file with torchvision's ImageNet SqueezeNet 1.1.
+    linear: .safetensors file with the authors' linear layers.
     Raises: ValueError naming the file and the tensor that is missing or has the wrong shape.
     """
 
@@ -32,9 +33,11 @@ class Lpips:
         self.device = torch.device(device)
 
     def __call__(self, photo_hwc: np.ndarray, truth_hwc: np.ndarray) -> float:
-        """Compare uint8 photos of the same shape, at least 32 px; large ones in tiles, weighted by area."""
+        """Compare uint8 photos of the same shape, at least 32 px a side; large photos in tiles, by area."""
         if photo_hwc.shape != truth_hwc.shape:
-            raise ValueError(f"LPIPS needs photos of one shape, got {photo_hwc.shape} and {truth_hwc.shape}")
+            raise ValueError(
+                f"LPIPS needs photos of the same shape, not {photo_hwc.shape} and {truth_hwc.shape}"
+            )
         total = sum(
             len(rows) * len(columns) * self._distance(photo_hwc[at], truth_hwc[at])
             for rows in _pieces(photo_hwc.shape[0])
@@ -55,12 +58,12 @@ class Lpips:
 
 
 def _unit(features_nchw: torch.Tensor) -> torch.Tensor:
-    """Scale every pixel's features to length 1."""
+    """Scale the feature vector at each pixel to length 1."""
     return features_nchw / (features_nchw.square().sum(dim=1, keepdim=True) + 1e-8).sqrt()
 
 
 def _pieces(length: int) -> list[range]:
-    """Divide a side into even pieces of at most `TILE_PX`."""
+    """Divide a side into equal pieces of at most `TILE_PX`."""
     count = -(-length // TILE_PX)
     edges = [length * number // count for number in range(count + 1)]
     return [range(start, stop) for start, stop in pairwise(edges)]

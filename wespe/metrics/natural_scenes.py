@@ -1,7 +1,7 @@
-"""Natural scene statistics, which distortions change: the features of NIQE and BRISQUE.
+"""Natural scene statistics: the features of NIQE and BRISQUE, which distortions change.
 
 Both normalise the luma by its local mean and deviation (MSCN coefficients, Ruderman 1994), and fit asymmetric
-generalised Gaussians (AGGD, Lasmar et al. 2009) to the coefficients and to the products of neighbours.
+generalised Gaussians (AGGD, Lasmar et al. 2009) to the coefficients and to products of neighbouring ones.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from PIL import Image
 from scipy.ndimage import correlate1d
 from scipy.special import gamma
 
-NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))  # rows and columns to the other pixel of a product
+NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))  # (rows, columns) from a pixel to its neighbour
 WINDOW_PX = 7
 WINDOW_SIGMA_PX = 7 / 6
-HALF_SCALE_BORDER_PX = 4  # what bicubic halving reaches beyond a pixel
+HALF_SCALE_BORDER_PX = 4  # the support of bicubic halving beyond a pixel
 
-# The generalised Gaussian's (E|x|)² / E(x²) rises with its shape; 2 is the Gaussian, 1 the Laplacian.
+# For a generalised Gaussian, (E|x|)² / E(x²) rises with its shape; shape 2 is the Gaussian, 1 the Laplacian.
 SHAPES = np.arange(0.2, 10.001, 0.001)
 RATIOS = gamma(2 / SHAPES) ** 2 / (gamma(1 / SHAPES) * gamma(3 / SHAPES))
 
@@ -52,7 +52,7 @@ def normalise(plane: np.ndarray, border: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def halve(plane: np.ndarray) -> np.ndarray:
-    """Scale a float32 plane to half its sides, rounded up, as MATLAB's antialiased bicubic `imresize`."""
+    """Scale a float32 plane to half its sides, rounded up, like MATLAB's antialiased bicubic `imresize`."""
     rows, columns = ((side + 1) // 2 for side in plane.shape)
     margin = HALF_SCALE_BORDER_PX
     margins = [(margin, margin + side % 2) for side in plane.shape]
@@ -62,7 +62,7 @@ def halve(plane: np.ndarray) -> np.ndarray:
 
 
 def fit_aggd(values: np.ndarray) -> Aggd:
-    """Fit an AGGD to each (h, w) of (…, h, w) by moments; NaN where one has no value on either side of zero.
+    """Fit an AGGD to each plane of (…, h, w) by moments; NaN for planes without values on both sides of zero.
 
     Source: eq. 8–13 of Mittal et al. 2012 (BRISQUE).
     """
@@ -80,7 +80,7 @@ def fit_aggd(values: np.ndarray) -> Aggd:
 
 
 def fit_ggd(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit a symmetric generalised Gaussian to each (h, w) of (…, h, w): shape and variance.
+    """Fit a symmetric generalised Gaussian to each plane of (…, h, w); return shapes and variances.
 
     Source: eq. 4–7 of Mittal et al. 2012 (BRISQUE), after Sharifi & Leon-Garcia 1995.
     """
@@ -92,11 +92,11 @@ def fit_ggd(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def neighbour_products(coefficients: np.ndarray) -> Iterator[np.ndarray]:
-    """Multiply each coefficient of (…, h, w) with a neighbour, one direction at a time; edges wrap around."""
+    """Yield the products of coefficients (…, h, w) and their neighbours, per direction; edges wrap around."""
     for shift in NEIGHBOURS:
         yield coefficients * np.roll(coefficients, shift, axis=(-2, -1))
 
 
 def _sum(values: np.ndarray) -> np.ndarray:
-    """Sum each (h, w): rows in float32, which is fast, their sums in float64, which is exact enough."""
+    """Sum each plane: rows in float32 for speed, then the rows' sums in float64 for accuracy."""
     return values.sum(axis=-1).sum(axis=-1, dtype=np.float64)

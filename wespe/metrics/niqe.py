@@ -1,7 +1,8 @@
-"""NIQE: how far a photo's statistics are from those of a set of good photos, without a truth or ratings.
+"""NIQE: distance of a photo's statistics from those of a set of good photos, without a truth or ratings.
 
-Fitted to a camera's target set, it is the distance from the look that training aims at. Source: Mittal,
-Soundararajan & Bovik 2013, "Making a completely blind image quality analyzer", and their published code.
+Here it is fitted to a camera's target set, so it measures the distance from the look that training aims at.
+Source: Mittal, Soundararajan & Bovik 2013, "Making a completely blind image quality analyzer", and their
+published code.
 """
 
 from collections.abc import Iterable
@@ -14,10 +15,10 @@ from scipy.special import gamma
 from wespe.metrics.natural_scenes import Aggd, fit_aggd, halve, luma, neighbour_products, normalise
 
 PATCH_PX = 96
-SHARPEST = 0.75  # patches at least this sharp, beside the sharpest of their photo, stand for the look
+SHARPEST = 0.75  # use patches at least this sharp, relative to the sharpest patch of their photo
 FEATURES = 36
-# Looks fitted to 1, 2, 4, 12 and 24 photos gave one photo 48.9, 13.7, 8.8, 5.3 and 5.0: a covariance of 36
-# features is not settled by fewer patches than this.
+# A covariance of 36 features needs about this many patches. The score of one photo was 48.9, 13.7, 8.8, 5.3
+# and 5.0 when fitted to 1, 2, 4, 12 and 24 photos.
 MIN_PATCHES = 100
 
 
@@ -30,23 +31,23 @@ class Niqe:
 
     @classmethod
     def fit(cls, photos: Iterable[np.ndarray], min_patches: int = MIN_PATCHES) -> Self:
-        """Learn the look of uint8 photos_hwc, one at a time; those below 96 px on a side have no patch.
+        """Fit the Gaussian to uint8 photos_hwc. Photos with a side below 96 px contribute no patch.
 
         Raises: ValueError if there are fewer than `min_patches` sharp patches.
         """
         features = np.concatenate([np.empty((0, FEATURES)), *map(_sharp_patches, photos)])
         if len(features) < min_patches:
             raise ValueError(
-                f"it needs at least {min_patches} sharp patches of {PATCH_PX} px, and these photos have "
+                f"NIQE needs at least {min_patches} sharp patches of {PATCH_PX} px; these photos have only "
                 f"{len(features)}"
             )
         return cls(mean=features.mean(axis=0), covariance=np.cov(features, rowvar=False))
 
     def score(self, photo_hwc: np.ndarray) -> float:
-        """Return the distance of a uint8 photo's patches from the look: 0 is the same, photos score 2–15.
+        """Return the distance of a uint8 photo's patches from the fitted set: 0 is equal, photos score 2–15.
 
-        Read at full resolution. NaN for a photo without texture, such as a white one.
-        Raises: ValueError for photos without room for two patches.
+        Pass the photo at full resolution. NaN for a photo without texture, such as a white one.
+        Raises: ValueError for photos too small for two patches.
         """
         features = patch_features(photo_hwc)[0]
         if len(features) < 2:
@@ -61,9 +62,9 @@ class Niqe:
 
 
 def patch_features(photo_hwc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return features (n, 36) and sharpness (n,) of a photo's whole patches, in rows from the top left.
+    """Return features (n, 36) and sharpness (n,) of all complete patches of a photo, row by row.
 
-    Features are 18 at full and 18 at half scale; a patch without texture has NaN among them.
+    18 features are computed at full scale and 18 at half scale. Patches without texture have NaN features.
     """
     rows, columns = (side // PATCH_PX for side in photo_hwc.shape[:2])
     if not rows * columns:
@@ -83,7 +84,7 @@ def _sharp_patches(photo_hwc: np.ndarray) -> np.ndarray:
 
 
 def _features(coefficients: np.ndarray, size_px: int) -> np.ndarray:
-    """Describe each patch by 18 numbers, one band of patches at a time, so that it stays in the cache."""
+    """Return 18 features per patch; works on one row of patches at a time, which fits in the cache."""
     return np.concatenate([_band_features(band) for band in _bands(coefficients, size_px)])
 
 
@@ -106,6 +107,6 @@ def _band_features(band: np.ndarray) -> np.ndarray:
 
 
 def _scaled(fit: Aggd) -> Aggd:
-    """Turn deviations into the scales β of eq. 3."""
+    """Convert deviations to the scales β of eq. 3."""
     scale = np.sqrt(gamma(1 / fit.shape) / gamma(3 / fit.shape))
     return Aggd(fit.shape, fit.left * scale, fit.right * scale)

@@ -1,6 +1,6 @@
-"""Scores of a photo alone. Photos are `photo_hwc` uint8 RGB arrays.
+"""Scores that need no reference. Photos are `photo_hwc` uint8 RGB arrays.
 
-Entropy, PNG size and sharpness rise with detail and with noise alike, so read them beside `noise`.
+Entropy, PNG size and sharpness rise with detail and with noise, so always read them together with `noise`.
 """
 
 from io import BytesIO
@@ -12,8 +12,8 @@ from scipy.ndimage import convolve, uniform_filter1d
 from wespe.metrics.planes import luma
 
 JPEG_BLOCK_PX = 8
-BLUR_PX = 11  # of the blur that sharpness is compared with
-PNG_PIXELS = 2**19  # in bands; on 15 photos of 1 to 3 megapixels within 4 % of the whole, 1 % on average
+BLUR_PX = 11  # size of the box blur in `sharpness`
+PNG_PIXELS = 2**19  # sample size; its result is within 4 % of the whole photo's (15 photos of 1 to 3 MP)
 PNG_BAND_ROWS = 32
 
 
@@ -27,7 +27,8 @@ def entropy(photo_hwc: np.ndarray) -> float:
 def png_bpp(photo_hwc: np.ndarray) -> float:
     """Bits per pixel of the photo as a PNG file (Pillow's default compression).
 
-    A large photo is measured on bands of rows at even distances, since PNG looks back a few rows only.
+    Large photos are measured on evenly spaced bands of rows. This is accurate, since PNG compression only
+    looks back a few rows.
     """
     sample, file = _bands(photo_hwc), BytesIO()
     Image.fromarray(sample).save(file, format="PNG")
@@ -45,10 +46,10 @@ def noise(photo_hwc: np.ndarray) -> float:
 
 
 def sharpness(photo_hwc: np.ndarray) -> float:
-    """Share of the luma's changes that a blur would remove, 0–1: 1 − the blur of Crété-Roffet et al. 2007.
+    """Share of luma changes that a blur removes, 0–1: 1 − the blur metric of Crété-Roffet et al. 2007.
 
-    Contrast does not change it. 0 for a photo without edges along an axis. Needs 3×3 px or more. Equal to
-    scikit-image's `blur_effect` to 1e-4, in a third of the time.
+    Independent of contrast. 0 for a photo without edges along an axis. Needs at least 3×3 px. Agrees with
+    1 − scikit-image's `blur_effect` to 1e-4 and takes a third of the time.
     """
     plane = luma(photo_hwc).astype(np.float32)
     return min(_removed_by_blur(plane), _removed_by_blur(plane.T))
@@ -61,11 +62,11 @@ def clipping(photo_hwc: np.ndarray) -> float:
 
 
 def blockiness(photo_hwc: np.ndarray) -> float:
-    """Mean step in the luma across the borders of JPEG's 8×8 blocks over that inside them: 1 is no grid.
+    """Mean luma step at the borders of JPEG's 8×8 blocks divided by that inside them: 1 means no grid.
 
-    It is B / A of Wang, Sheikh & Bovik 2002, over both directions, so contrast does not change it. The grid
-    is assumed to begin at the top left, so that of a cropped, rotated or scaled photo is not seen. 1 if there
-    are no steps, infinite if all steps are on the grid. Needs 9×9 px or more.
+    This is B / A of Wang, Sheikh & Bovik 2002 over both directions; independent of contrast. The grid is
+    assumed to start at the top left, so grids in cropped, rotated or scaled photos are not detected. 1 for a
+    flat photo, infinite if all steps are on the grid. Needs at least 9×9 px.
     """
     brightness = luma(photo_hwc).astype(np.int16)
     across = inside = 0.0
@@ -89,7 +90,7 @@ def colourfulness(photo_hwc: np.ndarray) -> float:
 
 
 def _bands(photo_hwc: np.ndarray) -> np.ndarray:
-    """Return the photo, or of a large one about `PNG_PIXELS` in bands of rows at even distances."""
+    """Return the photo; of a large photo, evenly spaced bands of rows with about `PNG_PIXELS` pixels."""
     height, width = photo_hwc.shape[:2]
     count = max(1, PNG_PIXELS // (PNG_BAND_ROWS * width))
     if count * PNG_BAND_ROWS >= height:
@@ -99,7 +100,7 @@ def _bands(photo_hwc: np.ndarray) -> np.ndarray:
 
 
 def _removed_by_blur(plane: np.ndarray) -> float:
-    """Return the share of the changes down the columns that a blur down the columns removes."""
+    """Return the share of vertical changes that a vertical blur removes."""
     changes = _changes(plane)
     blurred = _changes(uniform_filter1d(plane, BLUR_PX, axis=0))
     total = float(changes.sum(dtype=np.float64))
@@ -107,6 +108,6 @@ def _removed_by_blur(plane: np.ndarray) -> float:
 
 
 def _changes(plane: np.ndarray) -> np.ndarray:
-    """Return the magnitude of Sobel's derivative down the columns, without a rim of 2 px."""
+    """Return the magnitude of the vertical Sobel derivative, without a border of 2 px."""
     smooth = plane[:, :-2] + 2 * plane[:, 1:-1] + plane[:, 2:]
     return np.abs(smooth[2:] - smooth[:-2])[1:, 1:]

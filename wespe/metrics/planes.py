@@ -1,4 +1,4 @@
-"""The brightness of a photo, at full and at half size."""
+"""Luma planes of photos, at full and half size."""
 
 import numpy as np
 from PIL import Image

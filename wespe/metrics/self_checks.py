@@ -1,4 +1,4 @@
-"""Self checks: how an enhanced photo differs from its own source, with or without a truth. Gates read them.
+"""Self checks: how an enhanced photo differs from its source. They need no truth; the gates use them.
 
 Photos are `photo_hwc` uint8 RGB arrays of the same shape.
 """
@@ -10,26 +10,27 @@ import numpy as np
 from wespe.metrics.full_reference import CEILING_DB, psnr
 from wespe.metrics.planes import luma
 
-ROUNDING = 12**-0.5  # the standard deviation of rounding to 8 bits, in levels; less is not noise
-CONTRAST = 5.0  # standard deviation in levels below which a colour plane is mostly noise
+ROUNDING = 12**-0.5  # standard deviation of rounding to 8 bits, in levels; the lowest noise that counts
+CONTRAST = 5.0  # colour planes with a lower standard deviation, in levels, are mostly noise
 BLOCK_PX = 16
 FLAT_SHARE = 0.1
-DARK, BRIGHT = 10, 245  # between these block means, noise is not clipped
+DARK, BRIGHT = 10, 245  # noise is not clipped in blocks with a mean between these levels
 TILE_PX = 256
-MARGIN_PX = 32  # more than the receptive fields of the networks here
+MARGIN_PX = 32  # larger than the receptive field of the networks in this project
 
 Enhance = Callable[[np.ndarray], np.ndarray]
 
 
 def fidelity(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
-    """PSNR in dB of the enhanced photo against its source: how much of it was kept. At most `CEILING_DB`."""
+    """PSNR in dB of the enhanced photo against its source, at most `CEILING_DB`."""
     return min(psnr(enhanced_hwc, source_hwc), CEILING_DB)
 
 
 def noise_gain(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
-    """Standard deviation of noise in flat areas, enhanced divided by source; 1 is no change.
+    """Standard deviation of noise in flat areas, enhanced divided by source; 1 means no change.
 
-    Flat are the tenth of the source's blocks that differ least from a plane, without clipped blocks.
+    Flat areas are the tenth of the source's blocks with the smallest deviation from a fitted plane; clipped
+    blocks are excluded.
     """
     before, exposed = _block_noise(source_hwc)
     after, still_exposed = _block_noise(enhanced_hwc)
@@ -43,19 +44,19 @@ def noise_gain(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
 
 
 def colour_correlation(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
-    """Pearson's correlation with the source, the least over luma and two opponent planes, −1–1.
+    """Lowest Pearson correlation with the source over luma and two opponent colour planes, −1 to 1.
 
-    Below 0 is inversion. Only planes with `CONTRAST` in the source count; 1 if there is none.
+    Below 0, colours are inverted. Planes with less than `CONTRAST` in the source are ignored; 1 if all are.
     """
     pairs = zip(_opponents(enhanced_hwc), _opponents(source_hwc), strict=True)
     return min((_correlation(a, b) for a, b in pairs if np.std(b, dtype=np.float64) >= CONTRAST), default=1.0)
 
 
 def contrast_ratio(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
-    """Standard deviation, enhanced divided by source, the least over luma and two opponents.
+    """Lowest ratio of standard deviations, enhanced to source, over luma and two opponent colour planes.
 
-    Near 0 the photo has become flat, or its colours grey. Only planes with `CONTRAST` in the source count; 1
-    if there is none.
+    Near 0, the photo has become flat or its colours grey. Planes with less than `CONTRAST` in the source are
+    ignored; 1 if all are.
     """
     pairs = zip(_opponents(enhanced_hwc), _opponents(source_hwc), strict=True)
     deviations = [tuple(float(np.std(plane, dtype=np.float64)) for plane in pair) for pair in pairs]
@@ -63,9 +64,9 @@ def contrast_ratio(enhanced_hwc: np.ndarray, source_hwc: np.ndarray) -> float:
 
 
 def tile_difference(enhance: Enhance, source_hwc: np.ndarray, enhanced_hwc: np.ndarray) -> float:
-    """Mean difference in levels between a tile of the enhanced photo and the tile enhanced by itself.
+    """Mean difference in levels between a tile of the enhanced photo and the same tile enhanced alone.
 
-    0 if tiles can be enhanced separately. A margin, where a tile lacks its surroundings, does not count.
+    0 if tiles can be enhanced separately. The tile's margin is ignored, since it lacks its surroundings.
     """
     tile, inside = _tile(source_hwc.shape)
     enhanced_tile = enhance(np.ascontiguousarray(source_hwc[tile]))
@@ -74,7 +75,7 @@ def tile_difference(enhance: Enhance, source_hwc: np.ndarray, enhanced_hwc: np.n
 
 
 def _block_noise(photo_hwc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each block's variance about a plane, mean over RGB, and whether no channel clips in it."""
+    """Return per block the variance around a fitted plane (mean over RGB), and whether it is unclipped."""
     side = min(BLOCK_PX, *photo_hwc.shape[:2])
     slope = np.arange(side, dtype=np.float32) - (side - 1) / 2
     slope /= np.sqrt(side * np.square(slope).sum())
@@ -110,11 +111,11 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _tile(shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the middle tile, and the area inside its margin; a small photo has a smaller tile."""
+    """Return the centre tile, and the area inside its margin. Small photos get a smaller tile."""
     tile, inside = [], []
     for length in shape[:2]:
         side = min(TILE_PX, max(1, length * 3 // 4))
-        start = (length - side) // 2 // BLOCK_PX * BLOCK_PX  # a multiple of 16, as networks that halve need
+        start = (length - side) // 2 // BLOCK_PX * BLOCK_PX  # downsampling networks need a multiple of 16
         margin = min(MARGIN_PX, side // 4)
         tile.append(slice(start, start + side))
         inside.append(slice(margin, side - margin))

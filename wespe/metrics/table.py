@@ -1,6 +1,6 @@
-"""METRICS: every score there is. A new score is one row here.
+"""METRICS: the table of all scores. To add a score, add a row.
 
-Evaluation computes the row, and the summary, the report, its explanations, the gates and MLflow show it.
+Evaluation computes the scores; the summary, the report, the gates and MLflow use the same rows.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ Comparison = Literal["truth", "nothing", "target", "source"]
 Direction = Literal["higher", "lower", ""]
 GROUPS: dict[Comparison, str] = {
     "truth": "Compared with the truth",
-    "nothing": "Of the photo alone",
+    "nothing": "Without a reference",
     "target": "All test photos compared with the target’s photos",
     "source": "Self checks: compared with the untouched photo",
 }
@@ -48,19 +48,19 @@ GROUPS: dict[Comparison, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One score: how it is computed, how it is read.
+    """How one score is computed, shown and compared.
 
-    against: what a photo is compared with, which decides what `score` is called with:
+    against: what a photo is compared with. It determines the arguments of `score`:
         nothing: (photo_hwc). truth: (photo_hwc, truth_hwc). source: (enhanced_hwc, source_hwc).
-        target: (features of all test photos, features of the target's photos), one figure for the whole set.
-    score: None if evaluation measures it while it enhances, or if it needs weights: then
-        pipeline/evaluation/learned_scores.py loads the function.
-    features: of one photo, (photo_hwc, seed) → (n, …), for a score against the target.
-    pools: the score whose values of all photos `score` turns into one figure.
-    better: which direction is better; empty for a score that only describes.
-    maximum: larger values are clipped to it, since no mean survives the infinite PSNR of equal photos.
-    gate: the setting of `Gates` that limits it, such as max_noise_gain.
-    gate_reads: what the limit is compared with: the interval of the mean, or the worst or best photo.
+        target: (features of all test photos, features of the target's photos), one value for the whole set.
+    score: the function; None if evaluation measures the score while enhancing, or if it needs weights, which
+        pipeline/evaluation/learned_scores.py loads.
+    features: for scores against the target: (photo_hwc, seed) → features of one photo (n, …).
+    pools: name of another score; `score` combines that score's values of all photos into one.
+    better: the better direction; empty for a score that only describes.
+    maximum: larger values are clipped to it, such as the infinite PSNR of identical photos.
+    gate: the setting of `Gates` that limits the score, such as max_noise_gain.
+    gate_reads: what the gate compares with its limit: the interval of the mean, or the worst or best photo.
     """
 
     label: str
@@ -82,7 +82,7 @@ class Metric:
 
     @property
     def of_set(self) -> bool:
-        """Whether all photos together have one figure, so that there is no interval over photos."""
+        """Whether the score is one value for all photos together, and so has no interval over photos."""
         return self.against == "target" or bool(self.pools)
 
     @property
@@ -95,7 +95,7 @@ METRICS: dict[str, Metric] = {
     # ---- Compared with the truth
     "psnr": Metric(
         label="PSNR",
-        sentence="How small the mean squared error to the truth is, per photo.",
+        sentence="Peak signal-to-noise ratio: the mean squared error to the truth, on a logarithmic scale.",
         against="truth",
         score=psnr,
         better="higher",
@@ -104,7 +104,7 @@ METRICS: dict[str, Metric] = {
     ),
     "psnr_pooled": Metric(
         label="PSNR, pooled",
-        sentence="One mean squared error over all photos, as DPED’s code computes it.",
+        sentence="PSNR of the mean squared error over all photos, as in DPED’s code.",
         against="truth",
         score=pooled_psnr,
         pools="psnr",
@@ -113,7 +113,7 @@ METRICS: dict[str, Metric] = {
     ),
     "psnr_best_affine": Metric(
         label="PSNR after best affine colour",
-        sentence="After the affine colour change that fits the truth best; what remains is error of detail.",
+        sentence="PSNR after the affine colour map that fits the truth best; the rest is error in detail.",
         against="truth",
         score=psnr_best_affine,
         better="higher",
@@ -137,8 +137,8 @@ METRICS: dict[str, Metric] = {
     ),
     "ms_ssim_dped": Metric(
         label="MS-SSIM",
-        sentence="Structural similarity over five scales, as DPED’s code computes it; the paper prints it as"
-        " SSIM. From 176 px a side it is the standard MS-SSIM.",
+        sentence="Structural similarity over five scales, as in DPED’s code; the WESPE paper calls it SSIM."
+        " For photos of at least 176 px a side it is the standard MS-SSIM.",
         against="truth",
         score=ms_ssim_dped,
         better="higher",
@@ -154,22 +154,22 @@ METRICS: dict[str, Metric] = {
     ),
     "delta_e2000": Metric(
         label="ΔE2000",
-        sentence="Mean colour difference as the eye sees it; 1 is just noticeable.",
+        sentence="Mean perceptual colour difference (CIEDE2000); 1 is just noticeable.",
         against="truth",
         score=delta_e2000,
         better="lower",
     ),
     "lpips": Metric(
         label="LPIPS",
-        sentence="Distance in the features of a network, close to what people perceive.",
+        sentence="Distance between the features of a neural network, close to human perception.",
         against="truth",
         better="lower",
         digits=3,
     ),
-    # ---- Of the photo alone
+    # ---- Without a reference
     "entropy": Metric(
         label="Entropy",
-        sentence="Information in brightness. Rises with detail and with noise.",
+        sentence="Entropy of the brightness histogram. Rises with detail and with noise.",
         against="nothing",
         score=entropy,
         unit="bits",
@@ -182,20 +182,20 @@ METRICS: dict[str, Metric] = {
     ),
     "noise": Metric(
         label="Noise",
-        sentence="Estimated noise of brightness, in 8-bit levels; fine texture counts as noise, too.",
+        sentence="Estimated brightness noise in 8-bit levels; fine texture also counts as noise.",
         against="nothing",
         score=noise,
         better="lower",
     ),
     "sharpness": Metric(
         label="Sharpness",
-        sentence="The share of brightness changes that a blur would remove. Rises with noise.",
+        sentence="Share of brightness changes that a blur would remove. Rises with detail and with noise.",
         against="nothing",
         score=sharpness,
     ),
     "clipping": Metric(
         label="Clipping",
-        sentence="The share of pixels with a channel at 0 or 255, where detail may be lost.",
+        sentence="Share of pixels with a channel at 0 or 255, where detail may be lost.",
         against="nothing",
         score=clipping,
         better="lower",
@@ -203,7 +203,7 @@ METRICS: dict[str, Metric] = {
     ),
     "blockiness": Metric(
         label="Blockiness",
-        sentence="Steps at the borders of JPEG’s 8-px blocks; 1 is no visible grid.",
+        sentence="Relative strength of edges at the borders of JPEG’s 8-px blocks; 1 means no visible grid.",
         against="nothing",
         score=blockiness,
         better="lower",
@@ -223,34 +223,34 @@ METRICS: dict[str, Metric] = {
     ),
     "brisque": Metric(
         label="BRISQUE",
-        sentence="Distortion as people rated it, about 0 to 100.",
+        sentence="Predicted human rating of distortion, about 0 (none) to 100.",
         against="nothing",
         better="lower",
         digits=1,
     ),
     "cornia": Metric(
         label="CORNIA",
-        sentence="Distortion by this project’s own codebook, about 0 to 100; do not compare it with papers.",
+        sentence="Distortion, about 0 to 100, by this project’s codebook; not comparable with papers.",
         against="nothing",
         better="lower",
     ),
     "ffs": Metric(
         label="Flickr Faves Score",
-        sentence="How probable it is, to a trained rater, that people would mark the photo as a favourite.",
+        sentence="Probability that people would mark the photo as a favourite, predicted by a trained rater.",
         against="nothing",
         better="higher",
         digits=3,
     ),
     "ffs_accuracy": Metric(
-        label="Accuracy of that rater",
-        sentence="How often the rater was right on photos that it had not seen.",
+        label="Accuracy of the rater",
+        sentence="Share of held-out photos that the rater of the Flickr Faves Score classified correctly.",
         against="nothing",
         digits=3,
     ),
     # ---- All test photos compared with the target's
     "colour_distance": Metric(
         label="Colour distance",
-        sentence="From the colours of the target’s photos (sliced Wasserstein distance).",
+        sentence="Sliced Wasserstein distance from the colours of the target’s photos.",
         against="target",
         score=sliced_wasserstein,
         features=sample_colours,
@@ -259,7 +259,7 @@ METRICS: dict[str, Metric] = {
     ),
     "texture_distance": Metric(
         label="Texture distance",
-        sentence="From the brightness gradients of the target’s photos, mean over four scales.",
+        sentence="Sliced Wasserstein distance from the target’s brightness gradients, mean over four scales.",
         against="target",
         score=texture_distance,
         features=sample_gradients,
@@ -269,7 +269,7 @@ METRICS: dict[str, Metric] = {
     # ---- Self checks
     "fidelity": Metric(
         label="Fidelity",
-        sentence="PSNR against the untouched photo: how much of it was kept.",
+        sentence="PSNR against the untouched photo: how similar the enhanced photo still is.",
         against="source",
         score=fidelity,
         digits=1,
@@ -278,7 +278,7 @@ METRICS: dict[str, Metric] = {
     ),
     "noise_gain": Metric(
         label="Noise gain",
-        sentence="Noise in flat areas, divided by that of the untouched photo; 1 is no change.",
+        sentence="Noise in flat areas, divided by that of the untouched photo; 1 means no change.",
         against="source",
         score=noise_gain,
         better="lower",
@@ -286,7 +286,7 @@ METRICS: dict[str, Metric] = {
     ),
     "colour_correlation": Metric(
         label="Colour correlation",
-        sentence="With the colours of the untouched photo. Below 0 they are inverted.",
+        sentence="Correlation with the colours of the untouched photo. Below 0, colours are inverted.",
         against="source",
         score=colour_correlation,
         better="higher",
@@ -294,7 +294,7 @@ METRICS: dict[str, Metric] = {
     ),
     "contrast_ratio": Metric(
         label="Contrast ratio",
-        sentence="Contrast of brightness and colours, divided by that of the untouched photo. Near 0 the"
+        sentence="Contrast of brightness and colours, divided by that of the untouched photo. Near 0, the"
         " photo has become flat or grey.",
         against="source",
         score=contrast_ratio,
@@ -303,7 +303,7 @@ METRICS: dict[str, Metric] = {
     ),
     "tile_difference": Metric(
         label="Tile difference",
-        sentence="Between a tile that is enhanced alone and the same place of the enhanced photo.",
+        sentence="Mean difference between a tile enhanced alone and the same area of the enhanced photo.",
         against="source",
         better="lower",
         unit="levels",
@@ -312,7 +312,7 @@ METRICS: dict[str, Metric] = {
     ),
     "megapixels_per_s": Metric(
         label="Speed",
-        sentence="On the machine that evaluated, with whatever else it was doing.",
+        sentence="Measured on the machine that ran the evaluation, under its load at that time.",
         against="source",
         better="higher",
         unit="MP/s",

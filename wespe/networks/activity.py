@@ -1,4 +1,4 @@
-"""How busy the places of a photo are, by band of luma: noise in the quiet ones, detail in the others."""
+"""Local activity of luma in three frequency bands: low activity is mostly noise, high activity is detail."""
 
 import math
 from itertools import pairwise
@@ -9,31 +9,34 @@ from torch.nn import functional
 
 from wespe.views import BlurConfig, gaussian_kernel, texture_view
 
-# Deviations, in pixels, of the Gaussians between the bands, and of those that measure a band's activity.
+# Standard deviations, in pixels, of the Gaussians that split luma into bands, and that average each band.
 EDGES_PX = (1.0, 2.0, 4.0)
 WINDOWS_PX = (1.5, 2.0, 4.0)
-LEAST, GREATEST = 1e-4, 0.5  # activity, of 0–1: a fortieth of a level, and stripes of black and white
+LEAST, GREATEST = 1e-4, 0.5  # local deviation at activity 0 (1/40 level) and 1 (black and white stripes)
 RANGE = math.log(GREATEST / LEAST)
-BLOCK_PX = 16  # the places whose quietest tenth tells a photo's noise
-QUIET_SHARE = 0.1
+BLOCK_PX = 16  # noise is estimated from the least active blocks of this size …
+QUIET_SHARE = 0.1  # … namely from this share of them
 
 
 class Noise(NamedTuple):
-    """floor: unrest of a photo's quietest places before its colour changed, by band, (n, 3, 1, 1).
-    louder: how many times it is that after curves and gain, at each pixel, (n, 1, h, w)."""
+    """Noise of photos.
+
+    floor: activity of the least active blocks before the colour transform, per band, (n, 3, 1, 1).
+    louder: factor by which tone curves and gain amplify the noise at each pixel, (n, 1, h, w).
+    """
 
     floor: torch.Tensor
     louder: torch.Tensor
 
 
 def bands(luma: torch.Tensor) -> torch.Tensor:
-    """What each Gaussian takes from luma (n, 1, h, w) beyond the one before, (n, 3, h, w)."""
+    """Split luma (n, 1, h, w) into differences of Gaussians, (n, 3, h, w)."""
     smoother = [luma, *(blurred(luma, sigma) for sigma in EDGES_PX)]
     return torch.cat([fine - coarse for fine, coarse in pairwise(smoother)], dim=1)
 
 
 def activity(bands_nchw: torch.Tensor) -> torch.Tensor:
-    """How much a band deviates around each pixel: its logarithm, as 0–1 from LEAST to GREATEST."""
+    """Return the log of each band's local deviation, scaled so that LEAST → 0 and GREATEST → 1."""
     squares = bands_nchw.square().split(1, dim=1)
     spread = [blurred(one, sigma) for one, sigma in zip(squares, WINDOWS_PX, strict=True)]
     return _as_activity(torch.cat(spread, dim=1))
@@ -43,10 +46,10 @@ def _as_activity(squares: torch.Tensor) -> torch.Tensor:
     return (squares / LEAST**2 + 1).log() / (2 * RANGE)
 
 
-def unrest(photos_nchw: torch.Tensor) -> torch.Tensor:
-    """Activity of each whole block, (n, 3, rows, columns), from pixels, pairs and fours of it alone.
+def block_activity(photos_nchw: torch.Tensor) -> torch.Tensor:
+    """Return the activity of each complete block at three scales, (n, 3, rows, columns).
 
-    It stands for the activity of the bands at a fraction of their cost, and a block needs no halo.
+    Approximates `activity` at a fraction of the cost; a block needs no pixels from outside.
     """
     finer = _at_least_a_block(texture_view(photos_nchw))
     squares = []
@@ -59,7 +62,7 @@ def unrest(photos_nchw: torch.Tensor) -> torch.Tensor:
 
 
 def block_means(planes_nchw: torch.Tensor) -> torch.Tensor:
-    """Of each whole block; a small photo is one."""
+    """Return the mean of each complete block; a photo smaller than a block counts as one."""
     return functional.avg_pool2d(_at_least_a_block(planes_nchw), BLOCK_PX)
 
 
@@ -70,16 +73,16 @@ def _at_least_a_block(planes_nchw: torch.Tensor) -> torch.Tensor:
     return functional.pad(planes_nchw, (0, short[1], 0, short[0]), mode="replicate")
 
 
-def quietest(unrest_nchw: torch.Tensor) -> torch.Tensor:
-    """What the quietest tenth of blocks do not exceed, (n, 3, 1, 1)."""
-    blocks = unrest_nchw.flatten(2).sort(dim=2).values
-    count = torch.ones_like(blocks[0, 0]).sum()  # as a tensor: an exported graph takes photos of any size
+def quietest(blocks_nchw: torch.Tensor) -> torch.Tensor:
+    """Return the 10 % quantile of block activity, (n, 3, 1, 1)."""
+    blocks = blocks_nchw.flatten(2).sort(dim=2).values
+    count = torch.ones_like(blocks[0, 0]).sum()  # as a tensor, so that an exported graph accepts any size
     place = (QUIET_SHARE * (count - 1)).long().view(1)
     return blocks.index_select(2, place)[..., None]
 
 
 def blurred(planes_nchw: torch.Tensor, sigma_px: float) -> torch.Tensor:
-    """Blur each channel by itself; borders are repeated, for photos of any size."""
+    """Blur each channel with a Gaussian; border pixels are replicated."""
     radius = math.ceil(2.5 * sigma_px)
     config = BlurConfig(sigma_px=sigma_px, taps=2 * radius + 1)
     taps = gaussian_kernel(config, planes_nchw.device).to(planes_nchw)

@@ -1,4 +1,4 @@
-"""The network that tells target photos from enhanced ones."""
+"""The critic: a network that distinguishes target photos from enhanced ones."""
 
 import math
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ HIDDEN = 1024
 class CriticConfig:
     """The defaults are the paper's.
 
-    width: a factor on the paper's channel counts.
-    norm: "instance" after every convolution but the first, or "none".
-    spectral_norm: divides every layer by its largest singular value (Miyato et al. 2018), which bounds how
-        fast the critic's verdict can change. Goes with norm "none".
-    start: of the weights: torch's own, or DPED's truncated normal of deviation 0.01, with biases of 0.01.
+    width: multiplies the paper's channel counts.
+    norm: "instance" after every convolution except the first, or "none".
+    spectral_norm: divides the weights of each layer by their largest singular value (Miyato et al. 2018),
+        which limits how fast the critic's output can change. Use it with norm "none".
+    start: initialisation: torch's default, or DPED's truncated normal (deviation 0.01, biases 0.01).
     """
 
     width: float = 1.0
@@ -38,7 +38,7 @@ class CriticConfig:
 
 
 class Critic(nn.Module):
-    """views (n, channels, size_px, size_px) → logits (n,) (§3.6; layers after DPED's critic)."""
+    """views (n, channels, size_px, size_px) → logits (n,) (§3.6; layers as in DPED's critic)."""
 
     def __init__(self, config: CriticConfig, *, channels: int, size_px: int):
         super().__init__()

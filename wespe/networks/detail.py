@@ -1,4 +1,4 @@
-"""Detail at full resolution: a small residual without norms, so that tiles of a photo agree exactly."""
+"""Detail at full resolution: a small residual network without norms, so that tiles match exactly."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import nn
 
 @dataclass(frozen=True, kw_only=True)
 class DetailConfig:
-    """Of the network; it sees 2 + 2 · blocks pixels around each pixel, and no more."""
+    """Size of the network. Its receptive field is 2 + 2 · blocks pixels around each pixel."""
 
     width: int = 16
     blocks: int = 2
@@ -21,15 +21,15 @@ class DetailConfig:
 
     @property
     def halo_px(self) -> int:
-        """What a tile needs around it."""
+        """Receptive field around each pixel."""
         return 2 + 2 * self.blocks
 
 
 class Detail(nn.Module):
-    """photos_nchw → photos_nchw: the photo times (1 + one stream) plus another; both are zero at the start.
+    """photos_nchw → photos_nchw: photo · (1 + a) + b, where the network's outputs a and b are zero at first.
 
-    Divided by the square root of the last layer's fan-in (Karras et al. 2018, §4.1), or Adam, which moves
-    all its weights together, would swing the photo's colour.
+    They are divided by the square root of the last layer's fan-in (equalised learning rate, Karras et al.
+    2018, §4.1). Otherwise one Adam step, which moves all weights by a similar amount, shifts the colours.
     """
 
     def __init__(self, config: DetailConfig):

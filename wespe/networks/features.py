@@ -1,4 +1,4 @@
-"""What photos show, by frozen networks that once learned ImageNet: VGG-19, MobileNetV2 or SqueezeNet 1.1."""
+"""Content features from frozen ImageNet networks: VGG-19, MobileNetV2 or SqueezeNet 1.1."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ def _vgg19_relus() -> Iterator[tuple[str, int]]:
         index += 1  # the pooling after each stage
 
 
-# Layer name → index in torchvision's `.features`. No dots: `dvc exp run -S` takes them for another level.
+# Layer name → index in torchvision's `.features`. Names have no dots, which `dvc exp run -S` would split at.
 LAYERS: dict[str, dict[str, int]] = {
     "vgg19": dict(_vgg19_relus()),
     "mobilenet_v2": {f"features_{index}": index for index in range(19)},
@@ -35,13 +35,13 @@ LAYERS: dict[str, dict[str, int]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ContentConfig:
-    """Where content is compared.
+    """The network and layers of the content loss.
 
-    layers: name → weight in the content loss. vgg19 has relu1_1 … relu5_4, and the paper takes relu5_4;
-        features_N is torchvision's `.features[N]`, N up to 18 in mobilenet_v2 and 12 in squeezenet1_1.
-    weights: "imagenet" (torchvision's), "random" (He-initialised from `seed`: no download, weaker), or
-        the path or http(s) URL of a .safetensors file with torchvision's names.
-    sha256: 64 hex digits of that file; a URL needs them. A password belongs into ~/.netrc.
+    layers: name → weight in the content loss. vgg19 has relu1_1 … relu5_4; the paper uses relu5_4. In the
+        others, features_N is torchvision's `.features[N]`, N up to 18 (mobilenet_v2) or 12 (squeezenet1_1).
+    weights: "imagenet" (torchvision's), "random" (He-initialised from `seed`; no download, but weaker), or
+        the path or http(s) URL of a .safetensors file with torchvision's tensor names.
+    sha256: 64 hex digits of that file; required for a URL. Passwords belong in ~/.netrc.
     """
 
     backbone: Literal["vgg19", "mobilenet_v2", "squeezenet1_1"] = "vgg19"
@@ -83,12 +83,12 @@ class ContentConfig:
             if not 0 < weight < float("inf"):
                 raise ValueError(f"layers.{name} must be above 0 and finite, not {weight}")
 
-    def _check_weights(self) -> None:  # in words without the address, which may hold a secret
+    def _check_weights(self) -> None:  # the messages omit the address, which may contain a secret
         if self.sha256 and not re.fullmatch("[0-9a-f]{64}", self.sha256):
             raise ValueError("sha256 must be 64 hex digits in lower case")
         if self.weights in ("imagenet", "random"):
             if self.sha256:
-                raise ValueError(f"sha256 is for a file or URL; remove it, since weights are {self.weights}")
+                raise ValueError(f"remove sha256: it is for a file or URL, but weights is {self.weights}")
             return
         address = urlsplit(self.weights)
         strange = "://" in self.weights and not self.from_url
@@ -97,16 +97,17 @@ class ContentConfig:
                 "weights must be imagenet, random, or the path or http(s) URL of a .safetensors file"
             )
         if self.from_url and (not address.hostname or "@" in address.netloc):
-            raise ValueError("weights: a URL needs a host, and no user and password: those go into ~/.netrc")
+            raise ValueError(
+                "weights: a URL must have a host, and no user or password, which belong in ~/.netrc"
+            )
         if self.from_url and not self.sha256:
-            raise ValueError("sha256 is needed with a URL: the 64 hex digits that `sha256sum` prints")
+            raise ValueError("sha256 is required for a URL: the 64 hex digits that `sha256sum` prints")
 
 
 class Features(nn.Module):
     """photos_nchw, float 0–1 → features (n, c, h, w) of each layer, in the order of `config.layers`.
 
-    Never learns. `weights` are those of `read_weights`; random ones need none.
-    Raises: ValueError without them.
+    Frozen. weights: from `read_weights`; not needed for random weights. Raises: ValueError if missing.
     """
 
     mean: torch.Tensor
@@ -122,15 +123,15 @@ class Features(nn.Module):
             _randomise(self.features, config.seed)
         elif not weights:
             raise ValueError(
-                f"{config.backbone} needs its weights: `python -m stages.features CAMERA` fetches them into"
-                " a file, and read_weights reads them from there"
+                f"the weights of {config.backbone} are missing: `python -m stages.features CAMERA` downloads"
+                " them into a file; pass what read_weights reads from it"
             )
         else:
             self.load_state_dict(weights)
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> "Features":
-        """Stay in eval mode, whatever happens around: batch norm keeps ImageNet's statistics."""
+        """Stay in eval mode, so that batch norm keeps ImageNet's statistics."""
         return super().train(False)
 
     def forward(self, photos_nchw: torch.Tensor) -> list[torch.Tensor]:
@@ -144,9 +145,9 @@ class Features(nn.Module):
 
 
 def read_weights(path: Path, config: ContentConfig) -> dict[str, torch.Tensor]:
-    """Read from a .safetensors file what `Features` needs, in float32; nothing if that is random.
+    """Read the tensors that `Features` needs from a .safetensors file, as float32; {} for random weights.
 
-    Raises: ValueError naming the file, and the tensor that it lacks or that has another shape.
+    Raises: ValueError naming the file, and the tensor that is missing or has the wrong shape.
     """
     if config.weights == "random":
         return {}
@@ -161,14 +162,17 @@ def read_weights(path: Path, config: ContentConfig) -> dict[str, torch.Tensor]:
 def needed_weights(
     stored: Mapping[str, torch.Tensor], config: ContentConfig, origin: str
 ) -> dict[str, torch.Tensor]:
-    """Pick what `Features` needs; names may lack `features.`. Raises ValueError naming `origin`."""
+    """Select the tensors that `Features` needs. In `stored`, the prefix `features.` is optional.
+
+    Raises: ValueError naming `origin`.
+    """
     needed = {}
     for short, wanted in _cut(config).state_dict().items():
         name = f"features.{short}"
         tensor = stored.get(name, stored.get(short))
         network = f"{config.backbone} up to {config.last_layer}"
         if tensor is None:
-            raise ValueError(f"{origin} lacks {name}, which {network} needs under torchvision's name")
+            raise ValueError(f"{origin} lacks {name}, which {network} needs; use torchvision's tensor names")
         if tensor.shape != wanted.shape:
             has, needs = tuple(tensor.shape), tuple(wanted.shape)
             raise ValueError(f"{origin}: {name} has shape {has}, but {network} needs {needs}")
@@ -177,15 +181,15 @@ def needed_weights(
 
 
 def _cut(config: ContentConfig) -> nn.Sequential:
-    """torchvision's own layers up to the last one needed, without memory for their weights yet."""
-    from torchvision import models  # takes a second, which whoever only reads a config need not wait
+    """Return torchvision's layers up to the last one needed, on the meta device."""
+    from torchvision import models  # slow to import, and not needed to read a configuration
 
     with torch.device("meta"):
         features = getattr(models, config.backbone)(weights=None).features
     layers = features[: LAYERS[config.backbone][config.last_layer] + 1]
     for layer in layers:
         if isinstance(layer, nn.ReLU):
-            layer.inplace = False  # or it would write into the layer before it, which may be compared as well
+            layer.inplace = False  # in place it would overwrite the previous layer's features
     return layers
 
 

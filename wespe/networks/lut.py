@@ -1,4 +1,4 @@
-"""Colour, decided once per photo: matched curves, matched statistics, and a few learned 3-D LUTs."""
+"""Colour transform, decided once per photo: fitted tone curves, fitted statistics and learned 3-D LUTs."""
 
 import math
 from collections.abc import Iterable
@@ -10,33 +10,34 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from wespe.networks.activity import BLOCK_PX, RANGE, Noise, block_means, quietest, unrest
+from wespe.networks.activity import BLOCK_PX, RANGE, Noise, block_activity, block_means, quietest
 from wespe.networks.tone import LEVELS, apply_curves, rolled_off, saturated
 from wespe.views import texture_view
 
-STATISTICS = 2  # mean of luma, and of the logarithm of its deviation in a window
-LEAST_DEVIATION = 4 / 255  # a flat photo has no contrast to stretch
+STATISTICS = 2  # brightness (mean luma) and contrast (mean log deviation of luma in windows)
+LEAST_DEVIATION = 4 / 255  # keeps the contrast of flat photos finite, so that it is not amplified
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColourConfig:
-    """How colour is decided and applied.
+    """Settings of the colour transform.
 
-    smooth_levels: deviation of the Gaussian that smooths the start's curves, in 8-bit levels. Few photos have
-        bumpy histograms, and what follows their bumps is bad colour and bands in skies. 0 leaves them.
-    cast_levels: the same for how the three curves differ from their mean: a camera's cast changes slowly with
-        brightness, and what else differs is mostly that other things were photographed.
-    adapt: how far a photo's brightness, contrast and saturation move from the curves' to what the match of
-        the sets' statistics asks for; 0 gives every photo the same colour at the start.
-    regress: how far brightness then goes on to the target's mean. How a photo was exposed cannot be told from
-        it alone, and a guess is best nearer to the mean.
-    window_px: side of the windows whose contrast is averaged over a photo. Patches and photos of any size
-        then have the same kind of contrast, and a photo gets what its windows would get on average.
-    most: how much that may scale contrast, at most, up or down.
-    bases: 3-D LUTs that a photo's own is mixed of.
-    side: of a LUT, in colours.
-    thumbnail_px: side of what the mixture is decided from.
-    width: channels of the network that decides.
+    smooth_levels: standard deviation, in 8-bit levels, of the Gaussian that smooths the fitted tone curves.
+        Histograms of few photos are uneven; curves that follow them give wrong colours and banding in skies.
+        0 disables smoothing.
+    cast_levels: the same for the difference of each channel's curve from their mean. A camera's colour cast
+        changes slowly with brightness; faster differences mostly come from different scenes.
+    adapt: how far each photo's brightness, contrast and saturation are adjusted so that their distribution
+        over photos matches the target's: 0 (same curves for all photos) to 1 (full match).
+    regress: how far brightness is then moved to the target's mean, 0–1. The intended exposure cannot be known
+        from the photo alone, so the best estimate is closer to the mean.
+    window_px: side of the windows in which contrast is measured. Averaging over windows makes the contrast of
+        patches and of whole photos comparable.
+    most: maximum factor by which contrast may be raised or lowered.
+    bases: number of basis LUTs; each photo's LUT is a weighted sum of them.
+    side: entries of a LUT along each axis.
+    thumbnail_px: side of the thumbnail from which the weights are computed.
+    width: channels of the network that computes the weights.
     """
 
     smooth_levels: float = 24
@@ -67,9 +68,9 @@ class ColourConfig:
 
 
 class Decision(NamedTuple):
-    """What happens to photos, after the curves; the same at every pixel.
+    """The colour transform of each photo after the tone curves; the same at every pixel.
 
-    gain, shift: (n, 1, 1, 1). lut: offsets (n, 3, side, side, side) by red, green, blue.
+    gain, shift: (n, 1, 1, 1). lut: offsets (n, 3, side, side, side), indexed by red, green, blue.
     floor: see `Noise`.
     """
 
@@ -82,9 +83,11 @@ class Decision(NamedTuple):
 class Colour(nn.Module):
     """photos_nchw → photos_nchw, float 0–1.
 
-    curves (3, 256), slope (2, 2), offset (2) and saturation (): the start, fitted to two unpaired sets before
-    the first step and kept with the weights. The identity until then. slopes (256) goes with the curves: how
-    steep they are, by the luma that they give.
+    The buffers hold the initial transform, which is fitted to two unpaired sets before the first step and
+    saved with the weights. Before fitting they are the identity.
+
+    curves: (3, 256), tone curves. slope, offset: (2, 2) and (2,), the linear map from a photo's statistics to
+    its desired ones. saturation: (), a factor. slopes: (256,), slope of the curves by their output luma.
     """
 
     curves: torch.Tensor
@@ -109,35 +112,35 @@ class Colour(nn.Module):
         return self.apply_decision(matched, decision or self.decide_matched(matched))
 
     def matched(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        """The curves alone."""
+        """Apply the tone curves only."""
         return apply_curves(photos_nchw, self.curves)
 
     def decide(self, photos_nchw: torch.Tensor) -> Decision:
-        """Look at whole photos."""
+        """Decide the transform of whole photos."""
         return self.decide_matched(self.matched(photos_nchw))
 
     def decide_by_strips(self, strips_nchw: Iterable[torch.Tensor]) -> Decision:
-        """Look at whole photos, cut into strips from top to bottom.
+        """Decide the transform of whole photos, passed as strips from top to bottom.
 
-        Rows of a strip: a multiple of `strip_px`; of the last, any number that is not smaller.
+        Strips must have a multiple of `strip_px` rows, except the last, which must have at least `strip_px`.
         """
         with torch.autocast(self.luts.device.type, enabled=False):
-            glances = [self._glance(self.matched(strip)) for strip in strips_nchw]
-            narrow, *seen = (torch.cat(parts, 2) for parts in zip(*glances, strict=True))
-            return self._decided(self._thumbnails(narrow), *seen)
+            summaries = [self._summarise(self.matched(strip)) for strip in strips_nchw]
+            narrow, *measured = (torch.cat(parts, 2) for parts in zip(*summaries, strict=True))
+            return self._decision(self._thumbnails(narrow), *measured)
 
     def decide_matched(self, matched: torch.Tensor) -> Decision:
-        """Look at whole photos after the curves."""
+        """Decide the transform of whole photos to which the tone curves have been applied."""
         with torch.autocast(matched.device.type, enabled=False):
-            return self._decided(self._thumbnails(matched), *self._seen(matched))
+            return self._decision(self._thumbnails(matched), *self._measure(matched))
 
     def _thumbnails(self, matched: torch.Tensor) -> torch.Tensor:
         return functional.adaptive_avg_pool2d(matched, self.config.thumbnail_px)
 
-    def _decided(
+    def _decision(
         self, thumbnails: torch.Tensor, luma: torch.Tensor, deviations: torch.Tensor, blocks: torch.Tensor
     ) -> Decision:
-        gain, shift = self._adapted(_means(luma, deviations))
+        gain, shift = self._gain_and_shift(_means(luma, deviations))
         mixture = self.mixer((thumbnails * gain + shift).clamp(0, 1))
         return Decision(gain, shift, torch.einsum("nb,bcrgd->ncrgd", mixture, self.luts), quietest(blocks))
 
@@ -145,47 +148,47 @@ class Colour(nn.Module):
     def strip_px(self) -> int:
         return math.lcm(self.config.window_px, BLOCK_PX)
 
-    def _glance(self, matched: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """All that a decision needs of a strip: columns of a thumbnail, and what is seen in windows."""
+    def _summarise(self, matched: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return what a decision needs from a strip: the strip scaled to thumbnail width, and `_measure`."""
         narrow = functional.adaptive_avg_pool2d(matched, (matched.shape[2], self.config.thumbnail_px))
-        return narrow, *self._seen(matched)
+        return narrow, *self._measure(matched)
 
-    def _seen(self, matched: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Luma and deviations in windows, unrest in blocks before the curves."""
+    def _measure(self, matched: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return luma and deviation per window, and activity per block before the tone curves."""
         slope = self.slopes_at(block_means(texture_view(matched)))
-        return *windows(matched, self.config.window_px), unrest(matched) - slope.log() / RANGE
+        return *windows(matched, self.config.window_px), block_activity(matched) - slope.log() / RANGE
 
     def noise(self, matched: torch.Tensor, decision: Decision) -> Noise:
-        """Louder where the curves are steep, which they are in the shadows of most cameras."""
+        """Estimate noise. Steep tone curves amplify it, which for most cameras concerns the shadows."""
         return Noise(decision.floor, decision.gain * self.slopes_at(texture_view(matched)))
 
     def slopes_at(self, luma: torch.Tensor) -> torch.Tensor:
-        """How steep the curves are where they gave this luma, (n, 1, h, w)."""
+        """Return the slope of the tone curves at this output luma, (n, 1, h, w)."""
         return apply_curves(luma, self.slopes[None])
 
     def apply_decision(self, matched: torch.Tensor, decision: Decision) -> torch.Tensor:
-        """Of a photo or any piece of it, after the curves."""
+        """Apply a decision to whole photos or tiles, after the tone curves."""
         with torch.autocast(matched.device.type, enabled=False):
-            started = self._toned(matched, decision.gain, decision.shift)
+            started = self._apply_tone(matched, decision.gain, decision.shift)
             return started + interpolate(decision.lut, started)
 
     def start(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        """Without what was learned."""
+        """Apply the initial transform, without the learned LUTs."""
         with torch.autocast(photos_nchw.device.type, enabled=False):
             matched = self.matched(photos_nchw)
-            gain, shift = self._adapted(self.statistics(matched))
-            return self._toned(matched, gain, shift)
+            gain, shift = self._gain_and_shift(self.statistics(matched))
+            return self._apply_tone(matched, gain, shift)
 
     def statistics(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        """Of brightness and contrast, (n, 2)."""
+        """Return brightness and contrast of each photo, (n, 2)."""
         return statistics(photos_nchw, self.config.window_px)
 
-    def _toned(self, matched: torch.Tensor, gain: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    def _apply_tone(self, matched: torch.Tensor, gain: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
         tones = rolled_off(matched * gain + shift, shift, gain + shift)
         return saturated(tones, self.saturation).clamp(0, 1)
 
-    def _adapted(self, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The straight line that gives each photo the statistics it should have."""
+    def _gain_and_shift(self, before: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the gain and shift that give each photo its desired statistics."""
         after = before @ self.slope.T + self.offset
         (mean, deviation), (wanted, contrast) = before.unbind(1), after.unbind(1)
         gain = (contrast - deviation).exp().clamp(1 / self.config.most, self.config.most)
@@ -193,7 +196,7 @@ class Colour(nn.Module):
 
 
 class Mixer(nn.Module):
-    """thumbnails → (n, bases) shares of the basis LUTs; about 1, 0, 0 … at the start."""
+    """thumbnails → (n, bases) weights of the basis LUTs; initially about 1, 0, 0 …"""
 
     def __init__(self, config: ColourConfig):
         super().__init__()
@@ -211,12 +214,15 @@ class Mixer(nn.Module):
 
 
 def statistics(photos_nchw: torch.Tensor, window_px: int) -> torch.Tensor:
-    """Mean of each photo's luma, and of the log deviations in its windows, (n, 2)."""
+    """Return each photo's mean luma and mean log deviation in windows, (n, 2)."""
     return _means(*windows(photos_nchw, window_px))
 
 
 def windows(photos_nchw: torch.Tensor, window_px: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and deviation of luma in each whole window, (n, 1, rows, columns); a small photo is one."""
+    """Return mean and deviation of luma in each complete window, (n, 1, rows, columns).
+
+    A photo smaller than a window counts as one.
+    """
     luma = texture_view(photos_nchw)
     window = min(window_px, *luma.shape[-2:])
     means, squares = (functional.avg_pool2d(one, window) for one in (luma, luma.square()))
@@ -228,22 +234,22 @@ def _means(luma: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
 
 
 def interpolate(luts: torch.Tensor, photos_nchw: torch.Tensor) -> torch.Tensor:
-    """Look colours 0–1 up in each photo's LUT (n, 3, side, side, side), trilinearly (Zeng et al. 2020)."""
-    # grid_sample names the last axis first: blue, green, red.
+    """Interpolate trilinearly in each photo's LUT (n, 3, side, side, side) (Zeng et al. 2020)."""
+    # grid_sample expects coordinates in reverse axis order: blue, green, red.
     places = photos_nchw.flip(1).permute(0, 2, 3, 1)[:, None] * 2 - 1
     found = functional.grid_sample(luts, places, mode="bilinear", padding_mode="border", align_corners=True)
     return found[:, :, 0]
 
 
 def roughness(luts: torch.Tensor) -> torch.Tensor:
-    """Mean squared step between neighbours of offset LUTs, in units of the identity's step."""
+    """Mean squared difference between neighbouring LUT entries, in units of the identity LUT's step."""
     side = luts.shape[-1]
     steps = [luts.diff(dim=axis) * (side - 1) for axis in (-3, -2, -1)]
     return torch.stack([step.square().mean() for step in steps]).sum()
 
 
 def folding(luts: torch.Tensor) -> torch.Tensor:
-    """Mean distance by which identity plus offset goes down where a channel's own input goes up."""
+    """Monotonicity penalty: mean amount by which an output channel falls while its input channel rises."""
     side = luts.shape[-1]
     own = [luts.select(-4, channel).diff(dim=channel - 3) * (side - 1) for channel in range(3)]
     return torch.stack([functional.relu(-1 - step).mean() for step in own]).sum()

@@ -1,4 +1,4 @@
-"""A small critic that judges every place of a photo (PatchGAN, Isola et al. 2017, §3.2.2)."""
+"""A small critic with one output per image patch (PatchGAN, Isola et al. 2017, §3.2.2)."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 @dataclass(frozen=True, kw_only=True)
 class PatchCriticConfig:
-    """width: channels of the first layer; each of the next `halvings` doubles them and halves the size."""
+    """Size of the critic.
+
+    width: channels of the first layer; each further layer doubles them.
+    halvings: number of layers that halve the resolution.
+    """
 
     width: int = 24
     halvings: int = 3
@@ -30,7 +34,7 @@ class PatchCritic(nn.Module):
             width = config.width * 2**level
             layers += [spectral_norm(nn.Conv2d(channels, width, 4, 2, 1)), nn.LeakyReLU(0.2)]
             channels = width
-        # Without a bias, which the hinge would not move while the critic is unsure.
+        # No bias: the hinge loss has no gradient for it while the critic is unsure.
         last = nn.Conv2d(channels, 1, 3, 1, 1, bias=False)
         self.layers = nn.Sequential(*layers, spectral_norm(last), nn.Flatten())
 

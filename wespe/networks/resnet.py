@@ -13,12 +13,12 @@ from wespe.generator import Generator, Place
 class ResNetConfig:
     """The defaults are the paper's: 401,475 parameters.
 
-    norm: "instance" is the paper's; it looks at the whole frame, so tiles of a photo do not agree. "none"
-        sees 18 px around each pixel and no more.
-    output: "tanh" is the paper's, tanh·0.58 + 0.5 of a network that starts at grey. "residual" adds the
-        network's output, zero at the start, to the photo: training starts from the photo itself. It is
-        divided by the square root of the last layer's fan-in (equalised learning rate, Karras et al. 2018,
-        §4.1), or its thousands of weights, which Adam moves together, would swing the photo's colour.
+    norm: "instance" is the paper's. It depends on the whole photo, so tiles do not match. With "none" the
+        receptive field is 18 px around each pixel.
+    output: "tanh" is the paper's, 0.58 · tanh + 0.5, whose output is grey at first. "residual" adds the
+        network's output, zero at first, to the photo. It is divided by the square root of the last layer's
+        fan-in (equalised learning rate, Karras et al. 2018, §4.1). Otherwise a single Adam step, which moves
+        all weights by a similar amount, shifts the colours.
     """
 
     width: int = 64
@@ -34,7 +34,7 @@ class ResNetConfig:
 
 
 class ResNet(Generator):
-    """photos_nchw → photos_nchw, float 0–1 (§3.6, after the generator of DPED, Ignatov et al. 2017)."""
+    """photos_nchw → photos_nchw, float 0–1 (§3.6, as in the generator of DPED, Ignatov et al. 2017)."""
 
     def __init__(self, config: ResNetConfig):
         super().__init__()
@@ -84,14 +84,14 @@ def _norm(width: int, norm: str) -> nn.Module:
 
 
 def start_truncated_normal(module: nn.Module) -> None:
-    """Give a layer the weights that the authors' networks start from."""
+    """Initialise a layer as in the authors' code."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.01, a=-0.02, b=0.02)
         nn.init.constant_(module.bias, 0.01)  # type: ignore[arg-type]
 
 
 def _start_without_norm(module: nn.Module) -> None:
-    """He's start: the paper's weights are so small that, without a norm, the photo dies out on the way."""
+    """He initialisation: without a norm, the paper's small weights would make the signal vanish."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         nn.init.zeros_(module.bias)  # type: ignore[arg-type]

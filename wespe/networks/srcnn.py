@@ -1,4 +1,4 @@
-"""The three-layer network of SRCNN (Dong et al. 2014), on colour photos, whose size it keeps."""
+"""The three-layer network of SRCNN (Dong et al. 2014), for colour photos, with unchanged size."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from wespe.generator import Generator, Place
 
 
 class SRCNN(Generator):
-    """photos_nchw → photos_nchw, float 0–1: 9×9×64, 5×5×32, 5×5×3 (§4.3.2 there: 9-5-5).
+    """photos_nchw → photos_nchw, float 0–1: 9×9×64, 5×5×32, 5×5×3 (9-5-5 in §4.3.2 of the paper).
 
-    Ours: the output is added to the photo, so that training starts from the photo itself.
+    Our change: the output is added to the photo, so that the initial network is the identity.
     """
 
     def __init__(self) -> None:

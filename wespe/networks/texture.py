@@ -1,4 +1,4 @@
-"""Texture without training: each band of luma gets the local activity that the target set has."""
+"""Texture transform without training: matches the local activity of each luma band to the target set's."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,20 @@ from wespe.networks.activity import EDGES_PX, RANGE, Noise, activity, bands, blu
 from wespe.networks.tone import LEVELS, apply_curves, within
 from wespe.views import texture_view
 
-FADE = 0.02  # of activity: about a sixth
+FADE = 0.02  # width, in activity, of the transition between noise and detail; about a sixth in amplitude
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextureConfig:
-    """How far texture moves to the target's.
+    """Strength and limits of the texture transform.
 
-    match: from a photo's own activity (0) to what the match of the sets asks for (1), in its logarithm.
-    most: how much a band may grow, at most. It may shrink to nothing, as noise does.
-    noise: how far above a photo's own quietest places noise reaches, in activity (0.1 is 2.3 times as much).
-    quiet: how loud it may be in the end, at most, in times of what the camera's photo had. Colour makes noise
-        louder, and photos noisier than their set would even be sharpened.
-    chroma_px: deviation of the Gaussian over what is not luma, which holds noise and little detail; 0: none.
+    match: how far activity is moved, from unchanged (0) to a full match with the target set (1), on its
+        logarithmic scale.
+    most: maximum gain of a band. There is no minimum: noise may be removed completely.
+    noise: activity up to this much above the photo's noise floor counts as noise (0.1 is a factor of 2.3).
+    quiet: maximum noise of the result, relative to the camera's photo. Without it, the colour transform would
+        amplify noise, and unusually noisy photos would even be sharpened.
+    chroma_px: standard deviation of the Gaussian that denoises chroma; 0 disables it.
     """
 
     match: float = 0.8
@@ -45,12 +46,14 @@ class TextureConfig:
 
 
 class Texture(nn.Module):
-    """photos_nchw → photos_nchw, 0–1: scales each band of luma by a gain that depends on its activity there.
+    """photos_nchw → photos_nchw, 0–1: scales each luma band by a gain that depends on its local activity.
 
-    Flat areas hold noise, busy ones detail; the two sets differ in both, and monotone matching of how active
-    places are (as a histogram match does with levels) takes away the one and gives the other.
-    gains (3, 256) by band and level of activity, and excess (3), of a band's activity over a block's unrest:
-    fitted, and kept with the weights, as is `fitted`, 0 or 1: until then nothing is changed.
+    Flat areas contain noise and busy areas contain detail. Matching the distributions of activity of both
+    sets, as a histogram match does with levels, removes noise and adds detail.
+
+    The buffers are saved with the weights. gains: (3, 256), by band and activity. excess: (3,), how much
+    higher `activity` is than `block_activity` in the same flat area. fitted: 0 or 1; before fitting, photos
+    do not change.
     """
 
     gains: torch.Tensor

@@ -58,5 +58,5 @@ def test_four_photos_are_too_few_to_answer_whatever_they_say():
 
 def test_one_figure_for_a_whole_set_is_compared_as_it_is():
     gained = gain("colour_distance", {"": 3.0}, {"": 5.0})
-    assert (gained.answer, str(gained)) == ("better", "+2.00 levels, one figure for all photos")
+    assert (gained.answer, str(gained)) == ("better", "+2.00 levels, one value for all photos")
     assert gain_of("psnr_pooled", mean_interval([-1.0])).answer == "worse"

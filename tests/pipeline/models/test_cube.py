@@ -132,14 +132,14 @@ def test_photos_get_files_of_their_own_and_a_folder_their_mean(
 
 
 def test_a_folder_without_photos_is_said(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="holds no photos"):
+    with pytest.raises(PipelineError, match="contains no photos"):
         photos_in(tmp_path)
 
 
 def test_a_model_without_colours_of_their_own_is_refused_in_one_line(tmp_path: Path) -> None:
     model = Model(build_generator(SrcnnConfig()), {"method": {"name": "srcnn"}}, "5ea1")
     with pytest.raises(
-        PipelineError, match=r"srcnn model has no separate colour part; name an \.onnx file"
+        PipelineError, match=r"srcnn model has no separate colour part; export an \.onnx file"
     ) as refused:
         export_cube(model, tmp_path / "model.cube")
     assert "\n" not in str(refused.value)

@@ -72,7 +72,7 @@ def test_links_in_an_archive_are_not_followed(model: Path, tmp_path: Path) -> No
         link = tarfile.TarInfo(CONFIG)
         link.type, link.linkname = tarfile.SYMTYPE, str(model / CONFIG)
         archive.addfile(link)
-    with pytest.raises(CheckpointError, match=r"links\.tar holds no config\.json"):
+    with pytest.raises(CheckpointError, match=r"links\.tar contains no config\.json"):
         add_model(tmp_path / "links.tar")
 
 
@@ -164,7 +164,7 @@ def test_a_listing_shows_only_what_a_terminal_may(model: Path, tmp_path: Path) -
 def test_a_login_page_saved_as_an_archive_is_called_one(model, tmp_path):
     page = tmp_path / "phone.zip"
     page.write_bytes(b"<!DOCTYPE html><html>please log in")
-    with pytest.raises(CheckpointError, match="it is a web page, often one that asks you to log in"):
+    with pytest.raises(CheckpointError, match="it is a web page, perhaps a login page"):
         add_model(page)
 
 

@@ -10,7 +10,7 @@ from pipeline.models.model_folder import Canvas, Model
 from pipeline.photos.colour_profile import Colours
 from wespe.generator import Generator
 from wespe.networks.resnet import ResNet, ResNetConfig
-from wespe.precision import InBfloat16, bfloat16_will_do
+from wespe.precision import InBfloat16, suits_bfloat16
 
 
 def model(norm: str = "none", output: str = "tanh") -> Model:
@@ -110,4 +110,4 @@ def test_bfloat16_is_refused_where_it_would_show():
             return self.layer(photos_nchw).float() - 1000 * photos_nchw
 
     generator = Cancels()
-    assert not bfloat16_will_do(generator)
+    assert not suits_bfloat16(generator)

@@ -210,7 +210,9 @@ def test_a_generator_that_cannot_be_traced_is_refused_in_one_line(tmp_path: Path
         def forward(self, photos_nchw, decision=None, place=None) -> torch.Tensor:
             return photos_nchw if photos_nchw.mean() > 0.5 else 1 - photos_nchw
 
-    with pytest.raises(PipelineError, match=r"no ONNX form: \w+") as refusal:
+    with pytest.raises(
+        PipelineError, match=r"cannot be converted to ONNX, use it with torch: \w+"
+    ) as refusal:
         export_model(Model(Moody(), {"method": {"name": "moody"}}, ""), tmp_path / "model.onnx")
     assert "\n" not in str(refusal.value)
     assert list(tmp_path.iterdir()) == []

@@ -71,7 +71,7 @@ def test_a_damaged_shard_of_the_right_size_is_named_when_read(index: Index) -> N
         read_group(index.folder, "train/00000.parquet", 0)
 
 
-def test_a_folder_without_an_index_is_no_patches(tmp_path) -> None:
+def test_a_folder_without_an_index_is_rejected(tmp_path) -> None:
     with pytest.raises(ShardError, match=r"no valid index of patches .*dvc repro"):
         read_index(tmp_path)
 

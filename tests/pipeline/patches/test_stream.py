@@ -137,7 +137,7 @@ def test_neighbours_in_the_file_are_not_neighbours_in_the_stream(source: Stream)
 
 def test_patches_are_flipped_and_turned_in_all_eight_ways() -> None:
     patch = np.arange(4).reshape(2, 2, 1)
-    turned = {tuple(stream._turn(patch, turn).ravel()) for turn in range(8)}
+    turned = {tuple(stream._transform(patch, turn).ravel()) for turn in range(8)}
     assert len(turned) == 8
 
 
@@ -146,7 +146,9 @@ def test_a_window_is_the_set_in_the_order_and_turns_of_its_seed(source: Stream) 
     patches = np.concatenate([source.groups.read(group)[0] for group in source.window_groups(3)])
     rng = np.random.default_rng(seed_of(1, "source", "window", 3))
     order, turns = rng.permutation(len(patches)), rng.integers(0, 8, len(patches))
-    expected = np.stack([stream._turn(patches[row], turn) for row, turn in zip(order, turns, strict=True)])
+    expected = np.stack(
+        [stream._transform(patches[row], turn) for row, turn in zip(order, turns, strict=True)]
+    )
     assert np.array_equal(source.read(3)[0], expected)
 
 
@@ -186,5 +188,5 @@ def test_two_workers_share_pairs_not_halves_of_them(pairs: Stream) -> None:
 
 def test_pairs_of_a_set_without_truths_are_refused_with_a_remedy(tmp_path: Path) -> None:
     index = write(tmp_path / "source", 10)
-    with pytest.raises(ShardError, match=r"no truth beside its patches.*`truth` or `simulated_camera`"):
+    with pytest.raises(ShardError, match=r"patches without truths.*`truth` or `simulated_camera`"):
         stream_of(index, "train", name="pairs", seed=1, paired=True)

@@ -130,7 +130,7 @@ def test_looser_gates_promote_what_is_registered_and_stricter_ones_dethrone_nobo
     assert register_camera("phone", Gates(max_noise_gain=3)).aliases == ["challenger", "champion"]
     strict = register_camera("phone", GATES)
     assert strict.aliases == ["challenger", "champion"]
-    assert strict.reason.startswith("champion already, but would not be now")
+    assert strict.reason.startswith("is champion, but would fail the gates now")
 
 
 def test_explaining_judges_as_registering_does_and_changes_nothing(evaluated):
@@ -159,7 +159,7 @@ def test_two_roll_backs_go_two_champions_back_and_a_third_is_refused():
     assert (second.champion, second.replaced) == (1, 2)
     assert aliases()["champion"] == 1
     assert tags(3)["rolled_back"] == "to version 2"
-    with pytest.raises(RegistryError, match="wespe-phone has no champion to go back to"):
+    with pytest.raises(RegistryError, match="wespe-phone has no champion to roll back to"):
         roll_back("phone")
     assert aliases()["champion"] == 1
 
@@ -217,7 +217,7 @@ def test_a_roll_back_that_was_cut_after_any_step_is_finished_and_not_repeated(st
 
 @pytest.mark.usefixtures("evaluated")
 def test_nothing_to_roll_back_or_to_log_to_is_a_clear_error():
-    with pytest.raises(RegistryError, match="no champion to go back to"):
+    with pytest.raises(RegistryError, match="no champion to roll back to"):
         roll_back("phone")
     with pytest.raises(RegistryError, match="no model wespe-phone to log the study to"):
         log_study("phone", {"study/preferred": 0.7})
@@ -261,7 +261,7 @@ def test_a_plain_model_folder_needs_no_registry(evaluated):
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("models:/wespe-fone@champion", "no model wespe-fone; registered are wespe-phone"),
+        ("models:/wespe-fone@champion", "no model wespe-fone; registered: wespe-phone"),
         ("models:/wespe-phone@best", "has no alias best; it has ch"),
         ("models:/wespe-phone/7", "no version 7; there are versions 1"),
         ("models:/wespe-phone", "write models:/NAME@champion"),

@@ -52,14 +52,14 @@ def test_a_sound_model_that_beats_every_yardstick_is_promoted_and_the_reason_cou
     verdict = decide(scores(BETTER), GATES)
     assert verdict.promote
     assert "beats untouched: +3.00 dB [+2.12, +3.88], 5 photos" in verdict.reason
-    assert "beats champion: there is none" in verdict.reason
+    assert "beats champion: no champion yet" in verdict.reason
 
 
 def test_a_gain_whose_interval_reaches_below_zero_is_no_gain():
     only_untouched = replace(GATES, beat=("untouched",))
     verdict = decide(scores({"a": 30.0, "b": 18.0, "c": 18.5, "d": 18.5, "e": 19.5}), only_untouched)
     assert outcomes(verdict) == {"beats untouched": "failed"}
-    assert "wanted PSNR gain above 0 dB" in verdict.reason
+    assert "required: PSNR gain above 0 dB" in verdict.reason
 
 
 def test_only_the_named_yardsticks_must_be_beaten():
@@ -106,7 +106,7 @@ def test_photos_identical_to_their_truth_do_not_make_the_gain_certain():
 def test_without_truth_the_smaller_colour_distance_wins_and_says_that_it_is_one_figure():
     verdict = decide(scores({}), GATES)
     assert verdict.promote
-    assert "beats untouched: +2.00 levels, one figure for all photos" in verdict.reason
+    assert "beats untouched: +2.00 levels, one value for all photos" in verdict.reason
     assert not decide(scores({}, distance=5.5), GATES).promote
 
 
@@ -161,9 +161,9 @@ def test_one_collapsed_photo_among_many_is_seen():
 
 
 def test_a_figure_just_below_its_limit_is_printed_so_that_both_differ():
-    """Protects: no "0.02, wanted at least 0.02"."""
+    """Protects: no "0.02, required: at least 0.02"."""
     verdict = decide(scores(BETTER, megapixels_per_s=0.0196), GATES)
-    assert "speed failed: 0.0196 MP/s at best, 5 photos, wanted at least 0.02 MP/s" in verdict.reason
+    assert "speed failed: 0.0196 MP/s at best, 5 photos, required: at least 0.02 MP/s" in verdict.reason
     assert measured(decide(scores(BETTER, noise_gain=2.0004), GATES), "noise gain").startswith("2.0004 ")
 
 

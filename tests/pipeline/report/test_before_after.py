@@ -68,7 +68,7 @@ def test_large_photos_show_their_middle_and_many_the_first(pairs, tmp_path: Path
     page = (tmp_path / "page.html").read_text()
     [photos] = re.findall(r'id="photos">(.*?)</script>', page)
     [photo] = json.loads(photos)
-    assert (photo["width"], photo["height"], photo["facts"]) == (30, 20, "60 × 40 px, its middle at 1:1")
+    assert (photo["width"], photo["height"], photo["facts"]) == (30, 20, "60 × 40 px, its centre at 1:1")
     assert "The first 1 of 2 photos" in page
     assert page.count("<tr>") == 1 + 2
 

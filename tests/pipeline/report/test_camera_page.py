@@ -102,8 +102,8 @@ def test_every_control_has_a_name_and_every_reference_a_target(evaluated_camera)
 def test_the_headline_and_the_tables_say_which_way_is_better(evaluated_camera):
     evaluated_camera()
     page = Page(write())
-    assert "The model helps this camera" in page.words
-    assert re.search(r"dB nearer to the truth than the untouched photo \(95 % interval \+", page.words)
+    assert "The model improves this camera’s photos" in page.words
+    assert re.search(r"dB closer to the truth than the untouched photo \(95 % interval \+", page.words)
     assert "than a histogram match" in page.words
     arrows = page.attributes("aria-label")
     assert arrows.count("higher is better") == 1  # PSNR
@@ -113,8 +113,8 @@ def test_the_headline_and_the_tables_say_which_way_is_better(evaluated_camera):
 def test_too_few_photos_have_no_interval_and_the_page_says_so(evaluated_camera):
     evaluated_camera(photos=3)
     words = Page(write()).words
-    assert "There are too few test photos to say whether the model helps this camera." in words
-    assert "n too small: 3 of at least 5 test photos" in words
+    assert "There are too few test photos to tell whether the model improves this camera’s photos." in words
+    assert "n too small for an interval: 3 test photos, at least 5 needed" in words
     assert "95 % interval +" not in words
 
 
@@ -137,7 +137,7 @@ def test_without_truth_the_first_photos_are_shown_and_colours_judge(evaluated_ca
     text = write()
     page = Page(text)
     assert "The first test photos" in page.words
-    assert "brings colours nearer to the target’s" in page.words
+    assert "moves colours closer to the target’s" in page.words
     assert "No photo has a truth" in page.words
     assert 'value="truth"' not in text
 

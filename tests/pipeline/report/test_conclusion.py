@@ -25,9 +25,9 @@ def shifted(by: float) -> list[float]:
 @pytest.mark.parametrize(
     ("match", "enhanced", "headline"),
     [
-        (1, 2, "helps this camera, and more than a histogram match"),
-        (2, 2, "helps this camera. Whether more than a histogram match does is unclear"),
-        (3, 2, "helps this camera, but less than a histogram match"),
+        (1, 2, "improves this camera’s photos, more than a histogram match"),
+        (2, 2, "improves this camera’s photos. It is unclear whether it is better than a histogram match"),
+        (3, 2, "improves this camera’s photos, but less than a histogram match"),
         (1, 0, "no clear difference"),
         (1, -1, "makes this camera’s photos worse"),
     ],
@@ -42,13 +42,13 @@ def test_gains_are_paired_by_photo_and_above_zero_where_better():
     [(yardstick, gain)] = conclusion.gains.items()
     assert (yardstick, gain.interval["mean"]) == ("untouched", 1.5)
     assert 1 > gain.interval["low"] > 0
-    assert "1.50 dB nearer to the truth than the untouched photo (95 % interval +" in conclusion.detail
+    assert "1.50 dB closer to the truth than the untouched photo (95 % interval +" in conclusion.detail
 
 
 def test_too_few_photos_are_said_to_be_too_few():
     conclusion = conclude(scores(untouched=[10.0, 20.0], enhanced=[12.0, 21.0]))
     assert conclusion.headline.startswith("There are too few test photos to say")
-    assert "n too small: 2 of at least 5 test photos" in conclusion.detail
+    assert "n too small for an interval: 2 test photos, at least 5 needed" in conclusion.detail
     assert "95 %" not in conclusion.detail
 
 

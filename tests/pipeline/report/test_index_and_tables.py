@@ -38,7 +38,7 @@ def test_the_index_links_to_every_report_and_shows_its_scores(evaluated_camera):
     text = layout.INDEX_PAGE.read_text()
     assert '<a href="phone/report.html">phone</a>' in text
     assert text.count('src="data:image/jpeg;base64,') == 2
-    assert "The model helps this camera" in text
+    assert "The model improves this camera’s photos" in text
 
 
 def test_an_index_without_reports_says_how_to_make_one(evaluated_camera):

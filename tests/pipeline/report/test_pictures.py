@@ -48,7 +48,7 @@ def test_a_picture_is_embedded_as_it_is_and_told_whole_or_middle(tmp_path: Path)
     shot = embed(tmp_path / "cup.jpg", (600, 400))
     assert (shot.width, shot.height, shot.shown) == (600, 400, "at 1:1")
     assert b64decode(shot.uri.partition(",")[2]) == (tmp_path / "cup.jpg").read_bytes()
-    assert embed(tmp_path / "cup.jpg", (600, 900)).shown == "its middle at 1:1"
+    assert embed(tmp_path / "cup.jpg", (600, 900)).shown == "its centre at 1:1"
 
 
 def test_a_thumbnail_is_small_and_keeps_its_shape(tmp_path: Path):

@@ -143,7 +143,7 @@ def test_only_broken_photos_are_an_error_whatever_the_share(folder):
 
 def test_an_empty_folder_names_the_camera(folder):
     (folder / "empty").mkdir()
-    with pytest.raises(SourceError, match=r"^cameras.phone: folder .*empty holds no photo"):
+    with pytest.raises(SourceError, match=r"^cameras.phone: folder .*empty contains no photo"):
         fetch_photos("cameras.phone", photo_set(folder / "empty"))
     assert not PHOTOS.exists()
 
@@ -217,10 +217,10 @@ def test_a_small_set_is_told_what_to_expect_and_one_photo_is_refused(folder):
         path.unlink()
     split = Split(validation=0, test=0)
     [warning] = fetch_photos("cameras.phone", photo_set(folder, split=split)).warnings
-    assert warning.startswith("learns from 4 photos; expect little")
+    assert warning.startswith("only 4 photos for training; expect a weak model")
     for path in paths[1:4]:
         path.unlink()
-    with pytest.raises(SourceError, match=r"^cameras\.phone: holds one photo, and nothing can be learned"):
+    with pytest.raises(SourceError, match=r"^cameras\.phone: contains only one photo; add more"):
         fetch_photos("cameras.phone", photo_set(folder, split=split))
 
 
@@ -306,7 +306,7 @@ def test_photos_without_a_truth_to_learn_from_are_rows_with_a_reason(folder, tru
     fetched = fetch_photos("cameras.phone", pairs(folder, truths, max_rejected_share=0.2))
     reasons = {photo.name: photo.reject_reason for photo in fetched.photos if photo.reject_reason}
     assert reasons == {
-        "00.jpg": "has no truth of the same name",
+        "00.jpg": "has no truth with the same name",
         "01.jpg": "its truth 01.png is 40×24 px, not 32×24 px",
         "02.jpg": "its truth 02.png: not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo",
     }
@@ -332,11 +332,11 @@ def test_a_truth_that_no_photo_asks_for_is_left_out(folder, truths):
 
 
 def test_a_simulated_camera_brings_its_own_truth(folder, truths):
-    with pytest.raises(ValueError, match="give truth or simulated_camera"):
+    with pytest.raises(ValueError, match="give either truth or simulated_camera"):
         pairs(folder, truths, simulated_camera=SimulatedCamera())
 
 
-def test_both_sources_go_on_after_a_stop(folder, truths):
+def test_both_sources_resume_after_a_stop(folder, truths):
     """Protects: hours of downloads of the photos when a truth is missing, and the other way round."""
     answers: list[tuple[str, int]] = []
 

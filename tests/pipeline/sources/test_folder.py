@@ -49,7 +49,7 @@ def test_a_missing_or_empty_folder_is_an_error(tmp_path):
     with pytest.raises(SourceError, match=r"nowhere does not exist; correct source.paths in params.yaml"):
         names(tmp_path / "nowhere", tmp_path=tmp_path)
     (tmp_path / "notes.txt").write_bytes(b"x")
-    with pytest.raises(SourceError, match=r"holds no photo \(.jpg, .*\); put photos there"):
+    with pytest.raises(SourceError, match=r"contains no photo \(.jpg, .*\); put photos there"):
         names(tmp_path, tmp_path=tmp_path)
     with pytest.raises(SourceError, match=r"notes.txt is a file, not a folder"):
         names(tmp_path / "notes.txt", tmp_path=tmp_path)

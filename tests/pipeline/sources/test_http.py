@@ -78,7 +78,7 @@ def test_a_compressed_transfer_that_breaks_off_is_resumed(server, tmp_path, jpeg
 @pytest.mark.parametrize("name", ["set.zip", "a.jpg"])
 def test_a_login_page_is_called_one(server, tmp_path, name):
     server.files = {f"/{name}": b"\n<!DOCTYPE html><html>please log in</html>"}
-    with pytest.raises(SourceError, match=rf"{name} is a web page, not {name}: .*log in.*netrc"):
+    with pytest.raises(SourceError, match=rf"{name} is a web page, not {name}; .*login page.*netrc"):
         fetch(tmp_path, f"{server.url}/{name}")
     assert not part_files(tmp_path)
 

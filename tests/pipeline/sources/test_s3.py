@@ -91,7 +91,7 @@ def test_no_credentials_is_one_line_and_works_once_they_are_set(bucket, endpoint
 def test_no_such_bucket_and_empty_prefix(bucket, endpoint, tmp_path):
     with pytest.raises(SourceError, match=r"s3://nowhere/ at .* does not exist; correct source.bucket"):
         fetch(endpoint, tmp_path, bucket="nowhere")
-    with pytest.raises(SourceError, match=r"s3://photos/nothing at .* holds no photo .*; correct"):
+    with pytest.raises(SourceError, match=r"s3://photos/nothing at .* contains no photo .*; correct"):
         fetch(endpoint, tmp_path, prefix="nothing")
 
 
