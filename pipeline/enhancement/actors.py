@@ -1,6 +1,6 @@
-"""The engine for many photos: Ray Data sends tasks to actors, on all CPUs or GPUs that Ray has or can get.
+"""The engine for many photos: Ray Data sends tasks to actors, on all CPUs or GPUs that Ray can provide.
 
-No photo travels between processes: an actor reads, enhances and writes.
+Photos are not sent between processes: each actor reads, enhances and writes them.
 """
 
 import os
@@ -22,7 +22,7 @@ from pipeline.layout import CONFIG, WEIGHTS
 from pipeline.models.model_folder import Model, load_model
 
 CPUS_PER_ACTOR = 2
-# One photo per Ray task, so that a kill repeats only photos in progress; a huge job has fewer tasks.
+# One photo per Ray task, so that a kill only repeats photos in progress; huge jobs have fewer tasks.
 MAX_RAY_TASKS = 5_000
 Files = dict[str, bytes]
 
@@ -37,7 +37,7 @@ def on_ray(plan: Plan) -> Generator[Entry]:
         rows = ray.data.from_items(
             [asdict(task) for task in plan.tasks], override_num_blocks=min(len(plan.tasks), MAX_RAY_TASKS)
         )
-        # An actor that is killed is restarted and its photo retried: Ray Data's default for actors.
+        # By default, Ray Data restarts killed actors and retries their photos.
         entries = rows.map(
             Actor,  # type: ignore[arg-type]
             fn_constructor_args=(models, plan.sources, plan.destination, plan.settings, device),
@@ -48,7 +48,7 @@ def on_ray(plan: Plan) -> Generator[Entry]:
 
 
 class Actor:
-    """An enhancer in a process of its own, maybe on another machine: its models are sent as bytes."""
+    """An enhancer in its own process, perhaps on another machine; its models are sent as bytes."""
 
     def __init__(
         self,
@@ -82,9 +82,9 @@ def _model(files: Files, device: str) -> Model:
 
 
 def _pool(tasks: int) -> tuple[str, dict[str, Any]]:
-    """The actors' device, their number and their resources: one per GPU, or one per two CPUs without GPUs.
+    """Return the device, and the number and resources of actors: one per GPU, or else one per two CPUs.
 
-    A cluster that grows gets more of them; WESPE_WORKERS is the upper limit.
+    Their number grows with the cluster; WESPE_WORKERS is the upper limit.
     """
     resources, clustered = ray.cluster_resources(), "RAY_ADDRESS" in os.environ
     gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 0))
@@ -105,5 +105,5 @@ def _pool(tasks: int) -> tuple[str, dict[str, Any]]:
 
 
 def _cpus_of_a_node() -> int:
-    """CPUs of the largest node: an actor that asks for more would wait for ever."""
+    """Return the CPUs of the largest node; an actor that requests more would wait forever."""
     return max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])

@@ -1,4 +1,4 @@
-"""Where single enhanced photos go: beside their originals by default, and never over one."""
+"""Chooses the files for single enhanced photos: next to their originals by default, never replacing them."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pipeline.files import check_writable, file_name, numbered
 from pipeline.photos.formats import FORMATS, HEIF, RAW, written_as
 
 MARK = "-enhanced"
-NOTE = re.compile(r"wespe \S+ (?P<model>[0-9a-f]{12}), strength")  # as one_photo.py writes it
+NOTE = re.compile(r"wespe \S+ (?P<model>[0-9a-f]{12}), strength")  # written by one_photo.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +24,11 @@ class Work:
 
 
 def plan(sources: Sequence[Path], out: Path | None = None, format: str = "") -> list[Work]:
-    """Choose a destination for each photo and folder; earlier results among them are skipped.
+    """Choose a destination for each photo and folder; skip results of earlier runs.
 
-    out: a folder for all of them, or the file for a single photo.
-    format: the suffix of results without its dot; '' for each photo's own.
-    Raises EnhancementError where something would be overwritten or cannot be read or written.
+    out: a folder for all results, or the file for a single photo.
+    format: the suffix of results without the dot; '' keeps each photo's format.
+    Raises EnhancementError if a file would be overwritten, or cannot be read or written.
     """
     work = list[Work]()
     for source in {source.absolute(): source for source in sources}.values():
@@ -47,7 +47,7 @@ def plan(sources: Sequence[Path], out: Path | None = None, format: str = "") -> 
 
 
 def is_result(photo: Path) -> bool:
-    """Whether a photo is a result of wespe under the name that this module gives."""
+    """Tell whether a photo is a result of wespe, with a name chosen by this module."""
     return photo.stem.endswith(MARK) and photo.is_file() and is_ours(photo)
 
 
@@ -59,8 +59,8 @@ def _check(source: Path) -> None:
         raise EnhancementError(f"{source}: no such photo or folder; correct its name")
     if source.suffix.lower() in RAW:
         raise EnhancementError(
-            f"{source}: RAW is unsupported; develop it to TIFF or JPEG first, with darktable, RawTherapee or "
-            "your camera's program, and enhance that"
+            f"{source}: RAW is unsupported; convert it to TIFF or JPEG first, with darktable, RawTherapee or "
+            "your camera's program"
         )
     if source.suffix.lower() not in FORMATS.keys() | HEIF:
         raise EnhancementError(f"{source}: unsupported format; supported are {supported}")
@@ -77,17 +77,17 @@ def _destination(source: Path, out: Path | None, alone: bool, format: str) -> Pa
         return source.with_name(file_name(source.stem, MARK + suffix))
     if alone and out.suffix.lower() in FORMATS and not out.is_dir():
         if format and FORMATS.get(suffix) not in (None, FORMATS[out.suffix.lower()]):
-            raise EnhancementError(f"{out}: its suffix does not fit --format {format}; change one of them")
+            raise EnhancementError(f"{out}: its suffix contradicts --format {format}; change one of them")
         return out
     if out.is_file():
-        raise EnhancementError(f"{out}: is a file, and not a photo; name a folder, or a photo to write")
+        raise EnhancementError(f"{out}: is an existing file and not a photo; name a folder or a photo file")
     return out / file_name(source.stem, suffix)
 
 
 def _numbered(work: Sequence[Work]) -> list[Work]:
-    """Number destinations that are the same: IMG_1.HEIC beside IMG_1.jpg becomes IMG_1-enhanced-2.jpg."""
+    """Number equal destinations: IMG_1.HEIC next to IMG_1.jpg becomes IMG_1-enhanced-2.jpg."""
     taken: dict[Path, Path] = {}
-    # Photos that keep their format choose first.
+    # Photos that keep their format come first.
     for one in sorted(work, key=lambda one: one.source.suffix.lower() != one.destination.suffix.lower()):
         names = numbered(one.destination.name)
         taken[next(p for n in names if (p := one.destination.with_name(n)) not in taken)] = one.source
@@ -100,26 +100,27 @@ def _keep_originals(work: Sequence[Work]) -> None:
     for one in work:
         if one.destination.resolve() in sources:
             raise EnhancementError(
-                f"{one.destination}: would replace an original; name another place with -o"
+                f"{one.destination}: would replace an original; choose another destination with -o"
             )
 
 
 def _keep_others(destination: Path) -> None:
-    """A result may replace an earlier one, and nothing else."""
+    """Raise EnhancementError unless the destination is free or contains an earlier result."""
     if destination.is_dir() or (destination.exists() and not is_ours(destination)):
         raise EnhancementError(
-            f"{destination}: exists already and was not made by wespe; remove it, or name another with -o"
+            f"{destination}: exists already and was not made by wespe; remove it, or choose another "
+            "destination with -o"
         )
 
 
 def is_ours(photo: Path | BinaryIO) -> bool:
-    """Whether a photo was made by wespe, by its EXIF."""
+    """Tell from its EXIF whether a photo was made by wespe."""
     return bool(maker(photo))
 
 
 def maker(photo: Path | BinaryIO) -> str:
-    """The beginning of the sha256 of the model that made it, as its EXIF says; '' if it is not wespe's."""
+    """Return the first digits of the model's SHA-256 from EXIF; '' if the photo was not made by wespe."""
     from pipeline.photos.headers import software  # imports torch, which takes seconds
 
-    noted = NOTE.search(software(photo))
-    return noted["model"] if noted else ""
+    note = NOTE.search(software(photo))
+    return note["model"] if note else ""

@@ -1,4 +1,4 @@
-"""One worker: holds the models and turns tasks into entries of the ledger, wherever it runs."""
+"""One worker of a job: enhances photos and returns ledger entries; used by all engines."""
 
 import errno
 import hashlib
@@ -21,8 +21,8 @@ from pipeline.models.model_folder import Model
 from pipeline.photos.writing import EncodedPhoto
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-PHOTOS_AT_ONCE = 2  # of one worker
-LARGE_PIXELS = 25_000_000  # two such photos at once would need more memory than a laptop can spare
+PHOTOS_AT_ONCE = 2  # per worker
+LARGE_PIXELS = 25_000_000  # larger photos are enhanced one at a time, to limit memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,8 @@ class Enhancer:
     """Enhances photos; called by PHOTOS_AT_ONCE threads.
 
     models, sources: by the names that tasks use.
-    cpus: shared among the threads. Each photo has its own: CPUs that synchronise at every layer of one photo
-        take several times as long on a machine with other load.
+    cpus: divided among the threads. On a machine with other load, sharing all CPUs within each layer would
+        take several times as long.
     """
 
     models: Mapping[str, Model]
@@ -42,7 +42,7 @@ class Enhancer:
     _large: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, task: Task) -> Entry:
-        """Write the result. Whatever is wrong with one photo is noted in its entry and raises nothing."""
+        """Write the result. Errors of a photo are recorded in its entry and not raised."""
         content_sha256 = result_sha256 = version = reason = warnings = ""
         status = "done"
         result = task.result
@@ -83,7 +83,7 @@ class Enhancer:
 
 
 def reason_of(error: Exception) -> str:
-    """An error in one line."""
+    """Describe an error in one line."""
     if isinstance(error, FileNotFoundError):
         return "no such file, or a link to one that does not exist"
     if isinstance(error, OSError) and error.strerror:

@@ -1,4 +1,4 @@
-"""Estimate a job's time and size by enhancing pieces of a few of its photos on this machine."""
+"""Estimates a job's time and size by enhancing parts of a few of its photos on this machine."""
 
 import time
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ from pipeline.photos.formats import FORMATS
 from pipeline.photos.original import Metadata, Original
 
 SAMPLES = 3
-PIECE_PX = 1_000  # a side
+PIECE_PX = 1_000  # side of the enhanced part
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """seconds: of one worker as fast as this machine; bytes: of all results."""
+    """The estimate. seconds: for one worker as fast as this machine. bytes: size of all results."""
 
     seconds: float
     bytes: int
 
 
 def estimate(plan: Plan) -> Estimate | None:
-    """Enhance the middle of some photos; None when none of them can be read."""
+    """Enhance the centre of some photos; return None if none of them can be read."""
     models = {uri: load_model(folder) for uri, folder in plan.folders.items()}
     measured = [_measure(task, plan, models[task.model]) for task in _spread(plan.tasks)]
     samples = [sample for sample in measured if sample]
@@ -41,13 +41,13 @@ def estimate(plan: Plan) -> Estimate | None:
 
 
 def _spread(tasks: Sequence[Task]) -> list[Task]:
-    """Some of the tasks, from the largest to the smallest."""
+    """Choose a few tasks, evenly spaced from the largest to the smallest."""
     places = np.linspace(0, len(tasks) - 1, min(SAMPLES, len(tasks))).round().astype(int)
     return [tasks[place] for place in places]
 
 
 def _measure(task: Task, plan: Plan, model: Model) -> tuple[float, float] | None:
-    """Seconds and bytes per pixel."""
+    """Return seconds and bytes per pixel."""
     try:
         with plan.sources[task.source].open(task.name) as file:
             data = file.read()

@@ -1,4 +1,4 @@
-"""What a user can name as input: folders, photos, patterns, lists of photos, prefixes of buckets."""
+"""Finds the input photos of a job: from folders, files, patterns, lists of photos and bucket prefixes."""
 
 import csv
 import os
@@ -10,13 +10,13 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.enhancement.stores import FolderStore, S3Store, Store, Stored, open_store
+from pipeline.enhancement.stores import FolderStore, S3Store, Store, StoredFile, open_store
 from pipeline.errors import EnhancementError
 from pipeline.files import expanded
 from pipeline.photos.formats import FORMATS, is_photo
 
 LISTS = (".txt", ".csv", ".parquet")
-COLUMN = "photo"  # of a list in CSV or Parquet
+COLUMN = "photo"  # column of CSV and Parquet lists
 WILD = re.compile(r"[*?\[]")
 
 
@@ -24,32 +24,32 @@ WILD = re.compile(r"[*?\[]")
 class InputPhoto:
     """A photo to enhance.
 
-    photo: its name in the tree of results.
-    walked: found by listing a whole folder or prefix.
+    photo: its path among the results.
+    walked: whether it was found by listing a whole folder or prefix.
     """
 
     store: Store
-    stored: Stored
+    stored: StoredFile
     photo: str
     walked: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """Photos of one store; `folder` sets them apart from those of other parts."""
+    """Photos of one store; `folder` distinguishes them from those of other parts."""
 
     store: Store
-    photos: list[Stored]
+    photos: list[StoredFile]
     folder: str = ""
     walked: bool = False
 
 
 def find_photos(addresses: Sequence[str]) -> list[InputPhoto]:
-    """Every photo of the addresses, once. Of several folders, each keeps its name in the tree of results.
+    """Return all photos of the addresses, without duplicates. If there are several folders, keep their names.
 
-    A pattern (`**`, `*`, `?`, `[…]`) matches files, or folders with all their content. A list names a photo
-    per line, or in the column `photo`, relative to the folder of the list.
-    Raises EnhancementError when an address does not exist or has no photo.
+    A pattern (`**`, `*`, `?`, `[…]`) matches files, or folders with all their content. A list has one photo
+    per line, or in the column `photo`; paths are relative to the list's folder.
+    Raises EnhancementError if an address does not exist or has no photo.
     """
     parts = [part for address in addresses for part in _parts(address)]
     apart = len(parts) > 1
@@ -81,7 +81,7 @@ def _parts(address: str) -> Iterator[_Part]:
 
 
 def _below(address: str) -> _Part:
-    """All photos of a folder or prefix, or the one object of this name."""
+    """Return all photos of a folder or prefix, or the single object with this name."""
     store = open_store(address)
     photos = [one for one in store.listing() if is_photo(one.name)]
     if not photos and isinstance(store, S3Store) and is_photo(address) and not address.endswith("/"):
@@ -99,7 +99,7 @@ def _below(address: str) -> _Part:
         )
     whole = (
         os.path.abspath(store.path) if isinstance(store, FolderStore) else address
-    )  # `..` would not be a name
+    )  # absolute, since `..` is not a usable name
     return _Part(store=store, photos=photos, folder=PurePosixPath(whole).name, walked=True)
 
 
@@ -118,12 +118,12 @@ def _matching(address: str) -> _Part:
     store, wanted = open_store(root), _pattern(address[len(fixed) :].lstrip("/"))
     photos = [one for one in store.listing() if is_photo(one.name) and wanted.fullmatch(one.name)]
     if not photos:
-        raise EnhancementError(f"{address}: no photo matches; ** stands for any folders, * for any name")
+        raise EnhancementError(f"{address}: no photo matches; ** matches any folders, * matches any name")
     return _Part(store=store, photos=photos)
 
 
 def _pattern(glob: str) -> re.Pattern[str]:
-    """Match names below a store as `glob` matches files; a matched folder stands for all its content."""
+    """Translate a glob pattern to a regular expression; a matched folder includes all its content."""
     tokens = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[!?[^\]/]+\])", glob.rstrip("/"))
 
@@ -139,7 +139,7 @@ def _pattern(glob: str) -> re.Pattern[str]:
 
 
 def _of_list(path: Path) -> Iterator[_Part]:
-    """One part per bucket, and one for this machine; missing photos fail later, each by itself."""
+    """Yield one part per bucket and one for this machine; missing photos are reported later, one by one."""
     buckets: dict[str, list[str]] = {}
     for name in _listed(path):
         local = not name.startswith("s3://")
@@ -155,7 +155,7 @@ def _of_list(path: Path) -> Iterator[_Part]:
         root = common.rpartition("/")[0].rstrip("/")
         store = open_store(f"s3://{root}" if bucket else root or "/")
         names = dict.fromkeys(whole[len(root) + 1 :] for whole in wholes)
-        photos = [store.look(name) or Stored(name=name, bytes=0, version="") for name in names]
+        photos = [store.look(name) or StoredFile(name=name, bytes=0, version="") for name in names]
         yield _Part(store=store, photos=photos, folder=bucket)
 
 
@@ -169,7 +169,7 @@ def _listed(path: Path) -> list[str]:
         else:
             names = path.read_text(encoding="utf-8-sig").splitlines()
     except (KeyError, pa.ArrowException):
-        raise EnhancementError(f"{path}: has no column `{COLUMN}`, which names a photo per row") from None
+        raise EnhancementError(f"{path}: has no column `{COLUMN}` with one photo per row") from None
     except UnicodeDecodeError:
         raise EnhancementError(f"{path}: is not UTF-8 text; write one photo per line") from None
     return [str(name).strip() for name in names if name and str(name).strip()]

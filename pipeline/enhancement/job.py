@@ -1,4 +1,4 @@
-"""The job: carries out a plan on an engine, and keeps the ledger."""
+"""Runs a job: carries out a plan on an engine and writes the ledger."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ from pipeline.errors import EnhancementError
 from pipeline.logs import PhotoWarnings, Progress
 from pipeline.models.model_folder import load_model
 
-MIN_FAILED = 10  # as few as this never stop a job, whatever their share
+MIN_FAILED = 10  # up to this many failures never stop a job, whatever their share
 
 LISTED = "all are listed in {} (Parquet); fix or remove them and run again"
 
@@ -27,8 +27,8 @@ Engine = Callable[[Plan], Generator[Entry]]  # yields the entries of all tasks, 
 class Summary:
     """The outcome of a job.
 
-    failed: the entries of the photos that could not be enhanced.
-    warnings: lines about photos that are done.
+    failed: entries of the photos that could not be enhanced.
+    warnings: lines about photos that were enhanced.
     """
 
     done: int
@@ -37,10 +37,10 @@ class Summary:
 
 
 def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Summary:
-    """Enhance what the plan says; each photo is in the ledger as soon as it is finished.
+    """Enhance the photos of the plan; each is in the ledger as soon as it is finished.
 
-    A photo that fails does not stop the others, until more than `max_failed_share` of all tasks have failed.
-    Raises EnhancementError then, and when the disk is full; KeyboardInterrupt says how many were done.
+    A failed photo does not stop the others, until more than `max_failed_share` of all tasks have failed.
+    Raises EnhancementError then, and if the disk is full; KeyboardInterrupt with the number of photos done.
     """
     if isinstance(plan.destination, FolderStore):
         plan.destination.sweep()
@@ -77,7 +77,7 @@ def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Sum
                 f"{plan.destination.address}: the disk is full; free some space and run it again"
             ) from None
         finally:
-            entries.close()  # first: a worker must not take the room that the ledger needs
+            entries.close()  # first, so that no worker uses the space reserved for the ledger
             give_free()
             plan.ledger.flush()
     return Summary(
@@ -88,12 +88,12 @@ def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Sum
 
 
 def _take_all(entries: Generator[Entry], take: Callable[[Entry], None]) -> None:
-    """Take every entry; after Ctrl-C those of the photos that were finished or in progress."""
+    """Process all entries; after Ctrl-C only those of finished photos and photos in progress."""
     try:
         for entry in entries:
             take(entry)
     except KeyboardInterrupt:
-        take(entries.throw(KeyboardInterrupt()))  # raises it again as soon as the engine has no more
+        take(entries.throw(KeyboardInterrupt()))  # raises again if the engine has no more entries
         for entry in entries:
             take(entry)
         raise
@@ -110,7 +110,7 @@ def _too_many(failed: list[Entry], done: int, plan: Plan) -> str:
 def in_process(plan: Plan) -> Generator[Entry]:
     """Enhance in threads of this process, without Ray.
 
-    Ctrl-C waits for the photos in progress: a process that ends while torch computes in a thread is aborted.
+    Ctrl-C waits for the photos in progress, since a process that exits while a torch thread runs crashes.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     enhancer = Enhancer(

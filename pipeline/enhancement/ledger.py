@@ -1,4 +1,4 @@
-"""What jobs have finished: Parquet rows beside the results, so that a killed job resumes."""
+"""The ledger: Parquet files next to the results that list finished photos, so that jobs can resume."""
 
 import time
 import uuid
@@ -13,20 +13,20 @@ from pipeline.enhancement.stores import Store
 from pipeline.errors import EnhancementError
 
 FOLDER = "ledger"
-ROWS_PER_PART, PART_BYTES = 1_000, 512 * 2**10  # a part is a quarter of that, rarely more
-FLUSH_SHARE = 0.1  # of a job's time, at most: entries are written at once unless they arrive too fast
+ROWS_PER_PART, PART_BYTES = 1_000, 512 * 2**10  # most parts have a quarter of this size
+FLUSH_SHARE = 0.1  # maximum share of a job's time for writing; entries that arrive faster are collected
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """The outcome of one photo.
 
-    photo: its name below the source.
-    source, source_version: the store it was in, and its version there.
-    settings: all that changes the result besides content and model.
-    status: `stopped` if the job had to end, through no fault of the photo.
-    warnings: what the user should know of a photo that is done, joined by "; ".
-    result, result_sha256, result_version: the enhanced photo's name at the destination, its hash and version.
+    photo: its path below the source.
+    source, source_version: its store, and its version there.
+    settings: everything that changes the result, besides content and model.
+    status: `stopped` if the job had to end for a reason unrelated to the photo.
+    warnings: what the user should know about a photo that was enhanced, joined by "; ".
+    result, result_sha256, result_version: the enhanced photo's path at the destination, its hash and version.
     """
 
     photo: str
@@ -42,7 +42,7 @@ class Entry:
     result: str = ""
     result_sha256: str = ""
     result_version: str = ""
-    finished_at_s: float = 0.0  # of the Unix epoch
+    finished_at_s: float = 0.0  # since the Unix epoch
 
 
 SCHEMA = pa.schema(
@@ -51,10 +51,10 @@ SCHEMA = pa.schema(
 
 
 class Ledger:
-    """The entries of all jobs of one destination; the latest of a photo counts.
+    """The entries of all jobs with the same destination; the latest entry of a photo is valid.
 
-    Every job writes parts of its own, so that two jobs at once lose nothing. Its last part is rewritten as a
-    whole until it has ROWS_PER_PART rows.
+    Each job writes its own files (parts), so that concurrent jobs do not conflict. The last part is rewritten
+    completely until it has ROWS_PER_PART rows.
     """
 
     def __init__(self, store: Store):
@@ -67,9 +67,9 @@ class Ledger:
         return f"{self._store.address.rstrip('/')}/{FOLDER}"
 
     def read(self, names: Iterable[str]) -> dict[str, Entry]:
-        """The latest entry of every photo, from the parts among the store's files.
+        """Return the latest entry of every photo, from the parts among the store's files.
 
-        Raises EnhancementError when a part is damaged.
+        Raises EnhancementError if a part is damaged.
         """
         entries: dict[str, Entry] = {}
         for name in sorted(name for name in names if is_part(name)):
@@ -80,7 +80,7 @@ class Ledger:
         return entries
 
     def append(self, entry: Entry) -> None:
-        """Add an entry; it is on disk at once, or with the next one, or after `flush`."""
+        """Add an entry. It is written immediately, or with a later entry, or by `flush`."""
         self._rows.append(entry)
         if len(self._rows) == ROWS_PER_PART or time.monotonic() >= self._next_flush_s:
             self.flush()
@@ -105,7 +105,7 @@ class Ledger:
         except (pa.ArrowException, OSError, ValueError):  # pyarrow raises OSError for a damaged footer
             where = f"{self._store.address.rstrip('/')}/{name}"
             raise EnhancementError(
-                f"{where} is damaged; delete it, and the photos that it lists are enhanced again"
+                f"{where} is damaged; delete it, then the photos that it lists will be enhanced again"
             ) from None
         # Parts of an earlier version lack the newest columns, which then read as None.
         yield from (Entry(**{k: v for k, v in row.items() if v is not None}) for row in rows)

@@ -1,4 +1,4 @@
-"""One photo through a model, file to file: what it carried is kept, or its loss reported."""
+"""Enhances one photo, file to file; metadata is preserved, or its loss is reported."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -15,17 +15,17 @@ from pipeline.photos.formats import FORMATS, written_as
 from pipeline.photos.writing import EncodedPhoto
 from wespe.tiling import MIN_TILE_PX
 
-MAX_VERIFIED_PX = 1_200  # a side: whole, the paper's network needs 2 GB for it
+MAX_VERIFIED_PX = 1_200  # the paper's network needs 2 GB for a photo of this side
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a user may choose; the defaults keep the photo's size and format.
+    """The user's settings; the defaults keep the photo's size and format.
 
     strength: 0–1, from the unchanged photo to the model's full effect.
     max_megapixels: larger photos are reduced to this size; 0: no limit.
-    format: a suffix without its dot; '': the photo's own.
-    quality: 1–100, of JPEG, WebP and AVIF; 0: the photo's own, or 95 where it is unknown.
+    format: a suffix without the dot; '': the photo's own.
+    quality: 1–100, for JPEG, WebP and AVIF; 0: the photo's own, or 95 if unknown.
     """
 
     strength: float = 1.0
@@ -37,7 +37,7 @@ class Settings:
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength must be from 0 to 1, not {self.strength}")
         if not 0 <= self.max_megapixels < float("inf"):
-            raise ValueError(f"max_megapixels must be more than 0, not {self.max_megapixels}")
+            raise ValueError(f"max_megapixels must be above 0, not {self.max_megapixels}")
         if self.format and f".{self.format}" not in FORMATS:
             known = ", ".join(suffix[1:] for suffix in FORMATS)
             raise ValueError(f"format must be one of {known}, not {self.format}")
@@ -45,24 +45,24 @@ class Settings:
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
 
     def key(self) -> str:
-        """Identify these settings in a ledger."""
+        """Return a text that identifies these settings in the ledger."""
         return json.dumps(asdict(self), sort_keys=True)
 
     def renamed(self, photo: str) -> str:
-        """The name of the result."""
+        """Return the name of a photo's result."""
         path = PurePath(photo)
         suffix = f".{self.format}" if self.format else written_as(path.suffix)
         return photo if suffix == path.suffix else path.with_suffix(suffix).as_posix()
 
 
 def enhance_photo(model: Model, file: BinaryIO, suffix: str, settings: Settings) -> EncodedPhoto:
-    """Enhance a photo's file into one of the format of `suffix`, with warnings for the user.
+    """Enhance a photo file, and encode it in the format of `suffix`; return it with warnings for the user.
 
-    With strength 0 and nothing else to do the file itself comes back. Raises PhotoError with a short reason.
+    With strength 0 and no other change, the original file is returned. Raises PhotoError with a short reason.
     """
     if suffix.lower() not in FORMATS:
-        raise PhotoError(f"{suffix} is unsupported; use {', '.join(FORMATS)}, and develop RAW to TIFF")
-    # From here on nobody holds the encoded photo, and later not the decoded one: they may be large.
+        raise PhotoError(f"{suffix} is unsupported; use {', '.join(FORMATS)}, and convert RAW to TIFF")
+    # Keep no reference to the encoded photo, and later none to the decoded one: both may be large.
     original, kind = decode_original(file.read(), settings.max_megapixels), FORMATS[suffix.lower()]
     height, width, _ = original.photo_hwc.shape
     require_room(kind, height, width)
@@ -77,7 +77,7 @@ def enhance_photo(model: Model, file: BinaryIO, suffix: str, settings: Settings)
 
 
 def verify_tiles(model_folder: Path, photo: Path) -> str:
-    """Enhance a photo whole and in tiles, and say how far they differ. A large one is cut to its middle."""
+    """Enhance a photo, or the centre of a large one, whole and in tiles, and describe the difference."""
     model = load_model(model_folder)
     try:
         original = decode_original(photo.read_bytes())
@@ -91,8 +91,8 @@ def verify_tiles(model_folder: Path, photo: Path) -> str:
     apart = np.abs(tiled.astype(np.int32) - whole)
     return (
         f"{photo}: {width}×{height} px in tiles of {tile_px} px with a halo of {model.tiling.halo_px} px: "
-        f"at most {apart.max()} of {np.iinfo(cut.dtype).max} levels from the whole, "
-        f"in {(apart > 0).mean():.4%} of the values"
+        f"the result differs from the whole photo's by at most {apart.max()} of {np.iinfo(cut.dtype).max} "
+        f"levels, in {(apart > 0).mean():.4%} of the values"
     )
 
 

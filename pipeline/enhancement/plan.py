@@ -1,4 +1,4 @@
-"""What a job will do, decided before it does anything."""
+"""Plans a job: decides everything before the first photo is enhanced."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +27,8 @@ MANY = 500  # photos: reading their headers takes seconds
 class Task:
     """A photo to enhance; `source` and `model` are keys of the plan's sources and folders.
 
-    photo: its name in the tree below the source. result: the name of the enhanced photo.
-    modified_s: the date that the result gets, since the Unix epoch; 0: the time of writing.
+    photo: its path below the source. result: the path of the enhanced photo.
+    modified_s: modification date of the result, since the Unix epoch; 0: the time of writing.
     """
 
     source: str
@@ -46,11 +46,11 @@ class Task:
 class Plan:
     """A job.
 
-    tasks: the largest photos first, so that the job does not end with one worker busy and the others idle.
+    tasks: the largest photos first, so that no worker is still busy at the end while the others are idle.
     sources, folders: the stores and the models' folders, by the names that tasks use.
-    finished: how many photos are up to date.
-    unmatched: photos that no route matches; they are skipped.
-    changed: photos whose results somebody has edited since; those are kept.
+    finished: number of photos that are up to date.
+    unmatched: photos that match no route; they are skipped.
+    changed: photos whose results have been edited by the user; they are skipped.
     """
 
     tasks: tuple[Task, ...]
@@ -76,11 +76,11 @@ def make_plan(
     settings: Settings,
     keep_dates: bool = False,
 ) -> Plan:
-    """Find the photos, choose their models and the names of their results, skip what is up to date.
+    """Find the photos, choose their models and result names, and skip those that are up to date.
 
-    fetch: returns the local folder of a model's URI.
+    fetch: returns the local folder of a model URI.
     keep_dates: whether results get the dates of their originals.
-    Raises EnhancementError when the job would overwrite something, CheckpointError for an unreadable model.
+    Raises EnhancementError if the job would overwrite a file, CheckpointError for an unreadable model.
     """
     store = open_store(destination)
     _check_destination(store, keep_dates)
@@ -127,7 +127,7 @@ def _headers(found: list[InputPhoto]) -> list[Header]:
             head = one.store.head(one.stored.name, HEAD_BYTES)
             if not tells_all(head):
                 head = one.store.head(one.stored.name, one.stored.bytes)
-        except (OSError, PipelineError):  # gone or unreadable: the job will report it
+        except (OSError, PipelineError):  # missing or unreadable; the job will report it
             head = b""
         return read_header(head, one.stored.bytes)
 
@@ -166,11 +166,11 @@ def _state(
     store: Store,
     settings: Settings,
 ) -> State:
-    """What is to be done for a photo, by its latest entry and by what is at the destination."""
+    """Return a photo's state, from its latest entry and the files at the destination."""
     if entry is None or entry.status != "done" or entry.result not in there:
         return "open"
-    if there[entry.result] != entry.result_version and not _is_made(entry, store):
-        return "changed" if _is_somebodys(entry, store) else "open"
+    if there[entry.result] != entry.result_version and not _is_unchanged(entry, store):
+        return "changed" if _is_edited(entry, store) else "open"
     wanted = (model.sha256, settings.key(), result)
     if (entry.model_sha256, entry.settings, entry.result) != wanted:
         return "open"
@@ -179,13 +179,13 @@ def _state(
     return "finished" if _sha256(one.store, one.stored.name) == entry.content_sha256 else "open"
 
 
-def _is_made(entry: Entry, store: Store) -> bool:
-    """Whether the result is still what was written, even if it was copied."""
+def _is_unchanged(entry: Entry, store: Store) -> bool:
+    """Tell whether the result still has the content that was written, even if it was copied."""
     return _sha256(store, entry.result) == entry.result_sha256
 
 
-def _is_somebodys(entry: Entry, store: Store) -> bool:
-    """Whether somebody has edited the result: a killed job of another model would have left its own note."""
+def _is_edited(entry: Entry, store: Store) -> bool:
+    """Tell whether the user has edited the result. Results of other models have another note in EXIF."""
     with store.open(entry.result) as file:
         return maker(file) in ("", entry.model_sha256[:12])
 
@@ -199,7 +199,7 @@ def _sha256(store: Store, name: str) -> str:
 
 
 def _outside(found: list[InputPhoto], destination: Store) -> list[InputPhoto]:
-    """Leave out earlier results that a pattern matches as well."""
+    """Leave out earlier results that a pattern also matches."""
     places = {one.store.address: destination.name_in(one.store) for one in found}
 
     def is_result(one: InputPhoto) -> bool:
@@ -210,7 +210,7 @@ def _outside(found: list[InputPhoto], destination: Store) -> list[InputPhoto]:
 
 
 def _keep_apart(found: Iterable[InputPhoto], destination: Store) -> None:
-    """Refuse a destination where results would replace originals, or become photos of the next job."""
+    """Reject a destination where results would replace originals, or become inputs of the next job."""
     stores = {one.store.address: one.store for one in found}
     walked = {one.store.address for one in found if one.walked}
     for address, store in stores.items():
@@ -218,16 +218,16 @@ def _keep_apart(found: Iterable[InputPhoto], destination: Store) -> None:
         among = place == "" or (place is not None and address in walked)
         if among or store.name_in(destination) is not None:
             raise EnhancementError(
-                f"{destination.address}: overlaps the source {address}; name a place outside it"
+                f"{destination.address}: overlaps the source {address}; choose a destination outside it"
             )
 
 
 def _check_destination(destination: Store, keep_dates: bool) -> None:
-    """Refuse at once what would only fail when the first result is written."""
+    """Reject a destination early that would fail when the first result is written."""
     if not isinstance(destination, FolderStore):
         if keep_dates:
             raise EnhancementError(
-                f"{destination.address}: a bucket cannot keep dates; leave out --keep-dates"
+                f"{destination.address}: buckets do not support file dates; remove --keep-dates"
             )
         return
     if destination.path.is_file():
@@ -236,11 +236,11 @@ def _check_destination(destination: Store, keep_dates: bool) -> None:
 
 
 def _keep_others(names: Iterable[str], destination: Store) -> None:
-    """Refuse to overwrite what no earlier job has made: it may be somebody's only copy."""
+    """Refuse to overwrite files that were not made by an earlier job."""
     for name in sorted(names):
         with destination.open(name) as file:
             if not is_ours(file):
                 raise EnhancementError(
                     f"{destination.address.rstrip('/')}/{name}: exists already and was not made by wespe; "
-                    "remove it, or name another place"
+                    "remove it, or choose another destination"
                 )

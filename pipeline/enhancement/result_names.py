@@ -1,7 +1,7 @@
-"""The names of results: those of their photos, and numbered where two would be the same.
+"""Chooses the names of results: the photo's name, with a number if two would be equal.
 
-An iPhone's IMG_1.HEIC beside IMG_1.jpg becomes IMG_1-2.jpg. Names that differ only by case, or by composed
-and decomposed letters, count as the same, since they are for many file systems.
+An iPhone's IMG_1.HEIC next to IMG_1.jpg becomes IMG_1-2.jpg. Names that differ only in case or in Unicode
+normalisation count as equal, as on many file systems.
 """
 
 import unicodedata
@@ -16,7 +16,7 @@ from pipeline.files import numbered
 
 
 def with_unique_names(found: Sequence[InputPhoto]) -> list[InputPhoto]:
-    """Number photos of the same name, from two folders whose contents are merged."""
+    """Number photos with equal names, from two folders whose contents are merged."""
     taken: set[str] = set()
     unique = []
     for one in found:
@@ -27,10 +27,10 @@ def with_unique_names(found: Sequence[InputPhoto]) -> list[InputPhoto]:
 
 
 def result_names(photos: Sequence[str], settings: Settings, entries: Mapping[str, Entry]) -> dict[str, str]:
-    """Choose each photo's result, no two of them the same.
+    """Choose a unique result name for each photo.
 
-    A photo keeps the name that its earlier result has, by the ledger. The others choose after that: first
-    those that keep their format.
+    A photo keeps the name of its earlier result in the ledger. Of the others, photos that keep their format
+    come first.
     """
     wanted = {photo: settings.renamed(photo) for photo in photos}
     earlier = {_kept(wanted[photo], entries.get(photo)): photo for photo in photos}
@@ -43,7 +43,7 @@ def result_names(photos: Sequence[str], settings: Settings, entries: Mapping[str
 
 
 def _kept(wanted: str, entry: Entry | None) -> str:
-    """The name of a photo's earlier result, if it is one that the photo could get now; '' else."""
+    """Return the name of a photo's earlier result if it is still possible, else ''."""
     if entry is None or not entry.result:
         return ""
     stem, suffix = wanted[: len(wanted) - len(PurePosixPath(wanted).suffix)], PurePosixPath(wanted).suffix

@@ -1,4 +1,4 @@
-"""Which model a photo gets: the one named, or the one for the camera in its EXIF."""
+"""Chooses the model for a photo: a fixed one, or by the camera in its EXIF."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ AUTO = "auto"
 
 @dataclass(frozen=True, kw_only=True)
 class Router:
-    """The first route that matches decides; `fixed`, if given, is for every photo."""
+    """Chooses by the first matching route; `fixed`, if given, is used for every photo."""
 
     fixed: str = ""
     routes: Sequence[Route] = ()
 
     def choose(self, header: Header) -> str:
-        """The model's URI; '' if no route matches."""
+        """Return the model's URI; '' if no route matches."""
         if self.fixed:
             return self.fixed
         route = next((route for route in self.routes if _matches(route, header)), None)
@@ -29,4 +29,4 @@ class Router:
 
 def _matches(route: Route, header: Header) -> bool:
     pairs = ((header.make, route.make), (header.model, route.model))
-    return all(fnmatchcase(noted.casefold(), wanted.casefold()) for noted, wanted in pairs)
+    return all(fnmatchcase(value.casefold(), pattern.casefold()) for value, pattern in pairs)

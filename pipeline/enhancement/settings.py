@@ -1,14 +1,14 @@
-"""Which camera's model photos get by what their EXIF says."""
+"""Settings of the routes: which model enhances photos of which camera."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """Photos whose EXIF make and model match these patterns get `use`.
+    """Photos whose EXIF make and model match these patterns are enhanced with `use`.
 
-    make, model: as in EXIF, whatever the case; `*` stands for anything, also for nothing noted.
-    use: a camera of params.yaml, whose champion it is, or a model's URI.
+    make, model: patterns for the values in EXIF, ignoring case; `*` matches anything, including no value.
+    use: a camera in params.yaml, whose champion is used, or a model URI.
     """
 
     make: str = "*"
@@ -17,9 +17,9 @@ class Route:
 
     def __post_init__(self) -> None:
         if not self.use:
-            raise ValueError("use must name a camera, or a model such as models:/wespe-my-phone@champion")
+            raise ValueError("use must be a camera, or a model such as models:/wespe-my-phone@champion")
 
     @property
     def camera(self) -> str:
-        """The camera of params.yaml; '' where `use` is a model's URI or folder."""
+        """The camera in params.yaml; '' if `use` is a model URI or folder."""
         return "" if "/" in self.use else self.use

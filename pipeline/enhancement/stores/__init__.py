@@ -1,21 +1,21 @@
-"""Where photos are read and written: a folder or a prefix of a bucket, behind one protocol."""
+"""Stores, from which photos are read and to which they are written: folders and bucket prefixes."""
 
 import re
 
 from pipeline.enhancement.stores.bucket import S3Store
 from pipeline.enhancement.stores.folder import FolderStore
-from pipeline.enhancement.stores.store import Store, Stored, sha256_of
+from pipeline.enhancement.stores.store import Store, StoredFile, sha256_of
 from pipeline.errors import EnhancementError
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://")
 
-__all__ = ["FolderStore", "S3Store", "Store", "Stored", "open_store", "sha256_of"]
+__all__ = ["FolderStore", "S3Store", "Store", "StoredFile", "open_store", "sha256_of"]
 
 
 def open_store(address: str, endpoint_url: str = "") -> Store:
-    """The store at `s3://bucket/prefix`, or at a folder's path, which need not exist yet.
+    """Return the store at `s3://bucket/prefix` or at a folder's path, which may not exist yet.
 
-    Raises EnhancementError for addresses of other kinds, such as https://.
+    Raises EnhancementError for other addresses, such as https://.
     """
     if address.startswith("s3://"):
         return S3Store(address, endpoint_url)

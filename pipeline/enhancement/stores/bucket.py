@@ -1,4 +1,4 @@
-"""A prefix of a bucket, Amazon's or that of the provider in AWS_ENDPOINT_URL."""
+"""A store in an S3 bucket, Amazon's or that of the provider in AWS_ENDPOINT_URL."""
 
 import io
 import mimetypes
@@ -10,25 +10,25 @@ from functools import cached_property
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
-from pipeline.enhancement.stores.store import Store, Stored
+from pipeline.enhancement.stores.store import Store, StoredFile
 from pipeline.errors import EnhancementError
 from pipeline.s3_client import GONE, code_of, explained, listed, open_client
 from pipeline.urls import public_url
 
-IN_MEMORY_BYTES = 64 * 2**20  # a larger object goes through a file
+IN_MEMORY_BYTES = 64 * 2**20  # larger objects are buffered in a file
 
 
 class S3Store:
     """Objects below `s3://bucket/prefix/`.
 
-    endpoint_url: of another provider; '' for AWS_ENDPOINT_URL. It travels to the nodes of a cluster with the
-        store; the credentials do not, each node has its own.
+    endpoint_url: for another provider; '' for AWS_ENDPOINT_URL. It is sent to the cluster's nodes with the
+        store; credentials are not, so each node needs its own.
     """
 
     def __init__(self, address: str, endpoint_url: str = ""):
         self.bucket, _, prefix = address.removeprefix("s3://").partition("/")
         if not self.bucket:
-            raise EnhancementError(f"{address} names no bucket; write s3://bucket/prefix/")
+            raise EnhancementError(f"{address} has no bucket name; write s3://bucket/prefix/")
         self.prefix = prefix.rstrip("/") + "/" if prefix.strip("/") else ""
         self.address = f"s3://{self.bucket}/{self.prefix}"
         names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -39,19 +39,19 @@ class S3Store:
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_client"}
 
-    def listing(self) -> Iterator[Stored]:
+    def listing(self) -> Iterator[StoredFile]:
         with self._explained():
             for entry in listed(self._client, self.bucket, self.prefix):
                 name = entry["Key"].removeprefix(self.prefix)
                 if name and not name.endswith("/"):
-                    yield Stored(
+                    yield StoredFile(
                         name=name,
                         bytes=entry["Size"],
                         version=entry["ETag"].strip('"'),
                         modified_s=entry["LastModified"].timestamp(),
                     )
 
-    def look(self, name: str) -> Stored | None:
+    def look(self, name: str) -> StoredFile | None:
         from botocore.exceptions import ClientError
 
         with self._explained():
@@ -61,7 +61,7 @@ class S3Store:
                 if code_of(error) in GONE:
                     return None
                 raise
-        return Stored(
+        return StoredFile(
             name=name,
             bytes=head["ContentLength"],
             version=head["ETag"].strip('"'),

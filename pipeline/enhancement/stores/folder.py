@@ -1,4 +1,4 @@
-"""A folder, on this machine or on a file system that all nodes share."""
+"""A store in a folder, on this machine or on a file system shared by all nodes."""
 
 import os
 import re
@@ -10,22 +10,22 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from pipeline.enhancement.stores.store import Store, Stored
+from pipeline.enhancement.stores.store import Store, StoredFile
 from pipeline.errors import EnhancementError
 from pipeline.files import expanded, is_leftover, write_atomically
 
-LEFTOVER_S = 3_600  # an unfinished file of this age belongs to a process that was killed
+LEFTOVER_S = 3_600  # older unfinished files belong to killed processes
 ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
 class FolderStore:
-    """Files below a folder. A name that is not UTF-8 is shown, and written, as in `caf\\xe9.jpg`."""
+    """Files in a folder and its sub-folders. Names that are not UTF-8 are escaped, as in `caf\\xe9.jpg`."""
 
     def __init__(self, address: str):
         self.path = expanded(address).absolute()
         self.address = str(address)
 
-    def listing(self) -> Iterator[Stored]:
+    def listing(self) -> Iterator[StoredFile]:
         for parent, folders, names in os.walk(self.path, onerror=self._refuse):
             folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
             for name in names:
@@ -33,10 +33,10 @@ class FolderStore:
                     path = Path(parent, name)
                     if path.is_file():
                         yield self._stored(path)
-                    elif path.is_symlink() and not path.exists():  # reading it fails, and is reported
-                        yield Stored(name=self._name(path), bytes=0, version="")
+                    elif path.is_symlink() and not path.exists():  # broken link: reading it reports an error
+                        yield StoredFile(name=self._name(path), bytes=0, version="")
 
-    def look(self, name: str) -> Stored | None:
+    def look(self, name: str) -> StoredFile | None:
         path = self._file(name)
         return self._stored(path) if path.is_file() else None
 
@@ -49,7 +49,7 @@ class FolderStore:
 
     def write(self, name: str, data: bytes | bytearray, modified_s: float = 0.0) -> str:
         path = self.path / name
-        if os.path.normpath(name) != name or name.startswith(("/", "../")):  # a key may be anything
+        if os.path.normpath(name) != name or name.startswith(("/", "../")):  # S3 keys may be any text
             raise EnhancementError(f"{name} is not a valid path below {self.address}; rename it")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, data)
@@ -60,9 +60,9 @@ class FolderStore:
     @contextmanager
     def room(self, size_bytes: int) -> Iterator[Callable[[], None]]:
         self.path.mkdir(parents=True, exist_ok=True)
-        # A file without a name goes when its process does, even if that is killed.
+        # The system deletes an unnamed file when its process ends, even if it is killed.
         with TemporaryFile(dir=self.path) as held:
-            held.write(os.urandom(size_bytes))  # some file systems store zeros without taking room
+            held.write(os.urandom(size_bytes))  # random, since some file systems compress zeros
             held.flush()
             yield held.close
 
@@ -77,21 +77,23 @@ class FolderStore:
         return inner.relative_to(outer).as_posix().strip(".") if inner.is_relative_to(outer) else None
 
     def sweep(self) -> None:
-        """Remove unfinished files of killed processes, but not those another process may be writing now."""
+        """Remove old unfinished files of killed processes; recent ones may be in use by another process."""
         for parent, _, names in os.walk(self.path):
             for path in (Path(parent, name) for name in names if is_leftover(name)):
                 if path.stat().st_mtime < time.time() - LEFTOVER_S:
                     path.unlink(missing_ok=True)
 
     def _refuse(self, error: OSError) -> None:
-        # os.walk skips folders that it may not read; their photos would be missing without a word.
+        # By default, os.walk silently skips folders that it cannot read.
         if not isinstance(error, FileNotFoundError):
             raise EnhancementError(f"{error.filename}: {error.strerror}; change its permissions") from None
 
-    def _stored(self, path: Path) -> Stored:
+    def _stored(self, path: Path) -> StoredFile:
         facts = path.stat()
         version = f"{facts.st_size}-{facts.st_mtime_ns}"
-        return Stored(name=self._name(path), bytes=facts.st_size, version=version, modified_s=facts.st_mtime)
+        return StoredFile(
+            name=self._name(path), bytes=facts.st_size, version=version, modified_s=facts.st_mtime
+        )
 
     def place(self, name: str) -> str:
         return os.path.normpath(self.path / name)

@@ -1,4 +1,4 @@
-"""The protocol of every store."""
+"""The interface of all stores."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -8,11 +8,11 @@ from typing import BinaryIO, Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
-    """A file as a listing shows it.
+class StoredFile:
+    """A file in a listing.
 
     name: its path below the store, with `/`.
-    version: changes when the content does; another store gives the same content another one.
+    version: changes with the content; differs between stores even for equal content.
     modified_s: since the Unix epoch; 0 if unknown.
     """
 
@@ -27,31 +27,31 @@ class Store(Protocol):
 
     address: str  # as the user wrote it, without secrets
 
-    def listing(self) -> Iterator[Stored]:
-        """Yield every file but hidden ones, in any order; nothing if the place does not exist."""
+    def listing(self) -> Iterator[StoredFile]:
+        """Yield all files except hidden ones, in any order; nothing if the store does not exist."""
 
-    def look(self, name: str) -> Stored | None: ...
+    def look(self, name: str) -> StoredFile | None: ...
 
     def open(self, name: str) -> BinaryIO:
-        """The whole file, open for reading and seeking."""
+        """Open the file for reading and seeking."""
 
     def head(self, name: str, size_bytes: int) -> bytes:
-        """The first bytes of a file."""
+        """Return the first bytes of a file."""
 
     def write(self, name: str, data: bytes | bytearray, modified_s: float = 0.0) -> str:
-        """Write whole or not at all, with this date where the store keeps dates; returns the version."""
+        """Write the file atomically, with this date if the store supports dates; return the version."""
 
     def room(self, size_bytes: int) -> AbstractContextManager[Callable[[], None]]:
-        """Reserve room for what must still be written when the disk is full; the call releases it."""
+        """Reserve disk space for data to be written when the disk is full; the call releases it."""
 
     def free_bytes(self) -> int | None:
-        """How much can still be written; None without a limit."""
+        """Return the free space; None without a limit."""
 
     def name_in(self, other: "Store") -> str | None:
-        """The name of this place below the other, '' if it is the same; None if it is elsewhere."""
+        """Return the path of this store within the other; '' if they are the same, None if it is outside."""
 
     def place(self, name: str) -> str:
-        """The file's absolute address, the same whichever store it is seen from."""
+        """Return the file's absolute address, which is the same for all stores that contain it."""
 
 
 def sha256_of(file: BinaryIO) -> str:

@@ -47,7 +47,7 @@ def test_gains_are_paired_by_photo_and_above_zero_where_better():
 
 def test_too_few_photos_are_said_to_be_too_few():
     conclusion = conclude(scores(untouched=[10.0, 20.0], enhanced=[12.0, 21.0]))
-    assert conclusion.headline.startswith("There are too few test photos to say")
+    assert conclusion.headline.startswith("There are too few test photos to tell")
     assert "n too small for an interval: 2 test photos, at least 5 needed" in conclusion.detail
     assert "95 %" not in conclusion.detail
 
