@@ -10,6 +10,7 @@ from pathlib import Path
 MANIFEST = "manifest.parquet"
 INDEX = "index.json"
 WEIGHTS = "generator.safetensors"
+START = "start.safetensors"  # the generator's weights before the first step of training
 CONFIG = "config.json"
 FEATURES = "features.safetensors"
 METHOD = "method.json"

@@ -106,12 +106,18 @@ class Learner:
             name: build_optimiser(config.of(name), parameters) for name, parameters in self._learning.items()
         }
         self._average = copy.deepcopy(method.generator) if config.ema_decay else None
+        self._start = _copy_of(method.generator)
         self._sums: dict[str, LossSum] = {}
 
     @property
     def generator(self) -> Generator:
         """The final model: the moving average of the generator, or without `ema_decay` the generator."""
         return self.method.generator if self._average is None else self._average
+
+    @property
+    def start(self) -> State:
+        """The generator's weights before the first step, after `prepare`: training is measured against it."""
+        return self._start
 
     def prepare(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Let the method initialise itself from the first batches; return a stream that still contains them.
@@ -127,6 +133,7 @@ class Learner:
         self.method.prepare(seen)
         if self._average is not None:
             self._average.load_state_dict(self.method.generator.state_dict())
+        self._start = _copy_of(self.method.generator)
         return chain(seen, batches)
 
     def learn(self, batch: Batch) -> None:
@@ -211,11 +218,13 @@ class Learner:
     def state_dict(self) -> State:
         """Return the complete training state."""
         slowed = torch.tensor(self.slowed, dtype=torch.float64)
-        return self.weights() | {"step": torch.tensor(self.step), "slowed": slowed}
+        start = {f"start/{name}": value for name, value in self._start.items()}
+        return self.weights() | start | {"step": torch.tensor(self.step), "slowed": slowed}
 
     def load_state_dict(self, state: State) -> None:
         """Restore the training state exactly. Raises KeyError or RuntimeError if it does not match."""
         self.load_weights(state)
+        self._start = _under("start/", state)
         self.step = int(state["step"])
         self.slowed = float(state["slowed"])
 
@@ -304,6 +313,10 @@ class LossSum:
         bad_step = torch.where(torch.isfinite(loss), torch.inf, float(step))
         self.bad_step = torch.minimum(self.bad_step, bad_step.double())
         self.calls += 1
+
+
+def _copy_of(generator: nn.Module) -> State:
+    return {name: value.detach().clone() for name, value in generator.state_dict().items()}
 
 
 def _check(method: Method, config: LearnerConfig, steps: int | None) -> None:

@@ -24,7 +24,7 @@ from pipeline.evaluation.variants import VARIANTS
 from pipeline.files import write_atomically
 from pipeline.layout import CameraPaths, photo_set
 from pipeline.logs import Progress
-from pipeline.models.model_folder import load_model
+from pipeline.models.model_folder import load_model, load_start
 from pipeline.patches.manifest import Photo, accepted, read_manifest
 from pipeline.photos.images import read_photo
 from wespe.auto_enhance import auto_enhance
@@ -57,6 +57,7 @@ def evaluate_camera(camera: str, target: str, files: LearnedScoreFiles | None = 
         "untouched": lambda photo_hwc: photo_hwc,
         "histogram_match": sets.histogram_match.enhance,
         "auto_enhance": auto_enhance,
+        "start": load_start(paths.model, model).enhance,
         "enhanced": model.enhance,
     }
     evaluation = Evaluation(enhancers, photos, sets.learned, ShownPhotos(paths.shown))

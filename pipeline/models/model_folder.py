@@ -1,5 +1,6 @@
 """Loads a model folder: safetensors weights, and config.json, so that params.yaml is not needed."""
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -17,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from pipeline.errors import CheckpointError, PhotoError
-from pipeline.layout import CONFIG, WEIGHTS
+from pipeline.layout import CONFIG, START, WEIGHTS
 from pipeline.models.memory import give_back, keep_freed
 from pipeline.photos.colour_profile import Colours
 from wespe.generator import Generator
@@ -163,6 +164,17 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
         ) from None
     keep_freed()
     return Model(generator.eval().requires_grad_(False).to(device), config, sha256)
+
+
+def load_start(folder: Path, model: Model) -> Model:
+    """Return the model as it was before its first training step. Raises CheckpointError."""
+    generator = copy.deepcopy(model.generator)
+    try:
+        generator.load_state_dict(load_file(folder / START))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{folder / START}: {reason}; run `dvc repro` to train it again") from None
+    return Model(generator, model.config, model.sha256)
 
 
 def method_config(settings: Mapping[str, Any]) -> MethodConfig:

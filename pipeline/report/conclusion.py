@@ -87,7 +87,7 @@ def _detail(metric: str, gains: dict[str, Gain], photos: int) -> str:
     parts = [_part(gains[yardstick], what, name) for yardstick, name in OBJECTS.items() if yardstick in gains]
     if not parts:
         return "No score is available that tells which photos are better."
-    sentence = f"The enhanced photos are {' and '.join(parts)}."
+    sentence = f"The enhanced photos are {' and '.join(parts)}.{_training(gains, metric)}"
     if metric != TRUTH_DECIDES:
         return (
             f"{sentence} No photo has a truth, so nothing is known about detail, and there is only one value "
@@ -96,6 +96,19 @@ def _detail(metric: str, gains: dict[str, Gain], photos: int) -> str:
     if photos < MIN_VALUES:
         return f"{sentence} n too small for an interval: {photos} test photos, at least {MIN_VALUES} needed."
     return sentence
+
+
+def _training(gains: dict[str, Gain], metric: str) -> str:
+    """State what the training has added to the model as it was before the first step."""
+    if "start" not in gains:
+        return ""
+    one, digits = gains["start"], METRICS[metric].digits
+    ends = interval_text(one.interval, digits, signed=True)
+    return (
+        f" Training added {number(one.interval['mean'], digits, signed=True)} {METRICS[metric].unit}"
+        + (f" (95 % interval {ends})" if ends else "")
+        + " to what the model was before its first step."
+    )
 
 
 def _part(one: Gain, what: str, name: str) -> str:

@@ -10,7 +10,7 @@ from wespe.metrics.interval import Interval
 from wespe.metrics.table import GROUPS, METRICS, Metric
 
 # The most important columns come first, since a phone shows only three.
-COLUMNS = ("untouched", "enhanced", CHANGE, "histogram_match", "auto_enhance")
+COLUMNS = ("untouched", "enhanced", CHANGE, "start", "histogram_match", "auto_enhance")
 KINDS = {"enhanced": "ours", CHANGE: "changed"}
 TOO_SMALL = "n too small"
 

@@ -30,7 +30,8 @@ class Checkpoint:
 
     def write(self, folder: Path) -> None:
         """Write the state, the history of records and the model."""
-        save_model(folder / MODEL, self.learner.generator, self.run.method, self._facts())
+        learner = self.learner
+        save_model(folder / MODEL, learner.generator, self.run.method, self._facts(), learner.start)
         state = {f"learner/{name}": value for name, value in self.learner.state_dict().items()}
         state |= {f"guard/{name}": value for name, value in self.guard.state_dict().items()}
         state["rng"] = torch.get_rng_state()

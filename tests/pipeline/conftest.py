@@ -60,7 +60,9 @@ def camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
         torch.manual_seed(seed)
         method = WespeConfig(generator=ResNetConfig(width=4, blocks=1))
         facts = {"camera": "phone", "target": "dslr", "data": {"source": "a1", "target": "b2"}}
-        save_model(paths.model, build_generator(method), method, facts)
+        trained = build_generator(method)
+        start = {name: value + 0.02 for name, value in trained.state_dict().items()}
+        save_model(paths.model, trained, method, facts, start)
         paths.report.mkdir(parents=True, exist_ok=True)
         losses = [{"step": step, "images_per_s": 9.5, "colour": 1 / step} for step in (1, 2, 3)]
         paths.losses.write_text(json.dumps(losses))

@@ -107,6 +107,8 @@ def test_a_training_cut_in_the_middle_resumes_bit_for_bit() -> None:
     resumed.load_state_dict(load(save(half.state_dict())))
     run(resumed, batches(3), 6)
     wanted = whole.state_dict()
+    assert not whole.start["detail.tail.weight"].any()  # training begins here
+    assert not torch.equal(whole.start["colour.curves"], learner(6, config).start["colour.curves"])  # fitted
     assert {n for n, v in resumed.state_dict().items() if not torch.equal(v, wanted[n])} == set()
 
 

@@ -13,7 +13,7 @@ from pipeline.evaluation.photo_scores import LearnedScores, score_photo
 from pipeline.evaluation.scores import by_photo, read_left_out, read_scores
 from pipeline.evaluation.variants import VARIANTS
 from pipeline.layout import photo_set
-from pipeline.models.model_folder import load_model
+from pipeline.models.model_folder import load_model, load_start
 from pipeline.patches.manifest import read_manifest, write_manifest
 from pipeline.photos.images import read_photo, write_photo
 from pipeline.report.camera_page import write_camera_page
@@ -81,6 +81,16 @@ def test_every_variant_but_the_untouched_photo_is_held_against_its_source(camera
         < summary["auto_enhance"]["fidelity"]["mean"]
     )
     assert summary["enhanced"]["megapixels_per_s"]["mean"] > 0
+
+
+def test_the_model_before_training_is_a_yardstick(camera):
+    paths = camera()
+    summary = evaluate_camera("phone", "dslr")
+    untrained = load_start(paths.model, load_model(paths.model))
+    source = read_photo(photo_set("cameras.phone").photos / "1.png")
+    fidelities = by_photo(read_scores(paths.scores), "start", "fidelity")
+    assert fidelities[f"{1:032x}"] == pytest.approx(psnr(untrained.enhance(source), source))
+    assert summary["start"]["psnr"]["mean"] != summary["enhanced"]["psnr"]["mean"]
 
 
 def test_learned_scores_score_photos_and_pairs_and_may_have_nothing_to_say():

@@ -45,6 +45,14 @@ def test_gains_are_paired_by_photo_and_above_zero_where_better():
     assert "1.50 dB closer to the truth than the untouched photo (95 % interval +" in conclusion.detail
 
 
+def test_what_training_added_is_said_with_its_interval():
+    """Protects: hours of training that add nothing to what was fitted before the first step."""
+    given = scores(untouched=STEADY, start=shifted(1.5), enhanced=[value + 2 for value in STEADY])
+    conclusion = conclude(given)
+    assert "Training added +0.50 dB (95 % interval +0." in conclusion.detail
+    assert conclusion.gains["start"].answer == "better"
+
+
 def test_too_few_photos_are_said_to_be_too_few():
     conclusion = conclude(scores(untouched=[10.0, 20.0], enhanced=[12.0, 21.0]))
     assert conclusion.headline.startswith("There are too few test photos to tell")

@@ -79,6 +79,7 @@ def test_every_camera_stands_beside_the_yardsticks_whatever_its_name(evaluated_c
         "Untouched",
         "Histogram match",
         "Auto enhance",
+        "Before training",
         "Enhanced",
     ]
 
