@@ -56,7 +56,7 @@ def test_a_second_ctrl_c_stops_at_once() -> None:
         process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert b"press Ctrl-C again to stop at once" in errors
+    assert b"press Ctrl-C again to stop immediately" in errors
     assert b"Traceback" not in errors
 
 

@@ -193,11 +193,11 @@ def test_what_cannot_be_done_is_one_line_and_fast(wespe: Run, model: Path, holid
     (holiday / "rocket.nef").write_bytes(b"II*\0")
     wrong = {
         ("enhance", "none.jpg"): "none.jpg: no such photo or folder",
-        ("enhance", str(holiday / "rocket.nef")): "RAW is unsupported; develop it",
+        ("enhance", str(holiday / "rocket.nef")): "RAW is unsupported; convert it",
         ("enhance", str(holiday / "rocket.jpg")): "no models on this machine yet; add one with",
         ("enhance", str(holiday / "rocket.jpg"), "--model", "x"): "--model x: no model folder",
         ("compare", str(holiday), "none"): "none: no such photo or folder",
-        ("models", "add"): "nothing to add; name a model folder",
+        ("models", "add"): "nothing to add; give a model folder",
     }
     for arguments, message in wrong.items():
         ended = wespe(*arguments)

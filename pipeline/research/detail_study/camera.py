@@ -1,7 +1,8 @@
-"""A camera learned from two unpaired sets: what it makes of a good photo, so that this can be undone.
+"""A degradation model of the camera, learned from two unpaired sets, so that its inverse can be trained.
 
-It loses detail by how active a place is, blurs colour, and adds noise by brightness, in luma and in colour.
-All of it is fitted by gradients until the degraded target patches have the source's local statistics.
+It reduces detail depending on local activity, blurs colour, and adds noise to luma and colour depending on
+brightness. It is fitted by gradient descent, so that degraded target patches match the source's local
+statistics.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ DIRECTIONS, PLACES = 64, 16384
 
 
 class Camera(nn.Module):
-    """Target patches, 0–1 → patches as the started source has them. noise: times as much as was measured."""
+    """Target patches, 0–1 → patches like the source after colour. noise: multiple of the measured noise."""
 
     scales: torch.Tensor
     chroma_scales: torch.Tensor
@@ -63,7 +64,7 @@ class Camera(nn.Module):
         return grey + sum(weight * band for weight, band in zip(weights, split, strict=True))
 
     def described(self) -> dict[str, list]:
-        """What was learned: gains in dB, noise in 8-bit levels."""
+        """Return the learned parameters: gains in dB, noise in 8-bit levels."""
         decibels = (self.gains.detach() * 8.686).round(decimals=1)
         noise = (self.luma_noise.detach().exp() * 255).round(decimals=2)
         chroma = (self.chroma_noise.detach().exp() * 255).round(decimals=2)
@@ -81,7 +82,7 @@ def _curves(knots: torch.Tensor) -> torch.Tensor:
 
 
 def _chroma_bands(white_nchw: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Noise without luma, in two bands."""
+    """Return chroma noise in two bands."""
     colour = white_nchw - texture_view(white_nchw)
     middle, coarse = (blurred(colour, sigma) for sigma in CHROMA_PX[1:])
     yield colour - middle
@@ -95,7 +96,7 @@ def fit_camera(
     steps: int,
     device: torch.device,
 ) -> tuple[Camera, list[float]]:
-    """Match sliced distributions of local statistics and of frozen features; also the distance on the way."""
+    """Match sliced distributions of local statistics and frozen features; return the model and distances."""
     camera = Camera().to(device)
     optimiser = torch.optim.Adam(camera.parameters(), lr=0.05, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps, 0.005)
@@ -117,7 +118,7 @@ def fit_camera(
 
 
 def _local(photos_nchw: torch.Tensor) -> torch.Tensor:
-    """Of each pixel: bands of luma, how active they are, bands of colour, brightness."""
+    """Return statistics per pixel: luma bands, their activity, colour bands, brightness."""
     luma = texture_view(photos_nchw)
     split = bands(luma)
     colour = photos_nchw - luma
@@ -127,7 +128,7 @@ def _local(photos_nchw: torch.Tensor) -> torch.Tensor:
 
 
 def sliced_distance(values_nchw: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Mean 1-Wasserstein distance over random directions and each axis, at as many random places of both."""
+    """Return the mean 1-Wasserstein distance over random directions and axes, at random pixels of both."""
     channels = values_nchw.shape[1]
     directions = functional.normalize(torch.randn(channels, DIRECTIONS, device=values_nchw.device), dim=0)
     axes = torch.eye(channels, device=values_nchw.device)[:, :DIRECTIONS]

@@ -1,4 +1,4 @@
-"""`wespe.networks.activity` for training on a GPU: the same figures, from kernels that stay on the device."""
+"""`wespe.networks.activity` for training on a GPU: the same results, with kernels kept on the device."""
 
 import math
 from functools import lru_cache
@@ -12,20 +12,20 @@ from wespe.views import BlurConfig, gaussian_kernel
 
 
 def bands(luma: torch.Tensor) -> torch.Tensor:
-    """What each Gaussian takes from luma (n, 1, h, w) beyond the one before, (n, 3, h, w)."""
+    """Split luma (n, 1, h, w) into differences of Gaussians, (n, 3, h, w)."""
     smoother = [luma, *(blurred(luma, sigma) for sigma in EDGES_PX)]
     return torch.cat([fine - coarse for fine, coarse in pairwise(smoother)], dim=1)
 
 
 def activity(bands_nchw: torch.Tensor) -> torch.Tensor:
-    """How much a band deviates around each pixel: its logarithm, as 0–1."""
+    """Return the log of each band's local deviation, scaled to 0–1."""
     squares = bands_nchw.square().split(1, dim=1)
     spread = torch.cat([blurred(one, sigma) for one, sigma in zip(squares, WINDOWS_PX, strict=True)], dim=1)
     return (spread / LEAST**2 + 1).log() / (2 * RANGE)
 
 
 def blurred(photos_nchw: torch.Tensor, sigma_px: float) -> torch.Tensor:
-    """Blur every channel; borders are repeated."""
+    """Blur every channel; border pixels are replicated."""
     count, channels, height, width = photos_nchw.shape
     taps = _taps(sigma_px, photos_nchw.device)
     radius = len(taps) // 2

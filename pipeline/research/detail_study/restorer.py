@@ -1,4 +1,4 @@
-"""Detail at a fraction of the cost: a residual network at half the resolution, without norms."""
+"""A cheap detail network: residual, at half resolution, without norms."""
 
 import torch
 from torch import nn
@@ -8,10 +8,10 @@ BUDGET = 4000  # multiply-adds per pixel
 
 
 class Restorer(nn.Module):
-    """photos_nchw → photos_nchw, 0–1; the identity at the start.
+    """photos_nchw → photos_nchw, 0–1; initially the identity.
 
-    dense: 3×3 convolutions between all channels; otherwise each channel's own 5×5, then 1×1.
-    Tiles of a photo agree with the whole if they begin at even rows and columns and have `halo_px` around.
+    dense: full 3×3 convolutions; otherwise depthwise 5×5, then 1×1.
+    Tiles match the whole photo if they start at even rows and columns and have a margin of `halo_px`.
     """
 
     def __init__(self, width: int, blocks: int, dense: bool):
@@ -34,7 +34,7 @@ class Restorer(nn.Module):
 
 
 class Block(nn.Module):
-    """Two layers plus the input."""
+    """Two convolutions, plus the input."""
 
     def __init__(self, width: int, dense: bool):
         super().__init__()
@@ -59,5 +59,5 @@ class Block(nn.Module):
 
 
 def multiply_adds_per_pixel(restorer: Restorer) -> float:
-    """Of all convolutions; each works on a quarter of the pixels."""
+    """Return the multiply-adds per pixel of all convolutions, which run on a quarter of the pixels."""
     return sum(m.weight.numel() for m in restorer.modules() if isinstance(m, nn.Conv2d)) / 4

@@ -1,4 +1,4 @@
-"""Train one setting on one seed, within a number of steps and of seconds."""
+"""Trains one setting with one seed, within limits of steps and seconds."""
 
 import copy
 import math
@@ -34,7 +34,7 @@ QUIET = 0.2  # share of a patch that counts as its quietest places
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """steps or seconds, whichever is over first; patches a step, their side."""
+    """Limits of steps and seconds, whichever is reached first; patches per step, and their side."""
 
     steps: int = 1500
     seconds: float = 30.0
@@ -45,7 +45,7 @@ class Budget:
 
 @dataclass
 class Material:
-    """On the device: patches of the started source and of the target, and for the oracle true pairs."""
+    """Patches on the device: source after the initial transform, target, and aligned pairs for the oracle."""
 
     sources: torch.Tensor
     targets: torch.Tensor
@@ -53,7 +53,7 @@ class Material:
 
 
 @dataclass
-class Trained:
+class TrainedRestorer:
     restorer: Restorer
     steps: int
     seconds: float
@@ -61,7 +61,7 @@ class Trained:
 
 
 def drawn(patches: torch.Tensor, budget: Budget, *others: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Random batches, cut, flipped and turned alike for all that is given."""
+    """Yield random batches, with the same crops, flips and rotations for all given tensors."""
     size = budget.size_px
     while True:
         chosen = torch.randint(len(patches), (budget.batch,), device=patches.device)
@@ -75,8 +75,8 @@ def drawn(patches: torch.Tensor, budget: Budget, *others: torch.Tensor) -> Itera
 
 def train(
     setting: Setting, material: Material, features: FrozenFeatures, budget: Budget, seed: int
-) -> Trained:
-    """Learn from the material; the moving average of the weights is what is returned."""
+) -> TrainedRestorer:
+    """Train on the material; return the moving average of the weights."""
     torch.manual_seed(seed)
     began, device = time.monotonic(), material.targets.device
     lesson = Lesson(setting, material, features, budget, device)
@@ -102,11 +102,11 @@ def train(
             history.append({"step": step, "seconds": round(time.monotonic() - began, 1), **noted})
         step += 1
         progress = max(step / budget.steps, (time.monotonic() - began) / budget.seconds)
-    return Trained(average, step, time.monotonic() - began, log)
+    return TrainedRestorer(average, step, time.monotonic() - began, log)
 
 
 def _rate(progress: float) -> float:
-    """Up within a fiftieth of the training, then down along a cosine."""
+    """Return the learning rate factor: linear warm-up in the first 2 % of training, then cosine decay."""
     return min(1.0, 0.02 + progress / 0.02) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1))))
 
 
@@ -116,7 +116,7 @@ def _follow(average: Restorer, restorer: Restorer, decay: float) -> None:
 
 
 class Lesson:
-    """What a setting asks of the network in each step; it trains its critics on the way."""
+    """Computes the losses of a setting in each step, and trains its critics."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Lesson:
     def loss(
         self, restorer: Restorer, progress: float
     ) -> tuple[torch.Tensor | None, dict[str, torch.Tensor]]:
-        """The total, or None where only critics learn; its parts to be logged."""
+        """Return the total loss, or None if only critics learn, and its parts for logging."""
         parts: dict[str, torch.Tensor] = {}
         total: list[torch.Tensor] = []
         if self.setting.paired:
@@ -200,7 +200,7 @@ def _run(restorer: Restorer, photos_nchw: torch.Tensor) -> torch.Tensor:
 
 
 def louder_quiet(enhanced: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-    """By how much activity grows in the quietest places of each patch, in units of about a doubling."""
+    """Return how much activity increases in flat areas of each patch, in units of about a factor of 2."""
     before = activity(bands(texture_view(source)))
     after = activity(bands(texture_view(enhanced)))
     floor = before.flatten(2).float().quantile(QUIET, dim=2)[..., None, None]

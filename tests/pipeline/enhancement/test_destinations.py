@@ -62,8 +62,8 @@ def test_the_folder_that_one_is_in_has_a_result_beside_it(here, monkeypatch):
         (["beach.jpg"], "beach.jpg", "would replace an original"),
         (["beach.jpg"], ".", "would replace an original"),
         (["beach.jpg"], "other.jpg", "was not made by wespe"),
-        (["beach.jpg"], "notes.txt", r"notes\.txt: is a file, and not a photo"),
-        (["sky.NEF"], None, "RAW is unsupported; develop it to TIFF or JPEG first"),
+        (["beach.jpg"], "notes.txt", r"notes\.txt: is an existing file and not a photo"),
+        (["sky.NEF"], None, "RAW is unsupported; convert it to TIFF or JPEG first"),
         (["notes.txt"], None, "unsupported format; supported are .jpg"),
         (["none.jpg"], None, "no such photo or folder"),
     ],
@@ -87,7 +87,7 @@ def test_a_name_that_would_be_too_long_is_cut(here):
 
 def test_a_format_and_a_name_agree(here):
     """Protects: who asks for PNG and would get a JPEG."""
-    with pytest.raises(EnhancementError, match=r"soft\.jpg: its suffix does not fit --format png"):
+    with pytest.raises(EnhancementError, match=r"soft\.jpg: its suffix contradicts --format png"):
         plan([Path("beach.jpg")], Path("soft.jpg"), "png")
     assert plan([Path("beach.jpg")], Path("soft.jpg"), "jpeg")[0].destination == Path("soft.jpg")
 

@@ -122,7 +122,7 @@ def test_a_list_may_come_from_windows(tree: Path, kind: str) -> None:
         ("other.csv", "has no column `photo`"),
         ("s3://photos/none/", "no photo in or below it"),
         ("s3://photos/none/a.jpg", "no such photo"),
-        ("s3://", "names no bucket"),
+        ("s3://", "has no bucket name"),
     ],
 )
 def test_what_names_no_photo_is_refused(tree: Path, bucket: str, address: str, error: str) -> None:

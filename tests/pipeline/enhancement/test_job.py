@@ -342,7 +342,7 @@ def test_dates_can_be_kept(model, demo_photos: Path, tmp_path: Path) -> None:
     carry_out(make(), in_process)
     assert (tmp_path / "out/rocket.jpg").stat().st_mtime == taken_s
     assert make().finished == 1
-    with pytest.raises(EnhancementError, match="a bucket cannot keep dates"):
+    with pytest.raises(EnhancementError, match="buckets do not support file dates"):
         make_plan(places[0], "s3://photos/out", Router(fixed=str(model)), Path, Settings(), keep_dates=True)
 
 

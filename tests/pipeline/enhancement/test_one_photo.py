@@ -303,7 +303,8 @@ def test_verifying_names_the_halo_and_the_difference(photo, tmp_path):
     (tmp_path / "a.png").write_bytes(encoded(photo, "PNG"))
     said = verify_tiles(tmp_path / "model", tmp_path / "a.png")
     assert re.search(
-        r"a\.png: 96×64 px in tiles of 32 px with a halo of 12 px: at most [01] of 255 levels", said
+        r"a\.png: 96×64 px in tiles of 32 px with a halo of 12 px: .* at most [01] of 255 levels",
+        said,
     )
     with pytest.raises(PhotoError, match=r"b\.png: .*name a photo"):
         verify_tiles(tmp_path / "model", tmp_path / "b.png")

@@ -102,7 +102,7 @@ def test_what_is_no_model_is_refused_and_leaves_nothing(model: Path, tmp_path: P
         tmp_path / "text.zip": "is not an archive, or is damaged",
         tmp_path / "none.zip": "is not a model",
         packed(model, ".zip", two): "contains 2 config.json",
-        changed: "its sha256 is not the one",
+        changed: "its sha256 differs",
     }
     for source, reason in wrong.items():
         with pytest.raises(CheckpointError, match=reason) as caught:
@@ -140,7 +140,7 @@ def test_which_model_is_meant(model: Path, tmp_path: Path) -> None:
     ):
         find_model()
     with pytest.raises(
-        CheckpointError, match="--model dash: no such model folder or known model; known models: phone, tablet"
+        CheckpointError, match="dash: no such model folder or known model; known models: phone, tablet"
     ):
         find_model("dash")
 

@@ -177,9 +177,9 @@ def test_the_file_says_what_it_is_and_nothing_of_this_machine(
     [
         (
             lambda photos, bins: 0.5 * average_pool(photos, bins),
-            r"is [\d.]+ of 255 levels from torch at \d+×",
+            r"differs from torch by [\d.]+ of 255 levels at \d+×",
         ),
-        (lambda photos, bins: average_pool(photos[..., :64, :64], bins), "onnxruntime cannot run it"),
+        (lambda photos, bins: average_pool(photos[..., :64, :64], bins), "onnxruntime cannot run the model"),
     ],
 )
 def test_what_is_not_torch_s_result_is_refused_and_the_old_file_stays(

@@ -88,7 +88,7 @@ def test_a_jpeg_that_lacks_only_its_end_marker_is_read(progressive):
     whole = encoded(noise(), "JPEG", progressive=progressive)
     original = decode_original(whole[:-2])
     assert (original.photo_hwc == decode_original(whole).photo_hwc).all()
-    assert original.warnings == ("it has no end marker, but its picture is complete",)
+    assert original.warnings == ("its end marker is missing, but it is complete",)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF", "TIFF"])
@@ -137,6 +137,6 @@ def test_transparent_colours_do_not_bleed_when_reduced():
 
 def test_a_photo_too_wide_for_the_format_is_refused_before_the_work(model):
     data = encoded(np.zeros((16, 16_384, 3), np.uint8), "JPEG")
-    with pytest.raises(PhotoError, match=r"16384×16 px: WEBP holds at most 16383 px a side"):
+    with pytest.raises(PhotoError, match=r"16384×16 px: WEBP supports at most 16383 px a side"):
         enhance_photo(None, io.BytesIO(data), ".webp", Settings())
     assert enhance_photo(model, io.BytesIO(data), ".jpg", Settings()).data
