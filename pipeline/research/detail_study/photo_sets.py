@@ -63,8 +63,8 @@ def read_set(root: Path, name: str, seed: int) -> PhotoSet:
         tuple(read_photo(root / tests.format(side) / pair)[:TEST_PX, :TEST_PX] for side in SIDES[tests])
         for pair in pairs
     ]
-    told = [(a, b) for a, b in both if not (a.min() == a.max() and np.array_equal(a, b))]
-    return PhotoSet(source, target, _read(root, TONES[name]), told)  # type: ignore[arg-type]
+    usable = [(a, b) for a, b in both if not (a.min() == a.max() and np.array_equal(a, b))]
+    return PhotoSet(source, target, _read(root, TONES[name]), usable)  # type: ignore[arg-type]
 
 
 def read_photo(path: Path) -> np.ndarray:

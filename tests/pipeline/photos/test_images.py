@@ -62,7 +62,7 @@ def test_orientation_is_applied_once(kind, orientation):
 
 
 def test_grey_palette_and_alpha_become_rgb():
-    """Protects: three channels whatever the mode; what is transparent shows white."""
+    """Protects: three channels for every mode; transparent pixels become white."""
     colour = Image.fromarray(gradient())
     grey = decode_photo(encoded(colour.convert("L"), "PNG"))
     assert grey.shape == (24, 32, 3)
@@ -145,7 +145,7 @@ def test_a_photo_larger_than_the_free_memory_is_refused(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore")
 def test_exif_facts_and_bad_exif():
-    """Protects: what the camera noted, cleaned; a hostile block costs the facts and not the photo."""
+    """Protects: EXIF facts are sanitised; a malicious block only loses the facts, not the photo."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110], exif[0x0132] = "Maker\0\0", " Model ", "2024:02:30 25:00:00"
     image = Image.fromarray(gradient())

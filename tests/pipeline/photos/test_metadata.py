@@ -108,7 +108,7 @@ def test_extended_xmp_is_joined_from_pieces_in_any_order():
     assert joined(main, pieces[1:]) == (main, ("its extended XMP is damaged and was not kept",))
 
 
-def test_what_xmp_promises_and_the_file_has_not_is_removed():
+def test_xmp_references_to_missing_content_are_removed():
     packet = xmp(
         'GCamera:MotionPhoto="1" GCamera:MicroVideoOffset="9" hdrgm:Version="1.0" '
         'tiff:Orientation="6" tiff:ImageWidth="96"><dc:title>stays</dc:title>'
@@ -147,7 +147,7 @@ def test_exif_that_fills_its_segment_is_kept_whole(model):
 
 
 def test_exif_longer_than_a_segment_loses_its_largest_value_and_says_so(model):
-    """Protects: the photo is made, and everything else in its EXIF."""
+    """Protects: the photo and the rest of its EXIF are written."""
     source = encoded(photo(), "PNG", exif=full_block(90_000))
     kept = enhanced(model, source, ".webp")
     assert kept.warnings == ()
@@ -214,7 +214,7 @@ def test_texts_and_interop_of_a_tiff_keep_their_bytes(text, model):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("density", [(0, 0), (72, 0), (2**32 - 1, 1)])
-def test_a_density_that_is_no_number_costs_nothing_else(density, model):
+def test_an_invalid_resolution_loses_nothing_else(density, model):
     tiff = encoded(photo(), "TIFF", dpi=(300, 300)).replace(
         struct.pack("<II", 300, 1), struct.pack("<II", *density)
     )

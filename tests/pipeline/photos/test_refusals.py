@@ -77,7 +77,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_uncertain_is_refused_with_the_reason(name):
+def test_unsupported_photos_are_rejected_with_the_reason(name):
     build, reason = REFUSED[name]
     with pytest.raises(PhotoError, match=reason):
         decode_original(build())
@@ -126,7 +126,7 @@ def test_a_large_jpeg_is_read_reduced_where_it_does_not_fit_whole(model, monkeyp
 
 
 def test_transparent_colours_do_not_bleed_when_reduced():
-    """Protects: edges. What is invisible beside a white shape must not darken it."""
+    """Protects: edges. Invisible pixels next to a white shape must not darken it."""
     photo = np.zeros((64, 64, 4), np.uint8)
     photo[:, 32:] = 255
     reduced = decode_original(encoded(photo, "PNG"), max_megapixels=0.0009)

@@ -45,7 +45,7 @@ def test_gains_are_paired_by_photo_and_above_zero_where_better():
     assert "1.50 dB closer to the truth than the untouched photo (95 % interval +" in conclusion.detail
 
 
-def test_too_few_photos_are_said_to_be_too_few():
+def test_too_few_photos_are_reported():
     conclusion = conclude(scores(untouched=[10.0, 20.0], enhanced=[12.0, 21.0]))
     assert conclusion.headline.startswith("There are too few test photos to tell")
     assert "n too small for an interval: 2 test photos, at least 5 needed" in conclusion.detail
