@@ -108,7 +108,7 @@ def test_a_photo_is_enhanced_by_the_library_alone(wespe: Run, model: Path, holid
 
 
 def test_a_second_run_replaces_only_its_own_results(wespe: Run, model: Path, holiday: Path) -> None:
-    """Protects: new settings replace earlier results; results are not enhanced again; nothing else is replaced."""
+    """Protects: new settings only replace earlier results; results are not enhanced again."""
     photo, result = holiday / "rocket.jpg", holiday / "rocket-enhanced.jpg"
     assert wespe("enhance", photo, "--model", model).returncode == 0
     whole = result.read_bytes()
@@ -122,7 +122,7 @@ def test_a_second_run_replaces_only_its_own_results(wespe: Run, model: Path, hol
 
 
 def test_a_folders_results_go_to_a_folder_next_to_it(wespe: Run, model: Path, holiday: Path) -> None:
-    """Protects: names and sub-folders are kept, a broken photo does not stop the others, RAW files are reported."""
+    """Protects: names and sub-folders are kept; a broken photo does not stop the others; RAW is reported."""
     (holiday / "broken.jpg").write_bytes(b"no photo")
     (holiday / "rocket.dng").write_bytes(b"II*\0")
     ended = wespe("enhance", holiday, "--model", model)

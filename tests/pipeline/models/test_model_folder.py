@@ -10,7 +10,7 @@ from pipeline.models.model_folder import Canvas, Model
 from pipeline.photos.colour_profile import Colours
 from wespe.generator import Generator
 from wespe.networks.resnet import ResNet, ResNetConfig
-from wespe.precision import InBfloat16, suits_bfloat16
+from wespe.precision import Bfloat16Generator, suits_bfloat16
 
 
 def model(norm: str = "none", output: str = "tanh") -> Model:
@@ -94,7 +94,7 @@ def test_bfloat16_is_only_used_if_it_changes_at_most_one_level(photo):
         exact = Model(generator, {}, "")
         exact.__dict__["quick_tiling"] = exact.tiling
         assert np.abs(quick.enhance(photo).astype(int) - exact.enhance(photo)).max() <= 1
-        assert not isinstance(quick.tiling.generator, InBfloat16), "16 bits stay in float32"
+        assert not isinstance(quick.tiling.generator, Bfloat16Generator), "16 bits stay in float32"
 
 
 def test_bfloat16_is_rejected_if_it_would_be_visible():

@@ -117,7 +117,7 @@ def test_a_few_broken_photos_become_rows_with_a_reason(folder):
 
 
 def test_too_many_broken_photos_stop_the_stage_and_leave_nothing(folder):
-    """Protects: broken folders are not used for training; earlier data is kept; fixing the photos is enough."""
+    """Protects: broken folders are not used for training; earlier data is kept until photos are fixed."""
     fetch_photos("cameras.phone", photo_set(folder))
     before = contents(Path("data"))
     for number in range(7):
