@@ -6,7 +6,7 @@ BIN := .venv/bin
 # The stages of dvc.yaml say `python`: they mean this one.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check docs bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list these commands
@@ -30,6 +30,10 @@ check: $(BIN)/.installed  ## lint, types, import rules and the quick tests: no e
 	mypy
 	pytest --numprocesses 2 --dist loadfile -m "not engine"
 
+docs: $(BIN)/.installed  ## the documentation, in site/index.html; broken links are errors
+	python -m stages.reference
+	zensical build --strict
+
 bench: $(BIN)/.installed  ## speed of patchify, stream, step and enhance, each as a ratio to its ceiling
 	python -m stages.bench
 
@@ -38,7 +42,7 @@ lock: .venv/uv/bin/uv  ## resolve requirements.lock again, for every platform
 		--extra dev --generate-hashes --upgrade pyproject.toml -o requirements.lock
 
 clean:  ## remove the virtual environment and caches; photos, models and the registry stay
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv site .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find wespe pipeline stages tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so an interrupted install starts again.

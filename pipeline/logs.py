@@ -4,6 +4,8 @@ import logging
 import os
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -11,8 +13,28 @@ from typing import NamedTuple
 def quiet_engines() -> None:
     """Silence the engines' log output, except errors."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads it when it is imported
     for name in ("ray", "mlflow", "alembic", "botocore", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+class PhotoWarnings:
+    """Warnings about photos, counted by their text: a thousand equal ones are one line."""
+
+    def __init__(self) -> None:
+        self._counts, self._first = Counter[str](), dict[str, str]()
+
+    def add(self, photo: str, texts: Iterable[str]) -> None:
+        for text in texts:
+            self._counts[text] += 1
+            self._first.setdefault(text, photo)
+
+    def lines(self) -> tuple[str, ...]:
+        """One line per text, the most frequent first."""
+        return tuple(
+            f"{self._first[text]}: {text}" + (f" (and {count - 1} more)" if count > 1 else "")
+            for text, count in self._counts.most_common()
+        )
 
 
 class _Mark(NamedTuple):

@@ -101,7 +101,7 @@ class Params:
 def load(path: Path = FILE) -> Params:
     """Read and validate the whole file. Raises ParamsError."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}; run this in the folder that contains it") from None
     except yaml.MarkedYAMLError as error:  # do not show the line itself: it may contain a password
@@ -109,6 +109,9 @@ def load(path: Path = FILE) -> Params:
         raise ParamsError(f"{path} is not valid YAML{where}: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise ParamsError(f"{path} is not valid YAML: it contains characters that are not text") from None
+    if not isinstance(content, dict):
+        keys = ", ".join(field.name for field in fields(Params))
+        raise ParamsError(f"{path} must be a mapping with the keys {keys}")
     _check_keys(content, path)
     try:
         params = TypeAdapter(Params).validate_python(content)
@@ -118,10 +121,23 @@ def load(path: Path = FILE) -> Params:
     return _inherit_gates(params, content)
 
 
-def _check_keys(content: Any, path: Path) -> None:
+class _Loader(yaml.SafeLoader):
+    """Rejects a key that is written twice: YAML forbids it, but PyYAML silently drops the first block."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set[str]()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen and key.value != "<<":
+                problem = f"the key {key.value} appears twice in the same block; remove or rename one"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _check_keys(content: dict[Any, Any], path: Path) -> None:
     """Reject names that YAML does not read as text, here or in DVC, which uses another YAML version."""
     kinds = ("cameras", "targets", "presets")
-    blocks = {kind: content.get(kind) for kind in kinds} if isinstance(content, dict) else {}
+    blocks = {kind: content.get(kind) for kind in kinds}
     for kind, names in blocks.items():
         for name in names if isinstance(names, dict) else ():
             if not isinstance(name, str) or NUMBER.fullmatch(name):

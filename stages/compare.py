@@ -54,12 +54,14 @@ def main() -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     from pipeline import params
+    from pipeline.evaluation.learned_scores import load_lpips
     from pipeline.patches.patches import Patches
     from pipeline.research.comparison import Settings, compare
     from pipeline.research.comparison_photos import read_data
     from pipeline.research.comparison_table import table
 
-    presets = params.load().named_presets(arguments.presets)
+    file = params.load()
+    presets = file.named_presets(arguments.presets)
     try:
         settings = Settings(
             steps=arguments.steps,
@@ -67,6 +69,7 @@ def _compare(arguments: argparse.Namespace) -> None:
             patches=Patches(size_px=arguments.size_px, per_photo=arguments.per_photo),
             seeds=arguments.seeds,
             starts=not arguments.no_starts,
+            lpips=load_lpips(file.learned_scores),
         )
     except ValueError as error:
         raise PipelineError(f"{error}; correct the option") from None

@@ -118,6 +118,8 @@ def _enhance(arguments: argparse.Namespace) -> None:
     summary = carry_out(plan, on_ray, arguments.max_failed_share)
     for entry in summary.failed[:LISTED]:
         print(f"  {entry.photo}: {entry.reason}", file=sys.stderr)
+    for line in summary.warnings[:LISTED]:
+        print(f"  {line}", file=sys.stderr)
     failed = len(summary.failed)
     print(f"{summary.done} done, {plan.finished} up to date, {failed} failed → {plan.destination.address}")
     if failed:

@@ -6,6 +6,7 @@ runs the others.
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: waiting threads would cost minutes
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A job in the background ignores Ctrl-C, and so would the processes that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 # Fixtures that start Ray, an MLflow registry, a browser or a command; tests of pipelines and of ONNX.

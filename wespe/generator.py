@@ -23,10 +23,12 @@ class Generator(nn.Module):
     `forward` must enhance a tile exactly as it would within the whole photo.
 
     decides: whether `decide` returns a decision that `forward` needs.
+    step_px: tiles must begin at rows and columns that are multiples of it.
     strip_px: all strips passed to `decide`, except the last, must have a multiple of this many rows.
     """
 
     decides: ClassVar[bool] = False
+    step_px: int = 1
     strip_px: int = 1
 
     def decide(self, strips_nchw: Iterable[torch.Tensor]) -> Any:

@@ -78,7 +78,7 @@ class Learner:
         wrap: Wrap = lambda module: module,
         gather: Gather = lambda values: values[None],
         *,
-        steps: int = 0,
+        steps: int | None = None,
         seed: int = 0,
     ):
         _check(method, config, steps)
@@ -98,9 +98,12 @@ class Learner:
             for module in method.compilable:
                 module.compile()
         self._wrapped = {name: wrap(group) for name, group in method.networks.items()}
-        self._optimisers = {
-            name: build_optimiser(config.of(name), group.parameters())
+        self._learning = {  # what a method has frozen stays frozen
+            name: [parameter for parameter in group.parameters() if parameter.requires_grad]
             for name, group in method.networks.items()
+        }
+        self._optimisers = {
+            name: build_optimiser(config.of(name), parameters) for name, parameters in self._learning.items()
         }
         self._average = copy.deepcopy(method.generator) if config.ema_decay else None
         self._sums: dict[str, LossSum] = {}
@@ -233,7 +236,7 @@ class Learner:
         with self._precision():
             losses = turn.losses(networks, scene)
         optimiser, config = self._optimisers[turn.learns], self.config.of(turn.learns)
-        optimiser.param_groups[0]["lr"] = config.rate(self.step, self.steps) * self.slowed
+        optimiser.param_groups[0]["lr"] = config.rate(self.step, self.steps or 0) * self.slowed
         optimiser.zero_grad(set_to_none=True)
         weighted = [turn.weights[name] * loss for name, loss in losses.items() if name in turn.weights]
         torch.stack(weighted).sum().backward()
@@ -246,8 +249,9 @@ class Learner:
 
     def _networks_for(self, learns: str) -> Networks:
         """Return all groups; only the one that learns requires gradients and is wrapped."""
-        for name, group in self.method.networks.items():
-            group.requires_grad_(name == learns)
+        for name, parameters in self._learning.items():
+            for parameter in parameters:
+                parameter.requires_grad_(name == learns)
         wrapped = {learns: self._wrapped[learns]} if learns else {}
         return {**self.method.networks, **wrapped}
 
@@ -302,11 +306,11 @@ class LossSum:
         self.calls += 1
 
 
-def _check(method: Method, config: LearnerConfig, steps: int) -> None:
+def _check(method: Method, config: LearnerConfig, steps: int | None) -> None:
     groups = ", ".join(method.networks)
     if unknown := config.optimisers.keys() - method.networks.keys():
         raise ValueError(f"learner.optimisers: the method has no group {min(unknown)!r}; it has {groups}")
-    if not steps and any(config.of(group).schedule != "constant" for group in method.networks):
+    if steps is None and any(config.of(group).schedule != "constant" for group in method.networks):
         raise ValueError("a learning rate schedule needs the number of steps")
     renders = method.renders or method.turns[0].learns
     for turn in method.turns:

@@ -86,7 +86,7 @@ class Tiling:
             decision = self.generator.decide(read(rows, slice(0, width)) for rows in strips)
         network = _with_norms(self.generator, WholePhotoNorm)
         norms = [module for module in network.modules() if isinstance(module, WholePhotoNorm)]
-        tiles = list(_tiles(height, width, tile, self.halo_px))
+        tiles = list(_tiles(height, width, tile, self.halo_px, self.generator.step_px))
 
         def enhance_tile(outer: Area) -> torch.Tensor:
             return network(read(*outer), decision, Place(outer[0].start, outer[1].start, height, width))
@@ -203,13 +203,16 @@ def _with_norms(generator: Generator, stand_in: Callable[[nn.InstanceNorm2d], nn
     return network
 
 
-def _tiles(height: int, width: int, tile: tuple[int, int], halo_px: int) -> Iterator[tuple[Area, Area]]:
+def _tiles(
+    height: int, width: int, tile: tuple[int, int], halo_px: int, step_px: int
+) -> Iterator[tuple[Area, Area]]:
     """Yield the area to read and the area to keep. At the photo's border there is no halo: layers pad it."""
 
     def spans(size: int, step: int) -> Iterator[tuple[slice, slice]]:
         for start in range(0, size, step):
             stop = min(size, start + step)
-            yield slice(max(0, start - halo_px), min(size, stop + halo_px)), slice(start, stop)
+            first = max(0, start - halo_px) // step_px * step_px
+            yield slice(first, min(size, stop + halo_px)), slice(start, stop)
 
     for outer_rows, rows in spans(height, tile[0]):
         for outer_columns, columns in spans(width, tile[1]):

@@ -51,9 +51,12 @@ def texture_view(photos_nchw: torch.Tensor) -> torch.Tensor:
     return sum(weight * plane for weight, plane in zip(LUMA_WEIGHTS, planes, strict=True))  # type: ignore[return-value]
 
 
-def gaussian_kernel(config: BlurConfig) -> torch.Tensor:
-    """Return the taps of a 1-D Gaussian; applied along x and y they form the 2-D kernel of eq. 2."""
-    offsets = torch.arange(config.taps, dtype=torch.float64) - (config.taps - 1) / 2
+def gaussian_kernel(config: BlurConfig, device: torch.device | None = None) -> torch.Tensor:
+    """Return the taps of a 1-D Gaussian; applied along x and y they form the 2-D kernel of eq. 2.
+
+    They are computed on the device, since copying them there would wait for it.
+    """
+    offsets = torch.arange(config.taps, dtype=torch.float64, device=device) - (config.taps - 1) / 2
     weights = torch.exp(-(offsets**2) / (2 * config.sigma_px**2))
     scale = 1 / weights.sum() if config.amplitude is None else config.amplitude**0.5
     return (scale * weights).float()

@@ -18,6 +18,7 @@ from pipeline.enhancement.plan import Task
 from pipeline.enhancement.stores import Store, sha256_of
 from pipeline.errors import PipelineError
 from pipeline.models.model_folder import Model
+from pipeline.photos.writing import EncodedPhoto
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 PHOTOS_AT_ONCE = 2  # per worker
@@ -42,7 +43,7 @@ class Enhancer:
 
     def __call__(self, task: Task) -> Entry:
         """Write the result. Errors of a photo are recorded in its entry and not raised."""
-        content_sha256 = result_sha256 = version = reason = ""
+        content_sha256 = result_sha256 = version = reason = warnings = ""
         status = "done"
         result = task.result
         try:
@@ -53,8 +54,9 @@ class Enhancer:
                 torch.set_num_threads(self.cpus if large else max(1, self.cpus // PHOTOS_AT_ONCE))
                 with self._large if large else nullcontext():
                     enhanced = self._enhanced(task, file, result)
-                    result_sha256 = hashlib.sha256(enhanced).hexdigest()
-                    version = self.destination.write(result, enhanced, task.modified_s)
+                    warnings = "; ".join(enhanced.warnings)
+                    result_sha256 = hashlib.sha256(enhanced.data).hexdigest()
+                    version = self.destination.write(result, enhanced.data, task.modified_s)
         except Exception as error:
             status = "stopped" if isinstance(error, OSError) and error.errno in NO_SPACE else "failed"
             reason, result = reason_of(error), ""
@@ -68,15 +70,16 @@ class Enhancer:
             settings=self.settings.key(),
             status=status,  # type: ignore[arg-type]
             reason=reason,
+            warnings=warnings,
             result=result,
             result_sha256=result_sha256 if result else "",
             result_version=version,
             finished_at_s=time.time(),
         )
 
-    def _enhanced(self, task: Task, file: BinaryIO, result: str) -> bytes | bytearray:
+    def _enhanced(self, task: Task, file: BinaryIO, result: str) -> EncodedPhoto:
         suffix = PurePosixPath(result).suffix
-        return enhance_photo(self.models[task.model], file, suffix, self.settings).data
+        return enhance_photo(self.models[task.model], file, suffix, self.settings)
 
 
 def reason_of(error: Exception) -> str:

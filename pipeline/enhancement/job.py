@@ -13,7 +13,7 @@ from pipeline.enhancement.ledger import PART_BYTES, Entry
 from pipeline.enhancement.plan import Plan
 from pipeline.enhancement.stores import FolderStore
 from pipeline.errors import EnhancementError
-from pipeline.logs import Progress
+from pipeline.logs import PhotoWarnings, Progress
 from pipeline.models.model_folder import load_model
 
 MIN_FAILED = 10  # up to this many failures never stop a job, whatever their share
@@ -25,10 +25,15 @@ Engine = Callable[[Plan], Generator[Entry]]  # yields the entries of all tasks, 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The outcome of a job. failed: entries of the photos that could not be enhanced."""
+    """The outcome of a job.
+
+    failed: entries of the photos that could not be enhanced.
+    warnings: lines about photos that were enhanced.
+    """
 
     done: int
     failed: tuple[Entry, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Summary:
@@ -39,7 +44,7 @@ def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Sum
     """
     if isinstance(plan.destination, FolderStore):
         plan.destination.sweep()
-    done, failed = 0, list[Entry]()
+    done, failed, warnings = 0, list[Entry](), PhotoWarnings()
     limit = max(MIN_FAILED, int(max_failed_share * len(plan.tasks)))
     pixels = {task.photo: task.pixels for task in plan.tasks}
     progress = Progress("enhance", len(plan.tasks), "photos", work=plan.megapixels, work_unit="MP")
@@ -52,6 +57,7 @@ def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Sum
             failed.append(entry)
         else:
             done += 1
+            warnings.add(entry.photo, filter(None, entry.warnings.split("; ")))
         plan.ledger.append(entry)
         if len(failed) > limit:
             raise EnhancementError(_too_many(failed, done, plan))
@@ -74,7 +80,11 @@ def carry_out(plan: Plan, engine: Engine, max_failed_share: float = 0.05) -> Sum
             entries.close()  # first, so that no worker uses the space reserved for the ledger
             give_free()
             plan.ledger.flush()
-    return Summary(done=done, failed=tuple(sorted(failed, key=lambda entry: entry.photo)))
+    return Summary(
+        done=done,
+        failed=tuple(sorted(failed, key=lambda entry: entry.photo)),
+        warnings=warnings.lines(),
+    )
 
 
 def _take_all(entries: Generator[Entry], take: Callable[[Entry], None]) -> None:

@@ -25,6 +25,7 @@ class Entry:
     source, source_version: its store, and its version there.
     settings: everything that changes the result, besides content and model.
     status: `stopped` if the job had to end for a reason unrelated to the photo.
+    warnings: what the user should know about a photo that was enhanced, joined by "; ".
     result, result_sha256, result_version: the enhanced photo's path at the destination, its hash and version.
     """
 
@@ -37,6 +38,7 @@ class Entry:
     settings: str
     status: Literal["done", "failed", "stopped"]
     reason: str = ""
+    warnings: str = ""
     result: str = ""
     result_sha256: str = ""
     result_version: str = ""
@@ -105,7 +107,8 @@ class Ledger:
             raise EnhancementError(
                 f"{where} is damaged; delete it, then the photos that it lists will be enhanced again"
             ) from None
-        yield from (Entry(**row) for row in rows)
+        # Parts of an earlier version lack the newest columns, which then read as None.
+        yield from (Entry(**{k: v for k, v in row.items() if v is not None}) for row in rows)
 
 
 def is_part(name: str) -> bool:

@@ -37,15 +37,22 @@ def load_learned_scores(files: LearnedScoreFiles, target_photos: Iterable[np.nda
     if files.cornia:
         codebook = _path(files.cornia)
         functions["cornia"] = _loaded("cornia", lambda: Cornia.from_bytes(codebook.read_bytes())).score
-    if files.lpips:
-        backbone, linear = _path(files.lpips.backbone), _path(files.lpips.linear)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        functions["lpips"] = _loaded("lpips", lambda: Lpips(backbone, linear, device))
+    if lpips := load_lpips(files):
+        functions["lpips"] = lpips
     if files.ffs:
         rater = load_rater(_path(files.ffs))
         functions["ffs"] = _nan_if_too_small(partial(rate_photo, rater))
         facts["ffs_accuracy"] = rater.accuracy.value
     return LearnedScores(functions=functions, facts=facts, left_out=left_out)
+
+
+def load_lpips(files: LearnedScoreFiles) -> Lpips | None:
+    """LPIPS, if its weights are given. Raises PipelineError naming the file."""
+    if not files.lpips:
+        return None
+    backbone, linear = _path(files.lpips.backbone), _path(files.lpips.linear)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return _loaded("lpips", lambda: Lpips(backbone, linear, device))
 
 
 def _path(given: str) -> Path:

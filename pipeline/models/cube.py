@@ -105,7 +105,7 @@ def _flat_areas(
     generator: LutResidual, decision: Decision, level: torch.Tensor, progress: Progress
 ) -> torch.Tensor:
     """Return the model's output for flat areas of each colour, (1, 3, side², side) like `_colours`, 0–1."""
-    halo_px = generator.detail.halo_px
+    halo_px = int(generator.detail.halo_px)  # type: ignore[arg-type]
     side = 2 * halo_px + 1  # the receptive field of the pixel in the middle
     coloured = generator.colour(_colours(level), decision)
     areas = coloured[0].permute(1, 2, 0)[..., None, None].expand(-1, -1, -1, side, side)

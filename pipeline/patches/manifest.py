@@ -32,6 +32,7 @@ class Photo:
     orientation: int = 1  # EXIF, 1–8
     split: SplitName | Literal[""] = ""  # '' if rejected
     reject_reason: str = ""  # '' if accepted
+    warnings: str = ""  # what the user should know of an accepted photo, joined by "; "
 
 
 SCHEMA = pa.schema(

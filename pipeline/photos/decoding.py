@@ -14,6 +14,16 @@ from pipeline.photos.exif import Exif, facts, is_adobe_rgb
 from pipeline.photos.icc import adobe_rgb_profile
 from pipeline.photos.original import Original, Samples
 
+OTHERS = {  # unsupported formats and their first bytes
+    "a GIF": (b"GIF8",),
+    "a BMP": (b"BM",),
+    "JPEG 2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+    "JPEG XL": (b"\xff\x0a", b"\0\0\0\x0cJXL "),
+    "a ZIP archive": (b"PK\3\4",),
+    "a PDF": (b"%PDF",),
+    "an AppleDouble file of macOS": (b"\0\5\x16\7",),
+    "a Git LFS pointer": (b"version https://git-lfs",),
+}
 UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # EXIF orientation → rotation of (h, w, …)
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -35,12 +45,20 @@ def decode_original(data: bytes, max_megapixels: float = 0) -> Original:
     with refusals(data):
         kind = format_of(data)
         if not kind:
-            raise PhotoError("not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo")
+            raise PhotoError(f"{_named(data)}not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo")
         samples = CODECS[kind].read(data, max_megapixels * 1e6)
         if kind == "JPEG" and not samples.profile and is_adobe_rgb(samples.metadata.exif):
             samples = replace(samples, profile=adobe_rgb_profile())
         original = _original(kind, samples)
         return original.reduced(max_megapixels) if max_megapixels else original
+
+
+def _named(data: bytes) -> str:
+    """What a file is that people take for a photo, by how it begins."""
+    head = bytes(data[:512]).lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html")):
+        return "a web page (a login page, perhaps), "
+    return next((f"{name}, " for name, starts in OTHERS.items() if bytes(data[:32]).startswith(starts)), "")
 
 
 def _original(kind: str, samples: Samples) -> Original:

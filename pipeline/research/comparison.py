@@ -19,7 +19,7 @@ from pipeline.models.model_folder import Model, load_model
 from pipeline.params import Preset
 from pipeline.patches.patches import Patches
 from pipeline.research.comparison_photos import Data
-from pipeline.research.comparison_table import Enhance, Row, score, write_table
+from pipeline.research.comparison_table import Enhance, FullReference, Row, score, write_table
 from pipeline.training.content_weights import fetch_features
 from pipeline.training.memory_context import MemoryContext
 from pipeline.training.rank import train
@@ -33,6 +33,7 @@ class Settings:
     """Settings of a comparison; None uses each preset's own value.
 
     starts: also score every preset before training, so that the table shows the effect of training.
+    lpips: paths of the weights; None leaves this score out.
     """
 
     patches: Patches
@@ -40,6 +41,7 @@ class Settings:
     steps: int | None = None
     batch_size: int | None = None
     starts: bool = True
+    lpips: FullReference | None = None
 
     def __post_init__(self) -> None:
         for name, lowest in (("steps", 0), ("batch_size", 1)):
@@ -59,7 +61,7 @@ def compare(presets: Mapping[str, Preset], settings: Settings, data: Data, out: 
         "histogram match": data.yardstick.enhance,
     }
     rows = [
-        Row(name, [score(enhance, data.tests)], [distance.measure(enhance)])
+        Row(name, [score(enhance, data.tests, settings.lpips)], [distance.measure(enhance)])
         for name, enhance in yardsticks.items()
     ]
     out.mkdir(parents=True, exist_ok=True)
@@ -94,7 +96,7 @@ def _train_and_score(
         print(f"{row.name}, seed {seed}: {error}", flush=True)
         return
     row.minutes.append((time.monotonic() - began) / 60)
-    row.scores.append(score(model.enhance, data.tests))
+    row.scores.append(score(model.enhance, data.tests, settings.lpips))
     row.distances.append(distance.measure(model.enhance))
     row.seeds.append(seed)
     row.chosen = distance.nearest(row.distances)

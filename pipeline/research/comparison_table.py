@@ -13,12 +13,15 @@ from pipeline.evaluation.target_distance import Distances
 from pipeline.files import write_atomically
 from pipeline.research.comparison_photos import Pair
 from wespe.metrics.full_reference import ms_ssim_dped, psnr
+from wespe.metrics.self_checks import noise_gain
 
 POOLED = 50  # photos whose squared errors DPED's code pools before the logarithm
 COLUMNS = (
     "PSNR per image",
     "PSNR pooled per 50",
     "MS-SSIM (DPED's)",
+    "LPIPS",
+    "noise gain",
     "colour distance",
     "texture distance",
     "seeds",
@@ -29,16 +32,23 @@ SEVERAL_SIZES = (
     "The test photos have several sizes. MS-SSIM (DPED's) averages over a batch of one size: here it is the "
     "mean over sizes, weighted by their photos, and not comparable with published figures."
 )
+SHOWN = {"psnr": 2, "psnr_pooled": 2, "ms_ssim_dped": 3, "lpips": 4, "noise_gain": 2}  # name → digits
+FullReference = Callable[[np.ndarray, np.ndarray], float]
 Enhance = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one method on all test pairs; dB are means over photos, and over pools of 50."""
+    """Scores of one method on all test pairs; dB are means over photos, and over pools of 50.
+
+    lpips: None without weights. noise_gain: noise in flat areas, relative to the untouched photo.
+    """
 
     psnr: float
     psnr_pooled: float
     ms_ssim_dped: float
+    noise_gain: float
+    lpips: float | None = None
 
 
 @dataclass
@@ -57,7 +67,7 @@ class Row:
     failed: list[str] = field(default_factory=list)
 
 
-def score(enhance: Enhance, tests: Sequence[Pair]) -> Scores:
+def score(enhance: Enhance, tests: Sequence[Pair], lpips: FullReference | None = None) -> Scores:
     """Score one method on uint8 pairs, photo by photo."""
     enhanced = [(enhance(photo), truth) for photo, truth in tests]
     errors = [float(np.square(photo.astype(np.float64) - truth).mean()) for photo, truth in enhanced]
@@ -66,6 +76,10 @@ def score(enhance: Enhance, tests: Sequence[Pair]) -> Scores:
         psnr=statistics.mean(psnr(*pair) for pair in enhanced),
         psnr_pooled=statistics.mean(10 * np.log10(255**2 / np.mean(pool)) for pool in pools),
         ms_ssim_dped=_ms_ssim_dped(enhanced),
+        noise_gain=statistics.mean(
+            noise_gain(photo, source) for (photo, _), (source, _) in zip(enhanced, tests, strict=True)
+        ),
+        lpips=statistics.mean(lpips(*pair) for pair in enhanced) if lpips else None,
     )
 
 
@@ -96,8 +110,8 @@ def _ms_ssim_dped(pairs: Sequence[Pair]) -> float:
 
 def _cells(row: Row) -> list[str]:
     cells = [
-        _spread([getattr(scores, name) for scores in row.scores], digits)
-        for name, digits in (("psnr", 2), ("psnr_pooled", 2), ("ms_ssim_dped", 3))
+        _spread([value for scores in row.scores if (value := getattr(scores, name)) is not None], digits)
+        for name, digits in SHOWN.items()
     ]
     cells += [_spread([getattr(one, name) for one in row.distances], 2) for name in ("colour", "texture")]
     failed = f", {len(row.failed)} failed" if row.failed else ""

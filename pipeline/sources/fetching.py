@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from pipeline import layout
 from pipeline.errors import SourceError
-from pipeline.logs import Progress
+from pipeline.logs import PhotoWarnings, Progress
 from pipeline.patches.manifest import Photo, accepted, write_manifest
 from pipeline.patches.splits import Split, assign_splits
 from pipeline.sources import AnySource
@@ -51,6 +51,10 @@ class FetchSummary:
         lines = [f"rejected {photo.name}: {photo.reject_reason}" for photo in self.rejected[:SHOWN_REJECTS]]
         if len(self.rejected) > SHOWN_REJECTS:
             lines.append(f"rejected {len(self.rejected) - SHOWN_REJECTS} more; the manifest lists them")
+        odd = PhotoWarnings()
+        for photo in self.photos:
+            odd.add(photo.name, filter(None, photo.warnings.split("; ")))
+        lines += odd.lines()[:SHOWN_REJECTS]
         if (train := sum(photo.split == "train" for photo in self.photos)) < FEW_PHOTOS:
             lines.append(
                 f"only {train} photo{'s' * (train != 1)} for training; expect a weak model, or add photos "

@@ -6,13 +6,14 @@ simulated camera, or the photo of the same name from a second source.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import PhotoError
 from pipeline.patches.manifest import Photo
+from pipeline.photos.decoding import decode_original
 from pipeline.photos.images import decode_photo, read_exif
 from pipeline.sources.simulated_camera import SimulatedCamera, capture
 from pipeline.sources.source import PhotoFile
@@ -43,7 +44,8 @@ def take_in(
         return IntakeRecord(photo=row, original_id=missing_id)
     original_id = _content_id(original)
     try:
-        photo_hwc = decode_photo(original)
+        decoded = decode_original(original)
+        photo_hwc = decoded.srgb_hwc()
         if min(photo_hwc.shape[:2]) < MIN_SIDE_PX:
             raise PhotoError(f"smaller than {MIN_SIDE_PX} px")
         truth = found if camera else None
@@ -55,7 +57,9 @@ def take_in(
     path = _file(folder, "", data, ".jpg" if camera else found.path.suffix)
     truth_path = _file(folder, "truth/", _bytes_of(truth), truth.path.suffix) if truth else ""
     height, width, _ = photo_hwc.shape
-    return IntakeRecord(photo=_row(found, data, path, truth_path, width, height), original_id=original_id)
+    row = _row(found, data, path, truth_path, width, height)
+    row = replace(row, warnings="; ".join(decoded.warnings))
+    return IntakeRecord(photo=row, original_id=original_id)
 
 
 def _checked_truth(found: PhotoFile, truths: Mapping[str, PhotoFile], photo_hwc: np.ndarray) -> PhotoFile:

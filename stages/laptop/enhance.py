@@ -123,6 +123,8 @@ def _enhance_folder(work: "Work", model_folder: Path, settings: "Settings", keep
     summary = carry_out(plan, in_process, max_failed_share=1)
     there = f", {plan.finished} up to date" if plan.finished else ""
     there += f", {len(plan.changed)} edited results kept" if plan.changed else ""
+    for line in summary.warnings[:LISTED]:
+        print(f"  {line}", file=sys.stderr)
     print(f"{summary.done} photos → {work.destination}{there}")
     return [f"{work.source / entry.photo}: {entry.reason}" for entry in summary.failed]
 
@@ -136,15 +138,16 @@ def _enhance_photos(
     import torch
 
     from pipeline.enhancement.enhancer import reason_of
-    from pipeline.logs import Progress
+    from pipeline.logs import PhotoWarnings, Progress
     from pipeline.models.model_folder import load_model
 
     model = load_model(model_folder, "cuda" if torch.cuda.is_available() else "cpu")
-    progress, done, failed = Progress("enhance", len(work), "photos"), [], []
+    progress, warnings = Progress("enhance", len(work), "photos"), PhotoWarnings()
+    done, failed = list[str](), list[str]()
     try:
         for one in work:
             try:
-                _enhance_photo(model, one, settings, keep_dates)
+                warnings.add(str(one.source), _enhance_photo(model, one, settings, keep_dates))
                 done.append(str(one.destination))
             except Exception as error:  # no error of one photo may stop the others
                 failed.append(f"{one.source}: {reason_of(error)}")
@@ -153,17 +156,21 @@ def _enhance_photos(
         raise KeyboardInterrupt(f"{len(done)} of {len(work)} photos are enhanced") from None
     finally:
         print("".join(f"{path}\n" for path in done), end="")
+        for line in warnings.lines()[:LISTED]:
+            print(f"  {line}", file=sys.stderr)
     return failed
 
 
-def _enhance_photo(model: "Model", work: "Work", settings: "Settings", keep_dates: bool) -> None:
+def _enhance_photo(model: "Model", work: "Work", settings: "Settings", keep_dates: bool) -> tuple[str, ...]:
+    """Write one result; return the warnings about it."""
     from pipeline.enhancement.one_photo import enhance_photo
     from pipeline.files import write_atomically
 
     with open(work.source, "rb") as file:
-        enhanced = enhance_photo(model, file, work.destination.suffix, settings).data
+        enhanced = enhance_photo(model, file, work.destination.suffix, settings)
     work.destination.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(work.destination, enhanced)
+    write_atomically(work.destination, enhanced.data)
     if keep_dates:
         facts = work.source.stat()
         os.utime(work.destination, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    return enhanced.warnings

@@ -241,7 +241,7 @@ def test_a_node_killed_in_the_middle_loses_no_photo(
     output, _ = job.communicate(timeout=TIMEOUT_S)
 
     assert job.returncode == 0, output
-    assert f"{PHOTOS} done, 0 skipped, 0 failed" in output
+    assert f"{PHOTOS} done, 0 up to date, 0 failed" in output
     assert bucket.names("out/") == bucket.names("in/")
     for name in bucket.names("out/"):
         result = Image.open(bucket.read(f"out/{name}"))
@@ -273,7 +273,7 @@ def test_a_cluster_grows_from_nothing_for_a_job(
     output, _ = job.communicate(timeout=TIMEOUT_S)
 
     assert job.returncode == 0, output
-    assert "4 done, 0 skipped, 0 failed" in output
+    assert "4 done, 0 up to date, 0 failed" in output
     assert bucket.names("out/") == bucket.names("in/")
     assert head.process.poll() is None
 

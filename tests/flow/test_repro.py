@@ -12,6 +12,7 @@ import boto3
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
+from PIL import Image
 
 CODE = ("wespe", "pipeline", "stages", "dvc.yaml", "params.yaml", ".dvc", ".dvcignore", ".gitignore")
 TINY = {
@@ -67,6 +68,7 @@ class Checkout:
         params["presets"] |= {"demo": TINY, "pairs": copy.deepcopy(TINY) | {"method": {"name": "srcnn"}}}
         for block in (params["cameras"]["demo-phone"], params["targets"]["demo-photos"]):
             block["patches"]["per_photo"] = 20
+        params["cameras"]["demo-phone"]["photos"]["split"] = {"validation": 0, "test": 0.25}
         self.write(params)
         self.run("git", "init", "-q")
         self.commit()
@@ -214,7 +216,12 @@ def test_the_registered_model_enhances_a_folder(checkout: Checkout, demo_photos:
 def test_a_new_camera_with_pairs_is_one_block_and_runs_alone(checkout: Checkout, demo_photos: Path) -> None:
     before = (checkout.folder / "dvc.lock").read_text()
     params = checkout.params()
-    photos = {"kind": "folder", "paths": [str(demo_photos)]}
+    small = checkout.folder / "small"
+    small.mkdir()
+    for path in demo_photos.iterdir():
+        with Image.open(path) as photo:
+            photo.crop((0, 0, 192, 176)).save(small / path.name)
+    photos = {"kind": "folder", "paths": [str(small)]}
     params["cameras"]["second"] = {
         "photos": {"source": photos, "truth": photos, "split": {"test": 0.4}},
         "patches": {"size_px": 32, "per_photo": 20},

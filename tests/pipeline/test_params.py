@@ -212,6 +212,26 @@ def test_a_yaml_mistake_is_located_without_showing_the_line(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\nb:\n  c: 1\n  c: 2\n", "in line 4: the key c appears twice"),
+        ("", "must be a mapping with the keys cameras, targets"),
+        ("- a\n", "must be a mapping"),
+    ],
+)
+def test_what_yaml_would_take_in_silence_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    """Protects: of two cameras with one name the first was lost."""
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=words):
+        load(tmp_path / "params.yaml")
+
+
+def test_a_file_with_a_byte_order_mark_is_read(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text((repository / "params.yaml").read_text(), "utf-8-sig")
+    assert load(tmp_path / "params.yaml").cameras
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
     [
         ("2024", r"as a number \(2024\), not as text; choose another, such as camera-2024"),

@@ -107,6 +107,16 @@ def test_a_photo_is_enhanced_by_the_library_alone(wespe: Run, model: Path, holid
         assert np.abs(np.asarray(enhanced).astype(int) - np.asarray(original)).mean() > 1
 
 
+def test_lost_content_is_reported(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: further pages of a scan must not be lost silently."""
+    frames = [Image.fromarray(np.full((40, 40, 3), level, np.uint8)) for level in (50, 100)]
+    frames[0].save(holiday / "scan.tif", save_all=True, append_images=frames[1:])
+    for source in (holiday / "scan.tif", holiday):
+        ended = wespe("enhance", source, "--model", model)
+        assert ended.returncode == 0, ended.stderr
+        assert "scan.tif: only the first of its 2 frames is used" in ended.stderr
+
+
 def test_a_second_run_replaces_only_its_own_results(wespe: Run, model: Path, holiday: Path) -> None:
     """Protects: new settings only replace earlier results; results are not enhanced again."""
     photo, result = holiday / "rocket.jpg", holiday / "rocket-enhanced.jpg"

@@ -12,16 +12,25 @@ import torch
 from torch import nn
 
 from wespe.generator import Generator, Place
-from wespe.methods import METHODS
+from wespe.methods import METHODS, build_generator
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig
+from wespe.methods.lut_restore import LutRestoreConfig
 from wespe.networks.resnet import ResNet, ResNetConfig
+from wespe.networks.restorer import RestorerConfig
 from wespe.networks.srcnn import SRCNN
 from wespe.tiling import Tiling, TooLarge, _strips, bytes_per_pixel, reach_px
 
 
-def lut_residual() -> LutResidual:
-    """One whose colours are its own in every photo."""
-    generator = LutResidual(LutResidualConfig())
+def lut_residual() -> Generator:
+    return with_own_colours(build_generator(LutResidualConfig()))
+
+
+def lut_restore() -> Generator:
+    return with_own_colours(build_generator(LutRestoreConfig(detail=RestorerConfig(width=6, blocks=2))))
+
+
+def with_own_colours(generator: LutResidual) -> LutResidual:
+    """Colours that differ from photo to photo, and a texture that changes."""
     generator.colour.curves.sqrt_()
     generator.colour.slope.mul_(0.5)
     generator.colour.slopes.copy_(torch.linspace(0.25, 4, 256))
@@ -40,6 +49,7 @@ def seeded() -> None:
 GENERATORS: dict[str, Callable[[], Generator]] = {
     "srcnn": SRCNN,
     "lut residual": lut_residual,
+    "lut restore": lut_restore,
     **{
         f"{width}x{blocks} {norm} {output}": partial(
             ResNet, ResNetConfig(width=width, blocks=blocks, norm=norm, output=output)
@@ -139,7 +149,7 @@ def test_the_halo_is_the_smallest_sufficient_one(name):
     """Protects: speed, and the proof itself: one pixel less makes seams, so the test above can fail."""
     generator, photo = trained(name), torch.rand(1, 3, 80, 80)
     tiling = Tiling(generator)
-    tiling.halo_px -= 1
+    tiling.halo_px -= generator.step_px  # the first row of a tile is rounded down to a multiple of it
     result = torch.empty_like(photo)
     tiling.enhance_tiles(reader(photo), writer(result), 80, 80, 32)
     whole = enhanced(generator, photo, 32)

@@ -13,12 +13,13 @@ from wespe.generator import Generator
 from wespe.method import Method
 from wespe.methods.dped import Dped, DpedConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
+from wespe.methods.lut_restore import LutRestore, LutRestoreConfig, restoring_generator
 from wespe.methods.srcnn import Srcnn, SrcnnConfig
 from wespe.methods.wespe import Wespe, WespeConfig
 from wespe.networks.resnet import ResNet
 from wespe.networks.srcnn import SRCNN
 
-MethodConfig = WespeConfig | LutResidualConfig | DpedConfig | SrcnnConfig
+MethodConfig = WespeConfig | LutResidualConfig | LutRestoreConfig | DpedConfig | SrcnnConfig
 
 
 class Entry(NamedTuple):
@@ -29,7 +30,8 @@ class Entry(NamedTuple):
 
 METHODS: dict[str, Entry] = {
     "wespe": Entry(WespeConfig, Wespe, lambda config: ResNet(config.generator)),
-    "lut_residual": Entry(LutResidualConfig, LutResidualMethod, LutResidual),
+    "lut_residual": Entry(LutResidualConfig, LutResidualMethod, LutResidual.of),
+    "lut_restore": Entry(LutRestoreConfig, LutRestore, restoring_generator),
     "dped": Entry(DpedConfig, Dped, lambda config: ResNet(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
 }

@@ -89,12 +89,18 @@ class LutResidual(Generator):
 
     decides: ClassVar[bool] = True
 
-    def __init__(self, config: LutResidualConfig):
+    def __init__(self, colour: ColourConfig, texture: TextureConfig, detail: nn.Module, step_px: int = 1):
+        """detail: a network of photos_nchw → photos_nchw, with its `halo_px`."""
         super().__init__()
-        self.colour = Colour(config.colour)
-        self.texture = Texture(config.texture)
-        self.detail = Detail(config.detail)
-        self.strip_px = self.colour.strip_px
+        self.colour = Colour(colour)
+        self.texture = Texture(texture)
+        self.detail = detail
+        self.step_px, self.strip_px = step_px, self.colour.strip_px
+
+    @classmethod
+    def of(cls, config: LutResidualConfig) -> "LutResidual":
+        """With this method's own detail."""
+        return cls(config.colour, config.texture, Detail(config.detail))
 
     def decide(self, strips_nchw: Iterable[torch.Tensor]) -> Decision:
         """Analyse whole photos in strips (see `Colour.decide_by_strips`); `forward` then accepts any tile."""
@@ -120,7 +126,7 @@ class Renderer(nn.Module):
 
     def __init__(self, config: LutResidualConfig):
         super().__init__()
-        self.enhance = LutResidual(config)
+        self.enhance = LutResidual.of(config)
 
     def forward(self, source: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the fields of a Scene, except its batch."""

@@ -82,8 +82,14 @@ def quietest(blocks_nchw: torch.Tensor) -> torch.Tensor:
 
 
 def blurred(planes_nchw: torch.Tensor, sigma_px: float) -> torch.Tensor:
-    """Blur one channel with a Gaussian; border pixels are replicated."""
+    """Blur each channel with a Gaussian; border pixels are replicated."""
     radius = math.ceil(2.5 * sigma_px)
-    taps = gaussian_kernel(BlurConfig(sigma_px=sigma_px, taps=2 * radius + 1)).to(planes_nchw)
+    config = BlurConfig(sigma_px=sigma_px, taps=2 * radius + 1)
+    taps = gaussian_kernel(config, planes_nchw.device).to(planes_nchw)
     padded = functional.pad(planes_nchw, (radius,) * 4, mode="replicate")
-    return functional.conv2d(functional.conv2d(padded, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
+    # One plane at a time: a convolution by groups takes many times as long on a CPU.
+    planes = [
+        functional.conv2d(functional.conv2d(plane, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
+        for plane in padded.split(1, dim=1)
+    ]
+    return planes[0] if len(planes) == 1 else torch.cat(planes, dim=1)

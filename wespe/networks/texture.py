@@ -84,5 +84,4 @@ class Texture(nn.Module):
     def _chroma(self, differences_nchw: torch.Tensor) -> torch.Tensor:
         if not self.config.chroma_px:
             return differences_nchw
-        planes = [blurred(one, self.config.chroma_px) for one in differences_nchw.split(1, dim=1)]
-        return torch.lerp(differences_nchw, torch.cat(planes, dim=1), self.fitted)
+        return torch.lerp(differences_nchw, blurred(differences_nchw, self.config.chroma_px), self.fitted)

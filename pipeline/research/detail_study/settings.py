@@ -40,6 +40,11 @@ def _both(name: str, **changes) -> Setting:
     return Setting(name=name, **(defaults | changes))
 
 
+def _after(name: str, **changes) -> Setting:
+    """Restore after the fitted texture match."""
+    return Setting(name=name, **({"texture": True, "restore": 1.0} | changes))
+
+
 SETTINGS = (
     Setting(name="restore", restore=1.0),
     _both("both"),
@@ -59,4 +64,16 @@ SETTINGS = (
     Setting(name="canon-critic", photos="iphone-canon", critic=1.0, calm=1.0),
     Setting(name="city-restore", photos="city100", restore=1.0),
     _both("city-both", photos="city100"),
+    # The second round: restoring after the texture match, with less noise, and with a larger network.
+    _after("texture-noise2", noise=2.0),
+    _after("texture-calm", calm=1.0),
+    _after("texture-noise2-calm", noise=2.0, calm=1.0),
+    _after("texture-dense", dense=True),
+    _after("texture-dense-noise2-calm", dense=True, noise=2.0, calm=1.0),
+    _after("oracle-texture", restore=0.0, paired=True),
+    _after("canon-texture", photos="iphone-canon"),
+    _after("canon-texture-noise2-calm", photos="iphone-canon", noise=2.0, calm=1.0),
+    _after("canon-texture-dense-noise2-calm", photos="iphone-canon", dense=True, noise=2.0, calm=1.0),
+    _after("city-texture", photos="city100"),
+    _after("city-texture-noise2-calm", photos="city100", noise=2.0, calm=1.0),
 )

@@ -25,7 +25,7 @@ class Start:
 
     def __init__(self, photos: PhotoSet, seed: int, device: torch.device, count: int = START_PATCHES):
         self.device = device
-        self.model = LutResidual(LutResidualConfig()).to(device).eval().requires_grad_(False)
+        self.model = LutResidual.of(LutResidualConfig()).to(device).eval().requires_grad_(False)
         sources = self._drawn(photos.source, count, seed)
         toned = sources + (self._drawn(photos.tones, count // 2, seed + 1) if photos.tones.pixels else [])
         targets = self._drawn(photos.target, count, seed + 2)

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from pipeline.research.detail_study.camera import Camera, fit_camera
 from pipeline.research.detail_study.critics import (
     Critics,
     DetailView,
@@ -18,9 +17,10 @@ from pipeline.research.detail_study.critics import (
     critic_loss,
     fooling_loss,
 )
-from pipeline.research.detail_study.local_statistics import activity, bands
-from pipeline.research.detail_study.restorer import Restorer
 from pipeline.research.detail_study.settings import Setting
+from wespe.degradation import Degradation, fit_degradation
+from wespe.networks.activity import activity, bands
+from wespe.networks.restorer import Restorer, RestorerConfig
 from wespe.views import texture_view
 
 RATE, CRITIC_RATE = 1e-3, 1e-3
@@ -30,6 +30,7 @@ LOW = 20.0  # weight of what 8-px means move from the start
 PENALTY = 1.0
 WARM_UP = 0.05  # share of the training in which critics learn alone
 QUIET = 0.2  # share of a patch that counts as its quietest places
+CAMERA_BATCHES = 64  # of each set, that the degradation is fitted to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,9 @@ def train(
     torch.manual_seed(seed)
     began, device = time.monotonic(), material.targets.device
     lesson = Lesson(setting, material, features, budget, device)
-    restorer = Restorer(setting.width, setting.blocks, setting.dense).to(device)
+    restorer = Restorer(RestorerConfig(width=setting.width, blocks=setting.blocks, dense=setting.dense)).to(
+        device
+    )
     restorer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(restorer).requires_grad_(False)
     optimiser = torch.optim.Adam(
@@ -129,14 +132,17 @@ class Lesson:
         self.setting, self.features = setting, features
         self.sources, self.targets = (drawn(p, budget) for p in (material.sources, material.targets))
         self.described: dict = {}
-        self.camera: Camera | None = None
+        self.camera: Degradation | None = None
         if setting.paired:
             assert material.pairs is not None
             self.pairs = drawn(material.pairs[0], budget, material.pairs[1])
         if setting.restore:
-            sources, targets = ((one for [one] in side) for side in (self.sources, self.targets))
-            self.camera, distances = fit_camera(sources, targets, features, budget.camera_steps, device)
-            self.described = {**self.camera.described(), "distances": distances}
+            self.camera = Degradation().to(device)
+            some = range(CAMERA_BATCHES)
+            sources, targets = ([next(side)[0] for _ in some] for side in (self.sources, self.targets))
+            distances = fit_degradation(self.camera, sources, targets, features, budget.camera_steps)
+            self.described = {**self.camera.described(), "distances": distances[::50]}
+            self.camera.requires_grad_(False)
         self.critics, self.view = Critics().to(device), DetailView(device)
         self.learner = torch.optim.Adam(
             self.critics.parameters(), lr=CRITIC_RATE, betas=(0.0, 0.99), fused=device.type == "cuda"
@@ -154,8 +160,12 @@ class Lesson:
         if self.camera is not None:
             [target] = next(self.targets)
             with torch.no_grad():
-                degraded = self.camera(target, self.setting.noise)
+                degraded = self.camera(target, noise=self.setting.noise)
             total.append(self.setting.restore * self._restored(_run(restorer, degraded), target, parts))
+            if self.setting.calm and not self.setting.critic:
+                [source] = next(self.sources)
+                parts["calm"] = louder_quiet(_run(restorer, source), source)
+                total.append(self.setting.calm * parts["calm"])
         if self.setting.critic and progress >= self.setting.critic_from:
             fooled = self._game(restorer, parts)
             if progress >= self.setting.critic_from + WARM_UP:
@@ -199,9 +209,9 @@ def _run(restorer: Restorer, photos_nchw: torch.Tensor) -> torch.Tensor:
         return restorer(photos_nchw)
 
 
-def louder_quiet(enhanced: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-    """Return how much activity increases in flat areas of each patch, in units of about a factor of 2."""
-    before = activity(bands(texture_view(source)))
-    after = activity(bands(texture_view(enhanced)))
-    floor = before.flatten(2).float().quantile(QUIET, dim=2)[..., None, None]
+def louder_quiet(enhanced: torch.Tensor, started: torch.Tensor) -> torch.Tensor:
+    """Return how much activity increases in flat areas; 1 is about a doubling in all bands."""
+    with torch.autocast(enhanced.device.type, enabled=False):
+        before, after = (activity(bands(texture_view(one.float()))) for one in (started, enhanced))
+    floor = before.flatten(2).quantile(QUIET, dim=2)[..., None, None]
     return 12 * (functional.relu(after - before) * (before <= floor)).mean() / QUIET

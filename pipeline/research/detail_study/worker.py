@@ -19,12 +19,12 @@ from pipeline.research.detail_study.photo_sets import (
     read_partners,
     read_set,
 )
-from pipeline.research.detail_study.restorer import multiply_adds_per_pixel
 from pipeline.research.detail_study.scores import Sample, Scorer, sampled
 from pipeline.research.detail_study.settings import Setting
 from pipeline.research.detail_study.start import Start, enhanced_photos
 from pipeline.research.detail_study.training import Budget, Material, train
 from pipeline.research.detail_study.yardsticks import yardsticks
+from wespe.networks.restorer import multiply_adds_per_pixel
 
 TRAINING_PX = 128
 SHOWN_PAIRS, SHOWN_CROPS, CROP_PX = 10, 8, 256

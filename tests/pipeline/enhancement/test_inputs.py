@@ -123,6 +123,8 @@ def test_a_list_may_come_from_windows(tree: Path, kind: str) -> None:
         ("s3://photos/none/", "no photo in or below it"),
         ("s3://photos/none/a.jpg", "no such photo"),
         ("s3://", "has no bucket name"),
+        ("https://example.com/a.jpg", "only folders and s3:// can be read"),
+        ("gs://photos/", "only folders and s3:// can be read"),
     ],
 )
 def test_addresses_without_photos_are_rejected(tree: Path, bucket: str, address: str, error: str) -> None:

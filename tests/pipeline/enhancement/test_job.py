@@ -38,6 +38,31 @@ def test_names_folders_and_formats_are_kept(model, enhance, times, demo_photos: 
         assert (enhanced.format, enhanced.size) == (original.format, original.size)
 
 
+def test_warnings_are_in_the_summary_and_in_the_ledger(model, enhance, plan, tmp_path: Path) -> None:
+    """Protects: a file of several pictures loses all but the first; nobody should find out by chance."""
+    frames = [Image.fromarray(np.full((40, 40, 3), level, np.uint8)) for level in (50, 100, 150)]
+    (tmp_path / "in").mkdir()
+    for name in ("a.tif", "b.tif"):
+        frames[0].save(tmp_path / "in" / name, save_all=True, append_images=frames[1:])
+
+    summary = enhance(model, tmp_path / "in", tmp_path / "out")
+
+    assert summary.warnings == ("a.tif: only the first of its 3 frames is used (and 1 more)",)
+    rows = pq.read_table(tmp_path / "out/ledger").to_pylist()
+    assert {row["warnings"] for row in rows} == {"only the first of its 3 frames is used"}
+
+
+def test_a_ledger_of_an_earlier_version_is_read(
+    model, enhance, plan, demo_photos: Path, tmp_path: Path
+) -> None:
+    """Protects: an update must not enhance a whole collection again."""
+    enhance(model, demo_photos, tmp_path / "out")
+    [part] = (tmp_path / "out/ledger").iterdir()
+    pq.write_table(pq.read_table(part).drop_columns(["warnings"]), part)
+
+    assert plan(model, demo_photos, tmp_path / "out").finished == 3
+
+
 def test_pixels_are_the_models(model, enhance, demo_photos: Path, tmp_path: Path) -> None:
     """What the engine writes is what the model alone computes."""
     enhance(model, demo_photos / "coffee.png", tmp_path / "out")

@@ -140,7 +140,8 @@ def test_a_model_is_found_by_name_or_path(model: Path, tmp_path: Path) -> None:
     ):
         find_model()
     with pytest.raises(
-        CheckpointError, match="dash: no such model folder or known model; known models: phone, tablet"
+        CheckpointError,
+        match="--model dash: no such model folder or known model; known models: phone, tablet",
     ):
         find_model("dash")
 

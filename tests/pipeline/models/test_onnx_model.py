@@ -27,6 +27,7 @@ GENERATORS = {
     "dped": {"name": "dped", "generator": SMALL},
     "srcnn": {"name": "srcnn"},
     "lut_residual": {"name": "lut_residual"},
+    "lut_restore": {"name": "lut_restore", "detail": SMALL},
 }
 Make = Callable[[str], Model]
 
@@ -40,7 +41,7 @@ def make() -> Make:
         generator = build_generator(method_config(GENERATORS[kind])).eval().requires_grad_(False)
         for values in generator.parameters():
             values.add_(0.1 * torch.randn_like(values))
-        if kind == "lut_residual":
+        if kind in ("lut_residual", "lut_restore"):
             colour = generator.colour
             colour.curves.copy_(colour.curves.sqrt())
             colour.slope.mul_(0.7)

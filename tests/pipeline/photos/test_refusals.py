@@ -140,3 +140,20 @@ def test_a_photo_too_wide_for_the_format_is_refused_before_the_work(model):
     with pytest.raises(PhotoError, match=r"16384×16 px: WEBP supports at most 16383 px a side"):
         enhance_photo(None, io.BytesIO(data), ".webp", Settings())
     assert enhance_photo(model, io.BytesIO(data), ".jpg", Settings()).data
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (encoded(noise(), "GIF"), "a GIF"),
+        (encoded(noise(), "BMP"), "a BMP"),
+        (b"\xff\x0a" + bytes(20), "JPEG XL"),
+        (b"\n<!DOCTYPE html><title>Sign in</title>", "a web page"),
+        (b"PK\3\4" + bytes(20), "a ZIP archive"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+    ],
+)
+def test_what_people_take_for_a_photo_is_named(data: bytes, name: str) -> None:
+    """Protects: a login page saved as .jpg sends people looking for damage in the file."""
+    with pytest.raises(PhotoError, match=f"^{name}.*not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo"):
+        decode_original(data)

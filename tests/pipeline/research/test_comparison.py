@@ -125,7 +125,7 @@ def test_a_preset_that_diverges_is_listed_and_the_others_are_trained(
     *_, wild, calm = compare(presets, settings, read(folders), tmp_path / "out")
     assert (len(wild.scores), len(calm.scores)) == (0, 1)
     assert "dB from their originals at step" in wild.failed[0]
-    assert "| wild | – | – | – | – | – | 0, 1 failed |" in table([wild], [])
+    assert "| wild | – | – | – | – | – | – | – | 0, 1 failed |" in table([wild], [])
 
 
 def test_scores_match_known_values(folders: dict[str, Path]) -> None:

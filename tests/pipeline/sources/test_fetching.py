@@ -365,3 +365,17 @@ def test_both_sources_resume_after_a_stop(folder, truths):
     assert dict(answers)["/photos/00.jpg"] == dict(answers)["/photos/01.jpg"] == 304
     assert dict(answers)["/truths/01.png"] == 200
     assert not Path("data/.downloads/cameras/phone").exists()
+
+
+def test_what_is_odd_about_accepted_photos_is_reported_once_and_listed(folder) -> None:
+    """Protects: CMYK photos and files of several pictures train a model in silence."""
+    frames = [Image.fromarray(np.full((40, 40, 3), level, np.uint8)) for level in (50, 100)]
+    for number in range(3):
+        frames[0].putpixel((0, 0), (number, 0, 0))
+        frames[0].save(folder / f"scan-{number}.tif", save_all=True, append_images=frames[1:])
+
+    summary = fetch_photos("cameras.phone", photo_set(folder))
+
+    text = "only the first of its 2 frames is used"
+    assert f"scan-0.tif: {text} (and 2 more)" in [line.rpartition("/")[2] for line in summary.warnings]
+    assert sum(photo.warnings == text for photo in read_manifest(PHOTOS)) == 3

@@ -1,0 +1,159 @@
+"""Colour by LUTs as in lut_residual, detail by undoing what the camera does to good photos. Our own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import nn
+
+from wespe.batch import Batch
+from wespe.degradation import Degradation, fit_degradation
+from wespe.losses import identity_loss
+from wespe.method import Losses, Method, Networks, Turn
+from wespe.methods.lut_residual import LutResidual
+from wespe.networks.features import ContentConfig, Features
+from wespe.networks.lut import ColourConfig
+from wespe.networks.restorer import STEP_PX, Restorer, RestorerConfig
+from wespe.networks.texture import TextureConfig
+from wespe.set_match import distinct, fit_start
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """Factors of the total loss.
+
+    features: mean |difference| of the content features of a restored patch and the good one.
+    pixels: mean |difference| of both.
+    """
+
+    features: float = 1.0
+    pixels: float = 4.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{name} must be at least 0, not {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DegradationConfig:
+    """Of good patches, before they are restored.
+
+    steps: that the degradation is fitted by, before the first step of training.
+    noise: times as much as was found in the camera's patches; more teaches the network to remove it.
+    """
+
+    steps: int = 150
+    noise: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise ValueError(f"steps must be at least 0, not {self.steps}")
+        if self.noise < 0:
+            raise ValueError(f"noise must be at least 0, not {self.noise}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LutRestoreConfig:
+    """start_patches: of each set, that start and degradation are fitted to before the first step; they are
+    the first that training meets."""
+
+    name: Literal["lut_restore"] = "lut_restore"
+    colour: ColourConfig = field(default_factory=ColourConfig)
+    texture: TextureConfig = field(default_factory=TextureConfig)
+    detail: RestorerConfig = field(default_factory=RestorerConfig)
+    content: ContentConfig = field(
+        default_factory=lambda: ContentConfig(layers={"relu1_2": 1.0, "relu2_2": 1.0, "relu3_1": 1.0})
+    )
+    weights: LossWeights = field(default_factory=LossWeights)
+    degradation: DegradationConfig = field(default_factory=DegradationConfig)
+    start_patches: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.start_patches < 1:
+            raise ValueError(f"start_patches must be at least 1, not {self.start_patches}")
+
+
+class Scene(NamedTuple):
+    """enhanced: the camera's patches, without gradients. restored: the degraded batch.target."""
+
+    batch: Batch
+    enhanced: torch.Tensor
+    restored: torch.Tensor
+
+
+def restoring_generator(config: LutRestoreConfig) -> LutResidual:
+    """The generator: photos_nchw → photos_nchw, float 0–1."""
+    return LutResidual(config.colour, config.texture, Restorer(config.detail), STEP_PX)
+
+
+class Renderer(nn.Module):
+    """The generator, and what its losses want to see of it in one forward."""
+
+    def __init__(self, config: LutRestoreConfig):
+        super().__init__()
+        self.enhance = restoring_generator(config)
+
+    def forward(self, source: torch.Tensor, degraded: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Enhanced patches of the source, without gradients, and restored patches of degraded ones."""
+        with torch.no_grad():
+            enhanced = self.enhance(source)
+        return enhanced, self.enhance.detail(degraded)
+
+
+class LutRestore(Method):
+    """Two sets without pairs become exact pairs: a good patch, and the same patch as the camera would have
+    taken it. What the network learns from them it does to the camera's own photos.
+    """
+
+    def __init__(
+        self, config: LutRestoreConfig, *, size_px: int, features: Mapping[str, torch.Tensor] | None = None
+    ):
+        super().__init__()
+        self.config = config
+        self.networks = nn.ModuleDict({"generator": Renderer(config)})
+        enhance = self.generator
+        for fitted in (enhance.colour, enhance.texture):
+            fitted.requires_grad_(False)
+        self.features = Features(config.content, features)
+        self.layer_weights = tuple(config.content.layers.values())
+        self.degradation = Degradation().requires_grad_(False)
+        self.first_patches = config.start_patches
+        self.turns = (Turn("generator", self.losses, vars(config.weights)),)
+
+    @property
+    def generator(self) -> LutResidual:
+        return self.networks["generator"].enhance  # type: ignore[return-value]
+
+    @property
+    def compilable(self) -> list[nn.Module]:
+        return [*super().compilable, self.features]
+
+    def prepare(self, batches: Sequence[Batch]) -> None:
+        enhance = self.generator
+        fit_start(enhance.colour, enhance.texture, batches, self.gather)
+        some = batches[: self.config.degradation.steps]
+        with torch.no_grad():
+            started = [enhance.textured(source)[0] for source in distinct(batch.source for batch in some)]
+        targets = distinct(batch.target for batch in some)
+        self.degradation.requires_grad_(True)
+        fit_degradation(self.degradation, started, targets, self.features, self.config.degradation.steps)
+        self.degradation.requires_grad_(False)
+        for parameter in self.degradation.parameters():  # the mean of all workers' fits
+            parameter.copy_(self.gather(parameter.flatten()).mean(0).view_as(parameter))
+
+    def render(self, networks: Networks, batch: Batch) -> Scene:
+        with torch.no_grad():
+            degraded = self.degradation(batch.target, batch.random, self.config.degradation.noise)
+        return Scene(batch, *networks["generator"](batch.source, degraded))
+
+    def losses(self, networks: Networks, scene: Scene) -> Losses:
+        target, restored = scene.batch.target, scene.restored
+        with torch.no_grad():
+            wanted = self.features(target)
+        layers = zip(self.layer_weights, self.features(restored), wanted, strict=True)
+        return {
+            "features": torch.stack([weight * (a - b).float().abs().mean() for weight, a, b in layers]).sum(),
+            "pixels": identity_loss(target, restored),
+        }
