@@ -33,7 +33,7 @@ class Settings:
     """Settings of a comparison; None uses each preset's own value.
 
     starts: also score every preset before training, so that the table shows the effect of training.
-    lpips: paths of the weights; None leaves this score out.
+    lpips: the score's function, which needs weights; None leaves this score out.
     """
 
     patches: Patches
