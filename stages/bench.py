@@ -4,30 +4,30 @@ import argparse
 
 from stages.command import parse, run
 
-READING = """how to read it:
-  A ratio is our speed over that of a ceiling: the same work without the engine, measured in the same minutes.
+READING = """how to read the results:
+  A ratio is our speed divided by a ceiling: the same work without the engine, measured at the same time.
     patchify  photos through Ray Data into shards    against  decoding the photos
     stream    shuffled patches through Ray Data      against  pyarrow reading the same row groups
     enhance   the batch job of `stages.enhance`      against  the generator alone on the same pixels
     one photo from a file to a file's bytes          against  the generator alone on the same pixels, in the
-              same precision, in pieces as large as our tiles, without their halo
-  1.00 means that the engine costs nothing. A training step has two lines of another kind:
-    step      one step of the learner                against  a plain one: the same networks and losses in
-              float32, with PyTorch's defaults and every loss read. Above 1.00 is faster than that.
-    its operations                                   against  a large matrix product: the processor's share
-  `start` is the time before a pass gives its first result; the speed leaves it out.
-  Both are medians of alternating runs, so that a busy machine slows both. Speeds differ between machines;
-  ratios hardly do, so compare those. The second table shows why shards are stored as they are.
+              same precision, in tiles of the same size without a halo
+  1.00 means that the engine adds no cost. A training step has two different lines:
+    step      one step of the learner                against  a plain step: the same networks and losses in
+              float32, with PyTorch's defaults and all losses read. Above 1.00 is faster.
+    its operations                                   against  a large matrix product: share of peak speed
+  `start` is the time before the first result; the speed excludes it.
+  All values are medians of alternating runs, so that other load slows both sides. Speeds differ between
+  machines, ratios hardly do, so compare ratios. The second table compares storage formats for shards.
 
-Takes about six minutes on two cores, and 400 MB in TMPDIR, which are removed. It runs on this machine: unset
-RAY_ADDRESS.
+Takes about six minutes on two cores, and 400 MB in TMPDIR, which are removed afterwards. Runs on this machine
+only: unset RAY_ADDRESS.
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.bench",
-        description="Measure how fast photos pass through every part, as a ratio to what the machine can do.",
+        description="Measure the speed of every part of the pipeline, relative to what the machine can do.",
         epilog=READING,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""Check params.yaml, and nothing else: `python -m stages.check`."""
+"""Validate params.yaml: `python -m stages.check`."""
 
 import argparse
 import json
@@ -13,8 +13,8 @@ from stages.command import parse, run
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.check",
-        description="Read params.yaml and report every mistake in it: unknown keys, wrong types, values out "
-        "of range, targets and presets that do not exist. `dvc repro` does this before any work.",
+        description="Read params.yaml and report all errors: unknown keys, wrong types, values out of range, "
+        "targets and presets that do not exist. `dvc repro` runs this before all other stages.",
     )
     parse(parser)
     run("check", _check)
@@ -27,12 +27,12 @@ def _check() -> None:
     print(f"params.yaml is valid: cameras {', '.join(loaded.cameras)}; targets {', '.join(loaded.targets)}")
     if left := leftovers(loaded.cameras, loaded.targets):
         print(
-            f"no longer in params.yaml, but still here: {', '.join(map(str, left))}; delete what you"
+            f"no longer in params.yaml, but still on disk: {', '.join(map(str, left))}; delete what you"
             " do not need, then run `python -m stages.report CAMERA` to update the index. Versions of removed"
-            " cameras stay in MLflow.",
+            " cameras remain in MLflow.",
             file=sys.stderr,
         )
-    # The same bytes whatever the settings: stages wait for this file, and none reruns because of it.
+    # The content never changes: stages depend on this file, but must not rerun because of it.
     path = Path(CHECKED)
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, json.dumps({"params.yaml": "valid"}).encode() + b"\n")

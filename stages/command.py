@@ -1,4 +1,4 @@
-"""What all commands share: text that any terminal can show, errors in one line, an orderly Ctrl-C."""
+"""Shared by all commands: output for any terminal encoding, one-line errors, and handling of Ctrl-C."""
 
 import argparse
 import atexit
@@ -18,9 +18,9 @@ from types import FrameType
 from pipeline.errors import PipelineError
 from pipeline.logs import quiet_engines
 
-DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, no quota, no larger file allowed
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, quota exceeded, file too large
 INTERRUPTED = 128 + signal.SIGINT  # the exit code that shells expect
-# For terminals and pipes whose encoding lacks these signs, such as cp1252 on Windows.
+# For terminals and pipes whose encoding lacks these characters, such as cp1252 on Windows.
 SPELLED = {
     "→": "->",
     "←": "<-",
@@ -33,11 +33,11 @@ SPELLED = {
     "≤": "<=",
     "Δ": "d",
 }
-WAITING = b"\ninterrupted: finishing what is in progress; press Ctrl-C again to stop at once\n"
+WAITING = b"\ninterrupted: finishing work in progress; press Ctrl-C again to stop immediately\n"
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse the command line; help and later output can be shown whatever the encoding of the terminal."""
+    """Parse the command line; make all output printable in the terminal's encoding."""
     codecs.register_error("spelled", _spell)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -46,18 +46,18 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def run(verb: str, work: Callable[[], None]) -> None:
-    """Run `work`; a user's error ends as `verb: message`, a bug keeps its traceback."""
+    """Run `work`; a PipelineError is printed as `verb: message`, bugs keep their traceback."""
     quiet_engines()
     _provide_home()
     before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:  # not of a job in the background, which ignores it
+    if before is signal.default_int_handler:  # background jobs ignore Ctrl-C
         signal.signal(signal.SIGINT, _interrupt)
     try:
         work()
         sys.stdout.flush()
     except PipelineError as error:
         sys.exit(f"{verb}: {error}")
-    except BrokenPipeError:  # the reader of our output has closed the pipe
+    except BrokenPipeError:  # the reader of the output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -70,7 +70,7 @@ def run(verb: str, work: Callable[[], None]) -> None:
 
 
 def _provide_home() -> None:
-    """Give a user without home or name, as in many containers, those that MLflow, Ray and torch need."""
+    """Set HOME and USER if missing, as in many containers, since MLflow, Ray and torch need them."""
     try:
         Path.home()
     except RuntimeError:
@@ -83,28 +83,28 @@ def _provide_home() -> None:
 
 
 def _advice(error: OSError) -> str:
-    """What a user can do about an error of the system. Raises it again where that is nothing."""
+    """Explain a system error and its remedy. Raises it again if it is unknown."""
     where = f" writing {error.filename}" if error.filename else ""
     if error.errno in DISK_IS_FULL:
         return f"the disk is full{where}; free some space and run the same command again"
     if error.errno == errno.EROFS:
-        return f"the place is read-only{where}; name another place, or make it writable"
+        return f"the file system is read-only{where}; choose another folder, or make it writable"
     if isinstance(error, PermissionError) and error.filename:
-        return f"{error.filename}: permission denied; change its permissions, or name another place"
+        return f"{error.filename}: permission denied; change its permissions, or choose another folder"
     if error.errno == errno.ENAMETOOLONG and error.filename:
         return f"{error.filename}: the name is too long for this file system; shorten it"
     raise error
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Stop in good order at the first Ctrl-C, and at once at the second."""
+    """Stop gracefully at the first Ctrl-C, and immediately at the second."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     os.write(2, WAITING)
     raise KeyboardInterrupt
 
 
 def _spell(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Replace what an encoding lacks: by a spelling, a file name's own bytes, or a question mark."""
+    """Replace unsupported characters: by similar ones, by the raw bytes of a file name, or by `?`."""
     assert isinstance(error, UnicodeEncodeError)
     text = error.object[error.start : error.end]
     if all("\udc80" <= letter <= "\udcff" for letter in text):

@@ -1,4 +1,4 @@
-"""Train presets against each other and score them: `python -m stages.compare --help`."""
+"""Train and compare presets: `python -m stages.compare --help`."""
 
 import argparse
 from functools import partial
@@ -7,19 +7,19 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 from stages.command import parse, run
 
-EXAMPLE = """example, for pairs of a phone and a better camera, named alike in two folders:
+EXAMPLE = """example, for pairs of a phone and a better camera, with the same names in two folders:
   python -m stages.compare wespe wespe-stable dped srcnn --steps 2000 --batch-size 8 \\
       --source phone --target camera --pairs train/phone train/camera --tests test/phone test/camera
 
-Every named preset of params.yaml is trained once for each seed on the same patches, by the loop that trains a
-camera but in this process, without Ray, on the GPU if there is one. Paired presets learn from --pairs; the
-others from --source and --target, which need not show the same places. All are scored on --tests, which must
-be no part of the others, beside the untouched photo, the histogram match, and each preset's start before any
-training: the difference to it is what training added.
+Each preset is trained once per seed on the same patches, by the same loop as in production, but in this
+process, without Ray, on the GPU if there is one. Paired presets learn from --pairs, the others from --source
+and --target, which may show different scenes. All are scored on --tests, which must not overlap with the
+other folders. The untouched photo, the histogram match, and each preset before training are scored as well;
+the difference to the latter is the effect of training.
 
-The nearest seed is found without pairs: its enhanced patches of --source are nearest to those of --target, as
-sets, in colour and in texture. That finds a seed that failed; among seeds that differ by a tenth of a dB it
-was no better than chance. OUT gets table.md, scores.json and all models.
+The nearest seed is chosen without pairs: its enhanced patches of --source are closest to those of --target,
+as sets, in colour and texture. This detects failed seeds; among seeds that differ by a tenth of a dB it was
+no better than chance. OUT gets table.md, scores.json and all models.
 """
 
 
@@ -33,17 +33,21 @@ def main() -> None:
     parser.add_argument("presets", nargs="+", metavar="PRESET", help="names under `presets` in params.yaml")
     add_folders = partial(parser.add_argument, type=Path, metavar="FOLDER")
     add_folders("--source", nargs="+", required=True, help="the camera's photos")
-    add_folders("--target", nargs="+", required=True, help="photos to look like")
+    add_folders("--target", nargs="+", required=True, help="photos whose look is learned")
     add_folders("--pairs", nargs=2, help="aligned photos to learn from, for paired presets")
     add_folders("--tests", nargs=2, required=True, help="aligned photos to score on")
     add_number = partial(parser.add_argument, type=int)
-    add_number("--steps", help="of training; 0 scores starts only (default: the preset's)")
-    add_number("--batch-size", help="patches a step (default: the preset's)")
-    add_number("--size-px", default=100, help="of a patch (default: %(default)s)")
-    add_number("--per-photo", default=50, help="patches of a photo (default: %(default)s)")
-    add_number("--seeds", nargs="+", default=[1, 2, 3], help="(default: 1 2 3)")
+    add_number(
+        "--steps", help="training steps; 0 only scores presets before training (default: the preset's)"
+    )
+    add_number("--batch-size", help="patches per step (default: the preset's)")
+    add_number("--size-px", default=100, help="side of a patch (default: %(default)s)")
+    add_number("--per-photo", default=50, help="patches per photo (default: %(default)s)")
+    add_number("--seeds", nargs="+", default=[1, 2, 3], help="random seeds (default: 1 2 3)")
     parser.add_argument("--no-starts", action="store_true", help="do not score presets before training")
-    parser.add_argument("--out", type=Path, default=Path("reports/comparison"), help="(default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("reports/comparison"), help="output folder (default: %(default)s)"
+    )
     arguments = parse(parser)
     run("compare", lambda: _compare(arguments))
 

@@ -21,15 +21,15 @@ EXAMPLES = """examples:
   python -m stages.enhance --model models/demo-phone --max-megapixels 0.5 holiday/ preview/
   python -m stages.enhance --model models/demo-phone --verify holiday/beach.jpg
 
-IN is a folder or an s3:// prefix with everything below it, a photo, a quoted pattern (** matches any
-folders), or a list: .txt with one photo per line, .csv or .parquet with a column `photo`. OUT gets the
-same tree as IN; of several folders each keeps its name. Results have the names of their photos; two that
-would be the same are numbered, so that IMG_1.HEIC beside IMG_1.jpg becomes IMG_1-2.jpg. Everything a
-photo carries is kept: EXIF, XMP, IPTC, colour profile, density, alpha, 16 bits. With --model auto each
-photo gets the champion of the camera that `routes` in params.yaml finds by its EXIF.
+IN is a folder or an s3:// prefix, including sub-folders, a photo, a quoted pattern (** matches any folders),
+or a list: .txt with one photo per line, .csv or .parquet with a column `photo`. OUT gets the same folder
+structure as IN; several folders keep their names. Results have the names of their photos; equal names are
+numbered, so that IMG_1.HEIC next to IMG_1.jpg becomes IMG_1-2.jpg. Metadata and format are kept: EXIF, XMP,
+IPTC, colour profile, resolution, alpha, 16 bits. With --model auto, `routes` in params.yaml choose the model
+by each photo's EXIF.
 
-OUT/ledger (Parquet) lists the outcome of every photo: a second run does only what is new, changed, failed
-before, or was made by another model or with other settings. A photo that fails does not stop the others,
+OUT/ledger (Parquet) lists the outcome of every photo: a second run only enhances photos that are new, have
+changed or failed, or were made with another model or settings. A failed photo does not stop the others,
 unless many fail; the exit code is 1 if any did, 130 after Ctrl-C. RAY_ADDRESS names a cluster,
 WESPE_WORKERS the number of workers; GPUs are used if Ray has any. boto3 finds the S3 credentials, on
 every node; AWS_ENDPOINT_URL names another provider.
@@ -46,18 +46,18 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--model", required=True, help="a registered model's URI, a model folder, or auto")
-    add("places", metavar="IN… OUT", nargs="*", help="photos to enhance, and the place for the results")
+    add("places", metavar="IN… OUT", nargs="*", help="photos to enhance, and the destination for the results")
     add(
         "--dry-run",
         action="store_true",
-        help="print what would be done, how long it takes, how much space it needs",
+        help="print what would be done, with estimates of time and disk space",
     )
     add(
         "--strength",
         type=float,
         default=1,
         metavar="0…1",
-        help="how much to enhance; 0 keeps the pixels as they are, default 1",
+        help="strength of the effect; 0 does not change pixels; default 1",
     )
     add(
         "--max-megapixels", type=float, default=0, metavar="N", help="reduce larger photos to this size first"
@@ -66,29 +66,34 @@ def main() -> None:
         "--format",
         default="",
         metavar="SUFFIX",
-        help="jpg, png, tif, webp or avif; default: each photo's own",
+        help="jpg, png, tif, webp or avif; default: the photo's format",
     )
     add(
         "--quality",
         type=int,
         default=0,
         metavar="1…100",
-        help="of JPEG, WebP and AVIF; default: each photo's own, or 95",
+        help="quality of JPEG, WebP and AVIF; default: that of the photo, or 95",
     )
     add(
         "--max-failed-share",
         type=float,
         default=0.05,
         metavar="0…1",
-        help="stop when more fail than this share and ten; default 0.05",
+        help="stop if more than this share of the photos, and more than ten, fail; default 0.05",
     )
     add("--keep-dates", action="store_true", help="give new results the file dates of their originals")
-    add("--verify", type=Path, metavar="PHOTO", help="print how far tiles differ from the whole photo")
+    add(
+        "--verify",
+        type=Path,
+        metavar="PHOTO",
+        help="compare the result in tiles with that of the whole photo",
+    )
     arguments = parse(parser)
     if not arguments.verify and len(arguments.places) < 2:
-        parser.error("name IN and OUT, or --verify PHOTO")
+        parser.error("give IN and OUT, or --verify PHOTO")
     if not arguments.model:  # from an unset variable, for example
-        parser.error("--model is empty; name a model, or auto")
+        parser.error("--model is empty; give a model, or auto")
     if not 0 <= arguments.max_failed_share <= 1:
         parser.error(f"--max-failed-share must be from 0 to 1, not {arguments.max_failed_share}")
     run("enhance", lambda: _verify(arguments) if arguments.verify else _enhance(arguments))
@@ -142,23 +147,23 @@ def _plan(arguments: argparse.Namespace) -> "Plan":
 
         router = Router(routes=params.load().routes)
         if not router.routes:
-            raise EnhancementError("--model auto: params.yaml has no `routes`; add some, or name a model")
+            raise EnhancementError("--model auto: params.yaml has no `routes`; add some, or give a model")
     *sources, destination = arguments.places
     return make_plan(sources, destination, router, fetch_model, settings, arguments.keep_dates)
 
 
 def _print_skipped(plan: "Plan") -> None:
     for photo in plan.unmatched[:LISTED]:
-        print(f"  {photo}: no route of params.yaml matches its camera", file=sys.stderr)
+        print(f"  {photo}: no route in params.yaml matches its camera", file=sys.stderr)
     if plan.unmatched:
         print(f"{len(plan.unmatched)} photos skipped, without a route", file=sys.stderr)
     for photo in plan.changed[:LISTED]:
         print(
-            f"  {photo}: its result was edited since; delete the result to have it made again",
+            f"  {photo}: its result has been edited; delete the result to enhance the photo again",
             file=sys.stderr,
         )
     if plan.changed:
-        print(f"{len(plan.changed)} photos skipped, since their results were edited", file=sys.stderr)
+        print(f"{len(plan.changed)} photos skipped, since their results have been edited", file=sys.stderr)
 
 
 def _print_plan(plan: "Plan") -> None:

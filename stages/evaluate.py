@@ -9,8 +9,8 @@ from stages.command import parse, run
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.evaluate",
-        description="Score a camera's model on photos that it has never seen, beside the untouched photo, a"
-        " histogram match and auto-enhance, and draw them before and after. Writes reports/CAMERA.",
+        description="Score a camera's model on held-out photos, compared with the untouched photo, a"
+        " histogram match and auto-enhance, and draw the photos before and after. Writes reports/CAMERA.",
         epilog="`dvc repro` runs this for every model that has changed. `dvc metrics show` prints the scores"
         " of all cameras, `python -m stages.summary` prints them with their intervals.",
     )

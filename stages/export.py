@@ -28,21 +28,21 @@ An .onnx file is the whole model. It needs neither torch nor this project, only
   Image.fromarray(levels).save("enhanced.png")
   print(model.get_modelmeta().custom_metadata_map)
 
-The input is one sRGB photo (1, 3, height, width) of any size, float32 from 0 to 1; so is the output. The
-metadata hold the camera, the model's sha256 and the smallest side of a photo (least_px). The photo is
-processed as a whole: the tiling of `stages.enhance`, and its handling of EXIF, colour profiles and 16
-bits, are not part of the file. If the metadata have halo_px, tiles with that many pixels around them give
-the same pixels as the whole.
+The input is one sRGB photo (1, 3, height, width) of any size, float32 from 0 to 1; the output has the same
+format. The metadata contain the camera, the model's sha256 and the smallest supported side (least_px). The
+photo is processed as a whole: tiling and the handling of EXIF, colour profiles and 16 bits are not part of
+the file. If the metadata contain halo_px, tiles with a margin of that many pixels give the same result as the
+whole photo.
 
-Before the file is written, onnxruntime runs it on three photos beside torch. The greatest differences are
-printed, in levels of 0 to 255; more than 0.05 is an error, and nothing is written.
+Before the file is written, its results are compared with torch on three photos. The maximum differences are
+printed, in levels from 0 to 255. If one is above 0.05, nothing is written and the command fails.
 
-A .cube file holds the colours of a lut_residual model, without its detail, as a 3-D LUT of 33 steps a
-side for sRGB photos: for DaVinci Resolve, Photoshop, darktable; for Lightroom inside a profile, made in
-Camera Raw; for ffmpeg -i film.mp4 -vf lut3d=demo-phone.cube. With --photo the colours are those the model
-decides for that photo, or on average for a folder of the camera's photos; without, brightness and
-contrast stay as the camera's curves make them. The error of interpolating between the 33 steps is
-printed, in levels of 0 to 255.
+A .cube file contains the colours of a lut_residual model, without its detail, as a 3-D LUT of 33 steps a side
+for sRGB photos: for DaVinci Resolve, Photoshop and darktable; for Lightroom inside a profile made in Camera
+Raw; for ffmpeg -i film.mp4 -vf lut3d=demo-phone.cube. With --photo, the colours are those that the model
+chooses for that photo, or on average for a folder of the camera's photos; without --photo, brightness and
+contrast are not adapted per photo. The error of interpolating between the 33 steps is printed, in levels from
+0 to 255.
 """
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     )
     parser.add_argument("--model", required=True, help="a registered model's URI, or a model folder")
     parser.add_argument(
-        "--photo", type=Path, help="a photo or a folder that decides the colours of a .cube file"
+        "--photo", type=Path, help="a photo or folder that determines the colours of a .cube file"
     )
     parser.add_argument("destination", metavar="OUT.onnx|OUT.cube", type=Path, help="the file to write")
     arguments = parse(parser)
@@ -92,8 +92,8 @@ def _export_onnx(model: str, destination: Path) -> None:
     exported = export_model(load_model(fetch_model(model)), destination)
     for found in exported.differences:
         print(
-            f"  {found.width}×{found.height} px: at most {found.levels:.6f} of 255 levels from torch, "
-            f"{found.rounded:.0f} in 8 bits"
+            f"  {found.width}×{found.height} px: differs from torch by at most {found.levels:.6f} of 255 "
+            f"levels, {found.rounded:.0f} after rounding to 8 bits"
         )
     size = f"{exported.bytes / 1e6:.2f} MB"
     print(f"export: {destination}, {size}, for photos of at least {exported.least_px} px a side")

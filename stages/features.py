@@ -1,4 +1,4 @@
-"""Fetch what a camera's training needs besides patches: `python -m stages.features CAMERA`."""
+"""Fetch the content network's weights for a camera's training: `python -m stages.features CAMERA`."""
 
 import argparse
 
@@ -8,13 +8,13 @@ from stages.command import parse, run
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.features",
-        description="Fetch the weights of the frozen network that compares content, which the camera's preset"
-        " names in method.content: torchvision's (imagenet), those of a .safetensors file or URL, or none if"
-        " they are random. They become data/cameras/NAME/features.safetensors, so that training downloads"
-        " nothing. method.json beside it has the digest of the code that the method imports.",
-        epilog="An interrupted download is resumed, and serves all cameras: torchvision's is kept in"
-        " TORCH_HOME, a URL's in data/.downloads/features. `dvc repro` runs this for every camera whenever"
-        " code in wespe/ has changed; a camera is trained again only if its own method's code has.",
+        description="Fetch the weights of the content loss's frozen network, as set by method.content in the"
+        " camera's preset: torchvision's (imagenet), those of a .safetensors file or URL, or none if they are"
+        " random. Writes data/cameras/NAME/features.safetensors, so that training downloads nothing, and"
+        " method.json with a digest of the code that the method imports.",
+        epilog="Interrupted downloads are resumed, and shared by all cameras: torchvision's weights are in"
+        " TORCH_HOME, those of a URL in data/.downloads/features. `dvc repro` runs this for every camera"
+        " whenever code in wespe/ has changed; a camera is only retrained if its method's code has changed.",
     )
     parser.add_argument("camera", metavar="CAMERA", help="a camera in params.yaml, such as demo-phone")
     camera = parse(parser).camera

@@ -9,15 +9,15 @@ from stages.command import parse, run
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.fetch",
-        description="Fetch the photos of one camera or target from their source in params.yaml, verify each,"
-        " and list them in data/cameras/NAME/photos/manifest.parquet, or below data/targets.",
-        epilog="After an interruption run the same command again: finished downloads are kept, unfinished"
-        " ones resumed. `dvc repro` runs this for every photo set that has changed.",
+        description="Fetch the photos of one camera or target from their source in params.yaml, verify them,"
+        " and list them in data/cameras/NAME/photos/manifest.parquet, or in data/targets.",
+        epilog="After an interruption, run the same command again: finished downloads are kept, unfinished"
+        " ones are resumed. `dvc repro` runs this for every photo set that has changed.",
     )
     parser.add_argument(
         "address",
         metavar="cameras.NAME|targets.NAME",
-        help="a block of params.yaml, such as cameras.demo-phone",
+        help="a block in params.yaml, such as cameras.demo-phone",
     )
     address = parse(parser).address
     run("fetch", lambda: _fetch(address))

@@ -1,4 +1,4 @@
-"""Score photos as users of Flickr might: `python -m stages.rate crawl|train|score`."""
+"""Train and use the Flickr Faves Score: `python -m stages.rate crawl|train|score`."""
 
 import argparse
 from pathlib import Path
@@ -12,9 +12,9 @@ EXAMPLE = """example:
   python -m stages.rate train data/flickr/photos.csv --weights vgg19-dcbb9e9d.pth
   python -m stages.rate score models/rater photos enhanced
 
-To resume a crawl that was interrupted, run the same command again. 16,000 photos take 4.5 hours, since Flickr
-allows 3,600 calls an hour. photos.csv lists the licence and author of each photo. `train` takes any CSV with
-the columns photo, faves and views. The score is the Flickr Faves Score of Ignatov et al. 2018.
+To resume an interrupted crawl, run the same command again. 16,000 photos take 4.5 hours, since Flickr allows
+3,600 calls per hour. photos.csv lists the licence and author of each photo. `train` accepts any CSV with the
+columns photo, faves and views. The score is the Flickr Faves Score of Ignatov et al. 2018.
 """
 
 
@@ -35,17 +35,24 @@ def main() -> None:
 
 
 def _add_crawl(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("tags", nargs="+", metavar="TAG", help="photos have at least one of the tags")
+    parser.add_argument(
+        "tags", nargs="+", metavar="TAG", help="download photos with at least one of these tags"
+    )
     parser.add_argument("--photos", type=int, default=16_000, help="number of photos (default: %(default)s)")
     parser.add_argument(
-        "--licences", nargs="+", default=["by", "by-sa", "zero", "mark"], help="(default: by by-sa zero mark)"
+        "--licences",
+        nargs="+",
+        default=["by", "by-sa", "zero", "mark"],
+        help="allowed (default: by by-sa zero mark)",
     )
-    parser.add_argument("--calls-per-hour", type=int, default=3600, help="(default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("data/flickr"), help="(default: %(default)s)")
+    parser.add_argument("--calls-per-hour", type=int, default=3600, help="limit (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("data/flickr"), help="folder (default: %(default)s)")
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("table", type=Path, metavar="CSV", help="with the columns photo, faves and views")
+    parser.add_argument(
+        "table", type=Path, metavar="CSV", help="a table with the columns photo, faves and views"
+    )
     parser.add_argument(
         "--weights",
         required=True,
@@ -55,12 +62,14 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-views", type=int, default=1, help="leave out photos with fewer views (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, default=Path("models/rater"), help="(default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("models/rater"), help="folder (default: %(default)s)"
+    )
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rater", type=Path, metavar="RATER", help="the folder that `train` wrote")
-    parser.add_argument("originals", type=Path, metavar="FOLDER", help="photos")
+    parser.add_argument("originals", type=Path, metavar="FOLDER", help="original photos")
     parser.add_argument(
         "others", type=Path, nargs="*", metavar="ENHANCED", help="enhanced versions with the same names"
     )
@@ -68,7 +77,7 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
 
 
 def _crawl(arguments: argparse.Namespace) -> None:
-    from pipeline.research.rating.crawling import (  # brings torch: seconds that --help need not cost
+    from pipeline.research.rating.crawling import (  # imports torch, which would slow down --help
         Search,
         crawl,
     )

@@ -14,10 +14,10 @@ def main() -> None:
         prog="python -m stages.register",
         description="Log a trained camera's run in MLflow and register its model as wespe-CAMERA. The new"
         " version gets the alias challenger, and champion if it passes every gate (`gates` in params.yaml):"
-        " it beats the champion and the yardsticks on the same test photos, and passes its self checks.",
+        " it must beat the champion and the baselines on the same test photos, and pass its self checks.",
         epilog="MLFLOW_TRACKING_URI names the server; without it, mlflow.db and mlartifacts/ in this folder"
-        " serve. Registering the same weights again makes no new version, but decides again if scores or"
-        " gates have changed. `dvc repro` runs this for every changed model.",
+        " are used. Registering the same weights again creates no new version, but updates the verdict if"
+        " scores or gates have changed. `dvc repro` runs this for every changed model.",
     )
     parser.add_argument("camera", metavar="CAMERA", help="a camera in params.yaml, such as demo-phone")
     instead = parser.add_mutually_exclusive_group()
@@ -33,7 +33,7 @@ def _register(camera: str) -> None:
     from pipeline.registry.registry import register_camera
 
     registration = register_camera(camera, params.load().camera(camera).gates)
-    state = "is" if registration.new else "was already"
+    state = "created" if registration.new else "already registered as"
     aliases = ", ".join(registration.aliases) or "no alias"
     print(
         f"register {camera}: {state} {registration.name} version {registration.version} ({aliases}); "

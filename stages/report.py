@@ -9,9 +9,9 @@ from stages.command import parse, run
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.report",
-        description="Write reports/CAMERA/report.html, one page that contains everything and works offline,"
-        " and reports/index.html and reports/tables.md over all cameras that have a report.",
-        epilog="Reads what `dvc repro` wrote: scores, losses, photos, and the registered model if there is"
+        description="Write reports/CAMERA/report.html, a self-contained page that works offline, and"
+        " reports/index.html and reports/tables.md for all cameras that have a report.",
+        epilog="Uses the results of `dvc repro`: scores, losses, photos, and the registered model if there is"
         " one; the page is added to its MLflow run.",
     )
     parser.add_argument("camera", metavar="CAMERA", help="a camera in params.yaml, such as demo-phone")

@@ -1,4 +1,4 @@
-"""Ask people which of two photos they prefer, and count: `python -m stages.study --help`."""
+"""Run a user study on pairs of photos: `python -m stages.study --help`."""
 
 import argparse
 from pathlib import Path
@@ -11,21 +11,21 @@ EXAMPLES = """examples:
   python -m stages.study phone --collect ~/Downloads/choices-*.json
   python -m stages.study phone --collect ~/Downloads/choices-*.json --camera my-phone
 
-The first writes reports/studies/phone.html: send this file to people. They open it in a browser, and send
-back the file that its last screen saves. The page does not reveal which photo is from which folder: that is
-in phone.key.json, which stays here. The others print how often each is preferred, and write phone.json.
-Compare any two folders: before and after, champion and challenger, one method and another.
+The first command writes reports/studies/phone.html: send this file to participants. They open it in a
+browser, and send back the file that its last screen saves. The page does not reveal the folders of the
+photos; that information is in phone.key.json, which stays here. The other commands print how often each side
+is preferred, and write phone.json. You can compare any two folders: before and after, two methods …
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.study",
-        description="Make a page that asks which of two photos people prefer, or count their answers.",
+        description="Create a page that asks which of two photos people prefer, or count their answers.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", metavar="NAME", help="of the study, in a–z, 0–9 and -")
+    parser.add_argument("name", metavar="NAME", help="name of the study, from a–z, 0–9 and -")
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument(
         "--photos", nargs=2, type=Path, metavar="FOLDER", help="two folders of photos with the same names"
@@ -33,7 +33,10 @@ def main() -> None:
     task.add_argument("--collect", nargs="+", type=Path, metavar="FILE", help="files that participants saved")
     parser.add_argument("--labels", nargs=2, metavar="LABEL", help="(default: the folders' names)")
     parser.add_argument(
-        "--pairs", type=int, default=30, help="maximum number, drawn at random by NAME (default: %(default)s)"
+        "--pairs",
+        type=int,
+        default=30,
+        help="maximum number of pairs, drawn at random (default: %(default)s)",
     )
     parser.add_argument("--camera", help="with --collect: write the shares to this camera's MLflow run")
     arguments = parse(parser)
@@ -52,7 +55,7 @@ def _make(arguments: argparse.Namespace) -> None:
     study = make_study(arguments.name, (first, second), labels, arguments.pairs, STUDIES)
     page = STUDIES / f"{study.name}.html"
     print(f"{len(study.pairs)} pairs, {' or '.join(labels)} → {page}, {page.stat().st_size / 1e6:.1f} MB")
-    print(f"send {page.name} to people; then python -m stages.study {study.name} --collect FILE...")
+    print(f"send {page.name} to participants; then run python -m stages.study {study.name} --collect FILE...")
 
 
 def _collect(arguments: argparse.Namespace) -> None:
@@ -63,7 +66,7 @@ def _collect(arguments: argparse.Namespace) -> None:
     study = read_key(STUDIES, arguments.name)
     preferences = count_preferences(study, read_answers(arguments.collect, study))
     write_preferences(STUDIES / f"{study.name}.json", preferences)
-    print(f"{study.name}, participants: {preferences.participants}, with 95 % intervals")
+    print(f"{study.name}: participants: {preferences.participants}; shares with 95 % intervals")
     print(table(preferences))
     if arguments.camera:
         from pipeline.registry.registry import log_study

@@ -1,4 +1,4 @@
-"""Print every camera's scores beside the yardsticks, its registered model, and what to do next."""
+"""Print all cameras' scores and baselines, their registered models, and the next commands."""
 
 import argparse
 import json
@@ -10,8 +10,8 @@ from stages.command import parse, run
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.summary",
-        description="Print the scores of every camera beside the untouched photo and the yardsticks, the"
-        " registered model, and what to open next. Reads what `dvc repro` wrote and changes nothing.",
+        description="Print the scores of all cameras, compared with the untouched photo and the baselines,"
+        " their registered models, and what to open next. Uses the results of `dvc repro`, changes nothing.",
     )
     parse(parser)
     run("summary", _summary)

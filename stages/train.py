@@ -9,8 +9,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.train",
         description="Train the model of one camera on its patches and those of its target, with its preset. "
-        "Uses every GPU there is, else the CPU; WESPE_WORKERS sets the number of workers, RAY_ADDRESS the "
-        "cluster. A killed run resumes from its last checkpoint when started again.",
+        "Uses all GPUs, or the CPU if there are none; WESPE_WORKERS sets the number of workers, RAY_ADDRESS "
+        "the cluster. A killed run resumes from its last checkpoint when it is started again.",
     )
     parser.add_argument("camera", help="a name under `cameras` in params.yaml, such as demo-phone")
     arguments = parse(parser)

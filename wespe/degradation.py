@@ -1,7 +1,8 @@
-"""What a camera makes of a good photo, learned from two unpaired sets so that it can be undone.
+"""A degradation model of a camera, learned from two unpaired sets, so that its inverse can be trained.
 
-It weakens detail by how active a place is, blurs colour, and adds noise by brightness, in luma and colour.
-Gradients fit all of it until degraded target patches have the local statistics of the source's patches.
+It reduces detail depending on local activity, blurs colour, and adds noise to luma and colour depending on
+brightness. It is fitted by gradient descent, so that degraded target patches match the source's local
+statistics.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +27,7 @@ FIRST_RATE, LAST_RATE = 0.05, 0.005
 
 
 class Degradation(nn.Module):
-    """photos_nchw of the target, 0–1 → the same photos as the camera would have taken them."""
+    """photos_nchw of the target, 0–1 → the same photos as if taken by the camera."""
 
     scales: torch.Tensor
     chroma_scales: torch.Tensor
@@ -68,7 +69,7 @@ class Degradation(nn.Module):
         return grey + sum(weight * band for weight, band in zip(weights, split, strict=True))
 
     def described(self) -> dict[str, list]:
-        """What was learned: gains in dB, noise in 8-bit levels."""
+        """Return the learned parameters: gains in dB, noise in 8-bit levels."""
         levels = [
             (noise.detach().exp() * 255).round(decimals=2) for noise in (self.luma_noise, self.chroma_noise)
         ]
@@ -82,7 +83,7 @@ class Degradation(nn.Module):
 
 
 class _Draw:
-    """Normal random numbers on a device."""
+    """Return normally distributed random numbers on a device."""
 
     def __init__(self, device: torch.device, random: torch.Generator | None):
         self.device, self.random = device, random
@@ -96,7 +97,7 @@ def _curves(knots: torch.Tensor) -> torch.Tensor:
 
 
 def _chroma_bands(white_nchw: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Noise without luma, in two bands."""
+    """Return chroma noise in two bands."""
     colour = white_nchw - texture_view(white_nchw)
     middle, coarse = (blurred(colour, sigma) for sigma in CHROMA_PX)
     yield colour - middle
@@ -111,7 +112,7 @@ def fit_degradation(
     features: Features,
     steps: int,
 ) -> list[float]:
-    """Fit it in place to batches of both sets, which are taken in turn; return the distance on the way.
+    """Fit the model in place to batches of both sets, used in turn; return the distance at each step.
 
     The loss is the sliced distance between distributions of local statistics, and half of that between
     features of the first layers. The same random numbers are drawn in every call.
@@ -137,7 +138,7 @@ def fit_degradation(
 
 
 def _local(photos_nchw: torch.Tensor) -> torch.Tensor:
-    """Of each pixel: bands of luma, how active they are, bands of colour, brightness; about as large each."""
+    """Return statistics per pixel, similarly scaled: luma bands, their activity, colour bands, brightness."""
     luma = texture_view(photos_nchw)
     split = bands(luma)
     chroma = torch.cat([band[:, ::2] for band in _chroma_bands(photos_nchw)], dim=1)
@@ -147,7 +148,7 @@ def _local(photos_nchw: torch.Tensor) -> torch.Tensor:
 def sliced_distance(
     values_nchw: torch.Tensor, others: torch.Tensor, random: torch.Generator | None = None
 ) -> torch.Tensor:
-    """Mean 1-Wasserstein distance over random directions and each axis, at as many random places of both."""
+    """Return the mean 1-Wasserstein distance over random directions and axes, at random pixels of both."""
     channels, device = values_nchw.shape[1], values_nchw.device
     directions = torch.randn(channels, DIRECTIONS, device=device, generator=random)
     axes = torch.eye(channels, device=device)[:, :DIRECTIONS]

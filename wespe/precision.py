@@ -16,7 +16,7 @@ SLOWER = 4  # bfloat16 counts as slow if it takes this many times as long as flo
 PROBE_GRIDS_PX = (3, 12, 48, 192)  # sides of the random grids that are mixed into the probe
 
 
-class InBfloat16(Generator):
+class Bfloat16Generator(Generator):
     """A generator that computes convolutions and matrix products in bfloat16; photos stay float32."""
 
     def __init__(self, generator: Generator):
@@ -41,7 +41,7 @@ def suits_bfloat16(generator: Generator) -> bool:
     if not is_fast(device.type):
         return False
     probe = _probe().to(device)
-    exact, quick = (_levels(network(probe)) for network in (generator, InBfloat16(generator)))
+    exact, quick = (_levels(network(probe)) for network in (generator, Bfloat16Generator(generator)))
     return bool((exact - quick).abs().max() <= 1)
 
 

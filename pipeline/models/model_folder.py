@@ -23,7 +23,7 @@ from pipeline.models.memory import give_back, keep_freed
 from pipeline.photos.colour_profile import Colours
 from wespe.generator import Generator
 from wespe.methods import METHODS, MethodConfig, build_generator
-from wespe.precision import InBfloat16, suits_bfloat16
+from wespe.precision import Bfloat16Generator, suits_bfloat16
 from wespe.tiling import Tiling, TooLarge
 
 GPU_BYTES = 2 * 2**30
@@ -50,7 +50,7 @@ class Model:
     @cached_property
     def quick_tiling(self) -> Tiling:
         """For 8-bit photos: in bfloat16, if that is fast here and accurate to one level."""
-        return Tiling(InBfloat16(self.generator)) if suits_bfloat16(self.generator) else self.tiling
+        return Tiling(Bfloat16Generator(self.generator)) if suits_bfloat16(self.generator) else self.tiling
 
     @torch.inference_mode()
     def enhance(

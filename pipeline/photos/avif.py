@@ -26,7 +26,7 @@ def read(data: bytes, max_pixels: float) -> Samples:
         require_memory(*image.size, 16 if deep else 8)
         profile = image.info.get("icc_profile") or profile_of(*(bmff.code_points(data) or (2, 2)))
         xmp, frames = image.info.get("xmp", b""), getattr(image, "n_frames", 1)
-        orientation = image.getexif().get(0x0112, 1)  # as `irot` and `imir` say, which count here
+        orientation = image.getexif().get(0x0112, 1)  # Pillow sets it from `irot` and `imir`
         values, channels = _deep(data) if deep else of_pillow(image)
     return Samples(
         values_hwc=values,
@@ -43,9 +43,9 @@ def read_exif(data: bytes) -> bytes:
 
 
 def write(picture: Picture) -> EncodedPhoto:
-    """Encode RGB or RGBA of 8 bits."""
+    """Encode 8-bit RGB or RGBA."""
     file, block = io.BytesIO(), ExifBlock(picture.metadata.exif)
-    block.tags.pop(ORIENTATION, None)  # it counts for nothing here, and Pillow would rewrite all texts
+    block.tags.pop(ORIENTATION, None)  # it has no effect in AVIF, and makes Pillow rewrite all text tags
     Image.fromarray(picture.values_hwc).save(
         file,
         "AVIF",

@@ -1,11 +1,11 @@
-"""Boxes of the ISO base media file format (ISO/IEC 14496-12, 23008-12), in which AVIF and HEIF lie."""
+"""Reads boxes of the ISO base media file format (ISO/IEC 14496-12, 23008-12), used by AVIF and HEIF."""
 
 import struct
 from collections.abc import Iterator
 
 
 def brands(data: bytes) -> set[bytes]:
-    """The major and compatible brands of a file; none where it is of another format."""
+    """Return a file's major and compatible brands; an empty set for other formats."""
     if data[4:8] != b"ftyp":
         return set()
     listed = data[16 : min(int.from_bytes(data[:4], "big"), 1024)]
@@ -13,7 +13,7 @@ def brands(data: bytes) -> set[bytes]:
 
 
 def code_points(data: bytes) -> tuple[int, int] | None:
-    """Colour primaries and transfer of the main picture, if they stand there (`colr` of type nclx)."""
+    """Return colour primaries and transfer of the main picture (`colr` of type nclx), or None."""
     for kind, content in _properties(data):
         if kind == b"colr" and content[:4] == b"nclx" and len(content) >= 10:
             primaries, transfer = struct.unpack_from(">HH", content, 4)
@@ -22,7 +22,7 @@ def code_points(data: bytes) -> tuple[int, int] | None:
 
 
 def bits(data: bytes) -> int:
-    """Bits per sample of the main picture; 8 where nothing is said."""
+    """Return the bits per sample of the main picture; 8 if not specified."""
     for kind, content in _properties(data):
         if kind == b"pixi" and len(content) > 5:
             return max(content[5:])
@@ -30,19 +30,19 @@ def bits(data: bytes) -> int:
 
 
 def exif(data: bytes) -> bytes:
-    """The EXIF block, byte for byte; b'' where there is none."""
+    """Return the EXIF block, byte for byte; b'' if there is none."""
     try:
         meta = dict(_boxes(dict(_boxes(data))[b"meta"][4:]))
         places = _places(meta[b"iloc"], _items(meta[b"iinf"], b"Exif"))
     except (KeyError, IndexError, struct.error):
         return b""
     content = b"".join(data[start : start + size] for start, size in places)
-    # Before the block stands how far away it begins (23008-12, annex A).
+    # The first four bytes are the offset of the block (23008-12, annex A).
     return content[4 + int.from_bytes(content[:4], "big") :] if len(content) > 4 else b""
 
 
 def _items(content: bytes, wanted: bytes) -> set[int]:
-    """The numbers of items of a type."""
+    """Return the numbers of all items of a type."""
     found = set()
     for _, entry in _boxes(content[6 if content[0] == 0 else 8 :]):
         layout = ">HH4s" if entry[0] == 2 else ">IH4s"
@@ -53,7 +53,7 @@ def _items(content: bytes, wanted: bytes) -> set[int]:
 
 
 def _places(content: bytes, wanted: set[int]) -> list[tuple[int, int]]:
-    """Where the first of these items lies: (start, size) of its extents in the file."""
+    """Return the extents (start, size) of the first of these items in the file."""
     version, sizes = content[0], content[4:6]
     offset_size, length_size = sizes[0] >> 4, sizes[0] & 15
     base_size, index_size = sizes[1] >> 4, sizes[1] & 15 if version else 0
@@ -66,7 +66,7 @@ def _places(content: bytes, wanted: set[int]) -> list[tuple[int, int]]:
 
     for _ in range(number(4 if wide else 2)):
         item, method = number(4 if wide else 2), number(2) & 15 if version else 0
-        number(2)  # in which file
+        number(2)  # data reference index
         base, extents = number(base_size), []
         for _ in range(number(2)):
             number(index_size)
@@ -77,7 +77,7 @@ def _places(content: bytes, wanted: set[int]) -> list[tuple[int, int]]:
 
 
 def _properties(data: bytes) -> list[tuple[bytes, bytes]]:
-    """The properties of the main picture; none where the file is damaged."""
+    """Return the properties of the main picture; [] if the file is damaged."""
     try:
         meta = dict(_boxes(dict(_boxes(data))[b"meta"][4:]))
         primary = meta[b"pitm"]
@@ -92,7 +92,7 @@ def _properties(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _associated(content: bytes, wanted: int) -> list[int]:
-    """Numbers of an item's properties, from 1."""
+    """Return the numbers of an item's properties, starting at 1."""
     wide_item, wide_number = content[0] > 0, content[3] & 1
     [count], place = struct.unpack_from(">I", content, 4), 8
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Coding-independent code points (ITU-T H.273), by which PNG, AVIF and HEIF name their colours."""
+"""Coding-independent code points (ITU-T H.273), which describe colour spaces in PNG, AVIF and HEIF."""
 
 from pipeline.errors import PhotoError
 from pipeline.photos.icc import D65, SRGB_CURVE, SRGB_PRIMARIES, Chromaticity, gamma_curve, rgb_profile
@@ -25,12 +25,12 @@ CURVES = {
     13: SRGB_CURVE,
     UNSPECIFIED: SRGB_CURVE,
 }
-CURVES |= dict.fromkeys((1, 6, 14, 15), SRGB_CURVE)  # a video camera's curve: screens show it as sRGB
+CURVES |= dict.fromkeys((1, 6, 14, 15), SRGB_CURVE)  # curves of video cameras, displayed as sRGB
 HDR = {16: "PQ", 18: "HLG"}
 
 
 def profile_of(primaries: int, transfer: int) -> bytes:
-    """An ICC profile of these code points; b'' for sRGB. Raises PhotoError for HDR and unknown ones."""
+    """Return the ICC profile of code points; b'' for sRGB. Raises PhotoError for HDR and unknown codes."""
     if transfer in HDR:
         raise PhotoError(
             f"HDR brightness ({HDR[transfer]}) is not supported; export it as SDR, sRGB or Display P3"

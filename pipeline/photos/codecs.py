@@ -1,6 +1,6 @@
-"""The formats that are read, each by its own module.
+"""CODECS: the supported formats, each with its own module.
 
-A new format is such a module, a row here and a row in formats.
+To add a format, add a module, a row here and a row in formats.py.
 """
 
 from typing import Protocol
@@ -10,16 +10,16 @@ from pipeline.photos.original import Samples
 
 
 class Codec(Protocol):
-    """What every format's module offers; those that are written have `write`, too."""
+    """The interface of a format's module. Modules of formats that can be written also have `write`."""
 
     def begins(self, data: bytes) -> bool:
-        """Whether a file begins as one of this format."""
+        """Tell from its first bytes whether a file has this format."""
 
     def read(self, data: bytes, max_pixels: float) -> Samples:
-        """Decode; where the format allows it, to no more pixels than is useful for `max_pixels` (0: all)."""
+        """Decode a file. If the format allows it, skip pixels that `max_pixels` does not need (0: all)."""
 
     def read_exif(self, data: bytes) -> bytes:
-        """The EXIF block, without decoding pixels."""
+        """Return the EXIF block, without decoding pixels."""
 
 
 CODECS: dict[str, Codec] = {"JPEG": jpeg, "PNG": png, "TIFF": tiff, "WEBP": webp, "AVIF": avif, "HEIF": heif}
@@ -27,5 +27,5 @@ WRITERS = {"JPEG": jpeg.write, "PNG": png.write, "TIFF": tiff.write, "WEBP": web
 
 
 def format_of(data: bytes) -> str:
-    """The format that a file begins as; '' if it is none of these."""
+    """Return a file's format, from its first bytes; '' if it is unsupported."""
     return next((name for name, codec in CODECS.items() if codec.begins(data)), "")

@@ -1,4 +1,4 @@
-"""From samples as a file stores them to gray or RGB, in a known profile or as sRGB."""
+"""Converts stored samples to gray or RGB, in a known profile or in sRGB."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from pipeline.photos.colour_profile import Colours
 from pipeline.photos.icc import Profile, read_profile, srgb_profile
 from pipeline.photos.original import Samples
 
-DAMAGED = "its colour profile is damaged or for another kind of picture: its colours are taken as sRGB"
-TABLES = "its colours were converted to sRGB: its profile consists of tables, which lead only one way"
-CMYK = "its CMYK inks were converted to sRGB"
+DAMAGED = "its colour profile is damaged or does not match the picture: its colours are treated as sRGB"
+TABLES = "its colours were converted to sRGB: its profile consists of tables, which cannot be inverted"
+CMYK = "its CMYK colours were converted to sRGB"
 SPACES = {"L": "GRAY", "LA": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"}
 
 
 def interpreted(samples: Samples) -> dict[str, Any]:
-    """The fields of Original about pixels: photo_hwc, alpha_hw, gray, profile, colours, warnings."""
+    """Return the fields of Original about pixels: photo_hwc, alpha_hw, gray, profile, colours, warnings."""
     space, values = SPACES[samples.channels], samples.values_hwc
     colour_hwc, alpha = values, None
     if samples.channels in ("LA", "RGBA"):
@@ -28,7 +28,7 @@ def interpreted(samples: Samples) -> dict[str, Any]:
 
 
 def _profile(profile: bytes, space: str) -> tuple[Profile | None, tuple[str, ...]]:
-    """The profile, if it fits the samples; RGB's curves of a gray photo do."""
+    """Return the profile if it matches the samples. A gray photo may have an RGB profile with curves."""
     if not profile:
         return None, ()
     try:
@@ -60,20 +60,20 @@ def _managed(colour_hwc: np.ndarray, space: str, profile: bytes, found: Profile 
 def _by_tables(colour_hwc: np.ndarray, profile: bytes, space: str) -> np.ndarray:
     values = np.ascontiguousarray(colour_hwc[..., 0] if space == "gray" else colour_hwc)
     photo = cms_transform(values, profile, srgb_profile(), colorspace=space, outcolorspace="rgb")
-    if space == "gray":  # a tint that the tables give black and white would be lost anyhow
+    if space == "gray":  # drop any tint that the tables add
         photo = _three(photo[..., 1:2])
     return photo
 
 
 def _without_inks(cmyk_hwc: np.ndarray) -> np.ndarray:
-    """CMYK without a profile: light that each ink and black let through."""
+    """Convert CMYK without a profile: RGB = (1 − ink) · (1 − black)."""
     levels = np.iinfo(cmyk_hwc.dtype).max
     inks = (levels - cmyk_hwc).astype(np.uint32)
     return ((inks[..., :3] * inks[..., 3:] + levels // 2) // levels).astype(cmyk_hwc.dtype)
 
 
 def _three(colour_hwc: np.ndarray) -> np.ndarray:
-    """Three channels, of gray without a copy."""
+    """Return three channels; gray is expanded without a copy."""
     if colour_hwc.shape[2] == 3:
         return np.ascontiguousarray(colour_hwc)
     return np.broadcast_to(colour_hwc, (*colour_hwc.shape[:2], 3))

@@ -1,4 +1,4 @@
-"""Colours of a photo's own profile to sRGB, which models see, and back; in floats: no level is lost."""
+"""Converts colours between a photo's profile and sRGB, which models use, in floating point without loss."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,15 +9,15 @@ import torch
 
 from pipeline.photos.icc import STEPS, Profile, read_profile, srgb_profile
 
-WARP = 1 / 2.4  # makes tables of light nearly straight lines: black would be too steep
+WARP = 1 / 2.4  # exponent that makes tables indexed by light nearly linear; they are too steep near black
 
 
 @dataclass(frozen=True)
 class Colours:
-    """A profile of curves and a matrix, as Display P3, Adobe RGB and ProPhoto are, or of gray's one curve.
+    """A colour profile with curves and a matrix, such as Display P3 or Adobe RGB, or with one curve for gray.
 
-    curves: light of every value (3, STEPS); inverse: value of every light to the power of WARP.
-    to_srgb: linear light of the profile to that of sRGB (3, 3).
+    curves: linear light of each value (3, STEPS). inverse: value of each light to the power of WARP.
+    to_srgb: matrix from the profile's linear light to that of sRGB (3, 3).
     """
 
     curves: torch.Tensor
@@ -26,7 +26,7 @@ class Colours:
 
     @classmethod
     def of(cls, profile: bytes) -> Self | None:
-        """Read an ICC profile; None where it is damaged, or made of tables instead of curves and a matrix."""
+        """Read an ICC profile; None if it is damaged, or has tables instead of curves and a matrix."""
         try:
             return cls.of_profile(read_profile(profile))
         except ValueError:
@@ -40,22 +40,22 @@ class Colours:
         lights = np.linspace(0, 1, STEPS) ** (1 / WARP)
         values = np.linspace(0, 1, STEPS)
         inverse = np.stack([np.interp(lights, curve, values) for curve in curves])
-        gray = profile.to_xyz is None  # light without colour is that of sRGB's white
+        gray = profile.to_xyz is None  # gray light has the colour of sRGB's white
         to_srgb = np.eye(3) if gray else np.linalg.inv(_srgb_matrix()) @ profile.to_xyz
         return cls(*(torch.from_numpy(table.astype(np.float32)) for table in (curves, inverse, to_srgb)))
 
     def is_srgb(self) -> bool:
-        """Whether no value moves by as much as a quarter of one of 255 levels."""
+        """Tell whether converting to sRGB changes no value by a quarter of one of 255 levels or more."""
         ramp = torch.linspace(0, 1, 64)[None, None, None].expand(1, 3, 1, -1)
         mixed = torch.cat([ramp, ramp.flip(3), ramp * torch.tensor([1, 0.5, 0]).view(1, 3, 1, 1)])
         return bool((self.srgb(mixed) - mixed).abs().max() < 0.25 / 255)
 
     def srgb(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        """Values of the profile, 0–1, as sRGB, 0–1; what sRGB does not have is clipped."""
+        """Convert the profile's values, 0–1, to sRGB, 0–1; colours outside sRGB are clipped."""
         return _srgb_value(self._srgb_light(photos_nchw))
 
     def srgb_of_levels(self, photo_hwc: np.ndarray) -> np.ndarray:
-        """uint8 or uint16 levels of the profile as sRGB, float32 0–1: as `srgb`, and three times as fast."""
+        """Convert uint8 or uint16 levels to sRGB, float32 0–1; like `srgb`, but three times as fast."""
         step = (STEPS - 1) // np.iinfo(photo_hwc.dtype).max
         curves = self.curves.numpy()[:, ::step]
         light = np.stack([curves[number].take(photo_hwc[..., number]) for number in range(3)], -1)
@@ -63,27 +63,27 @@ class Colours:
         return _srgb_table().take((srgb_light * (STEPS - 1) + 0.5).astype(np.uint16))
 
     def native(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        """Values of sRGB, 0–1, as the profile's."""
+        """Convert sRGB values, 0–1, to the profile's values."""
         return self._value(_srgb_light(photos_nchw))
 
     def beyond_srgb(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        """What values of the profile lose on the way to sRGB and back."""
+        """Return the difference that converting to sRGB and back makes."""
         return photos_nchw - self._value(self._srgb_light(photos_nchw))
 
     def _srgb_light(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        return _mixed(self.to_srgb, _looked_up(photos_nchw, self.curves))
+        return _mixed(self.to_srgb, _interpolated(photos_nchw, self.curves))
 
     def _value(self, srgb_light: torch.Tensor) -> torch.Tensor:
-        return _looked_up(_mixed(torch.linalg.inv(self.to_srgb), srgb_light).pow_(WARP), self.inverse)
+        return _interpolated(_mixed(torch.linalg.inv(self.to_srgb), srgb_light).pow_(WARP), self.inverse)
 
 
-def _looked_up(photos_nchw: torch.Tensor, tables: torch.Tensor) -> torch.Tensor:
+def _interpolated(photos_nchw: torch.Tensor, tables: torch.Tensor) -> torch.Tensor:
     """Interpolate every channel in its table."""
     channels = []
     for values, table in zip(photos_nchw.unbind(1), tables.to(photos_nchw.device), strict=True):
         place = values.clamp(0, 1).mul_(STEPS - 1).flatten()
         below = place.int().clamp_(max=STEPS - 2)
-        # To index the table by brackets takes ten times as long.
+        # table[below] takes ten times as long.
         lower, upper = table.index_select(0, below), table.index_select(0, below + 1)
         channels.append(torch.lerp(lower, upper, place - below).view(values.shape))
     return torch.stack(channels, 1)
@@ -103,7 +103,7 @@ def _srgb_value(light: torch.Tensor) -> torch.Tensor:
 
 @cache
 def _srgb_table() -> np.ndarray:
-    """sRGB values of STEPS lights: the steepest step is a twentieth of one of 255 levels."""
+    """Return sRGB values for STEPS lights; the largest step is 1/20 of one of 255 levels."""
     return _srgb_value(torch.linspace(0, 1, STEPS)).numpy()
 
 

@@ -1,4 +1,4 @@
-"""The one decoder of photos: training, scores, serving and enhancing all see what it reads."""
+"""Decodes photos, for training, scores, serving and enhancement alike."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,17 +14,17 @@ from pipeline.photos.exif import Exif, facts, is_adobe_rgb
 from pipeline.photos.icc import adobe_rgb_profile
 from pipeline.photos.original import Original, Samples
 
-OTHERS = {  # formats that are not read, by their first bytes
+OTHERS = {  # unsupported formats and their first bytes
     "a GIF": (b"GIF8",),
     "a BMP": (b"BM",),
     "JPEG 2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
     "JPEG XL": (b"\xff\x0a", b"\0\0\0\x0cJXL "),
     "a ZIP archive": (b"PK\3\4",),
     "a PDF": (b"%PDF",),
-    "macOS's notes on a file": (b"\0\5\x16\7",),
-    "a pointer of Git LFS": (b"version https://git-lfs",),
+    "an AppleDouble file of macOS": (b"\0\5\x16\7",),
+    "a Git LFS pointer": (b"version https://git-lfs",),
 }
-UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # of an array (h, w, …), by EXIF orientation
+UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # EXIF orientation → rotation of (h, w, …)
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -37,7 +37,7 @@ UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # of an array (h, w,
 
 
 def decode_original(data: bytes, max_megapixels: float = 0) -> Original:
-    """Decode a photo and all that its file carries, reduced to at most so many megapixels (0: as it is).
+    """Decode a photo and its metadata; reduce it to at most `max_megapixels` (0: no limit).
 
     Raises PhotoError with a short reason.
     """
@@ -79,18 +79,18 @@ def _orientation(samples: Samples) -> int:
 
 
 def read_exif(data: bytes) -> Exif:
-    """Read what the camera noted, of a whole file or its head; damaged EXIF reads as none."""
+    """Read the camera's EXIF from a whole file or its head; damaged EXIF counts as none."""
     kind = format_of(data)
     try:
         block = CODECS[kind].read_exif(data) if kind else b""
-    except Exception:  # a hostile file can make a parser raise anything; the pixels may be fine
+    except Exception:  # malicious files can make parsers raise anything; the pixels may still be valid
         return Exif()
     return facts(block)
 
 
 @contextmanager
 def refusals(data: bytes) -> Iterator[None]:
-    """Turn whatever decoding raises into a PhotoError with a short reason."""
+    """Convert all errors of decoding to a PhotoError with a short reason."""
     if not data:
         raise PhotoError("empty file")
     try:
@@ -99,6 +99,6 @@ def refusals(data: bytes) -> Iterator[None]:
         raise
     except MemoryError:
         raise PhotoError("too large for the free memory; use --max-megapixels, or a smaller copy") from None
-    except Exception as error:  # a hostile file can make a decoder raise anything
+    except Exception as error:  # malicious files can make decoders raise anything
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise PhotoError(f"cannot be decoded: {reason}") from None

@@ -1,4 +1,4 @@
-"""From 16 bits per sample to 8."""
+"""Converts 16 bits per sample to 8."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ BAYER = np.array(
 
 
 def dithered(values: np.ndarray) -> np.ndarray:
-    """uint16 (h, w, …) as uint8, by an ordered pattern, so that a smooth sky has no steps."""
+    """Convert uint16 (h, w, …) to uint8 with ordered dithering, to avoid banding in smooth skies."""
     if values.dtype == np.uint8:
         return values
     height, width = values.shape[:2]

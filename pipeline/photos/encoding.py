@@ -1,4 +1,4 @@
-"""The file of an enhanced photo: new pixels, and all that the original carried, true again."""
+"""Encodes enhanced photos, with the original's metadata, updated where necessary."""
 
 import io
 import struct
@@ -22,29 +22,31 @@ from pipeline.photos.writing import EncodedPhoto, Picture
 
 WIDTH, HEIGHT, SUBJECT_AREA, SUBJECT_LOCATION = 256, 257, 0x9214, 0xA214
 THUMBNAIL_PX = 160
-NO_ROOM = "its EXIF fills all of its 64 KB: what made this photo is noted in a comment instead"
-MOST_EXIF_BYTES, ROOM_FOR_TAGS = 65_527, 2_000  # of a JPEG; what tags of ours take
+NO_ROOM = "its EXIF block is full (64 KB): the note about wespe was written to a comment instead"
+MOST_EXIF_BYTES, ROOM_FOR_TAGS = 65_527, 2_000  # limit of JPEG; space for the tags that are added
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG's
 STRIP_ROWS = 256
 
 
 def require_room(kind: str, height: int, width: int) -> None:
-    """Raise PhotoError when a format cannot hold a photo of this size: better before the work than after."""
+    """Raise PhotoError if a format does not support a photo of this size; call it before the work."""
     most_px = BY_NAME[kind].most_px
     if max(height, width) > most_px:
         raise PhotoError(
-            f"{width}×{height} px: {kind} holds at most {most_px} px a side; use --max-megapixels or --format"
+            f"{width}×{height} px: {kind} supports at most {most_px} px a side; use --max-megapixels or "
+            "--format"
         )
 
 
 def encode_enhanced(
     original: Original, enhanced_hwc: np.ndarray, kind: str, note: str, quality: int | None = None
 ) -> EncodedPhoto:
-    """Encode the result of an original, with what it carries and a note of who made it.
+    """Encode an enhanced photo with the original's metadata and a note about the model.
 
-    kind: a name in formats.BY_NAME. quality: 1–100, else the original's, or 95.
-    Carried: EXIF, XMP, IPTC, profile, density, comments and texts, corrected where they became untrue; gray,
-    alpha and 16 bits where the format has them, else as RGB, laid over white, and dithered.
+    kind: a name in formats.BY_NAME. quality: 1–100; None for the original's, or 95.
+    EXIF, XMP, IPTC, profile, resolution, comments and texts are kept, and updated if they no longer apply. If
+    the format does not support gray, alpha or 16 bits, the photo is converted to RGB, composited over white,
+    or dithered.
     """
     format, (height, width, _) = BY_NAME[kind], enhanced_hwc.shape
     exif, warnings = _exif(original, enhanced_hwc, note, kind)
@@ -69,7 +71,7 @@ def encode_enhanced(
 
 
 def _values(original: Original, enhanced_hwc: np.ndarray, format: Format) -> tuple[np.ndarray, bool]:
-    """Samples that the format can hold, and whether they are gray."""
+    """Return samples that the format supports, and whether they are gray."""
     gray, alpha = original.gray and format.gray, original.alpha_hw
     if alpha is not None and not format.alpha:
         enhanced_hwc, alpha = _over_white(enhanced_hwc, original), None
@@ -84,7 +86,7 @@ def _values(original: Original, enhanced_hwc: np.ndarray, format: Format) -> tup
 
 
 def _gray(photo_hwc: np.ndarray) -> np.ndarray:
-    """One channel, strip by strip: a large photo as floats needs too much memory."""
+    """Convert to one channel, in strips, since a large photo in floats needs too much memory."""
     gray = np.empty((*photo_hwc.shape[:2], 1), photo_hwc.dtype)
     for top in range(0, len(photo_hwc), STRIP_ROWS):
         gray[top : top + STRIP_ROWS, :, 0] = (photo_hwc[top : top + STRIP_ROWS] @ LUMA).round()
@@ -92,7 +94,7 @@ def _gray(photo_hwc: np.ndarray) -> np.ndarray:
 
 
 def _profile_for(original: Original, gray: bool) -> bytes:
-    """The original's profile, or one of the same curve where it has other channels than the result."""
+    """Return the original's profile, or one with the same curve if the number of channels has changed."""
     if not original.profile:
         return b""
     profile = read_profile(original.profile)
@@ -105,9 +107,9 @@ def _profile_for(original: Original, gray: bool) -> bytes:
 def _exif(
     original: Original, enhanced_hwc: np.ndarray, note: str, kind: str
 ) -> tuple[bytes, tuple[str, ...]]:
-    """The block with what is true now, a note, and a new thumbnail if there was one and it fits.
+    """Return the updated block with a note, and a new thumbnail if there was one and it fits.
 
-    JPEG has room for 64 KB: where only the note is too much, it is left out.
+    JPEG supports 64 KB; if only the note does not fit, it is left out.
     """
     exif = original.metadata.exif
     try:
@@ -115,7 +117,7 @@ def _exif(
             exif, enhanced_hwc, moved=original.is_reduced or facts(exif).orientation != UPRIGHT
         )
     except (ValueError, struct.error):
-        return _noted(ExifBlock(), note), ("its EXIF is damaged and not carried",)
+        return _noted(ExifBlock(), note), ("its EXIF is damaged and was not kept",)
     small = _thumbnail(enhanced_hwc) if kind != "TIFF" and block.had_thumbnail else b""
     if len(block.data) + len(small) + ROOM_FOR_TAGS > MOST_EXIF_BYTES:
         small = b""
@@ -126,9 +128,9 @@ def _exif(
 
 
 def _corrected(exif: bytes, enhanced_hwc: np.ndarray, moved: bool) -> ExifBlock:
-    """The block with this photo's size, upright, without places in the photo if they have moved.
+    """Return the block with this photo's size and orientation 1; remove positions if pixels have moved.
 
-    Raises ValueError or struct.error when it is damaged.
+    Raises ValueError or struct.error if it is damaged.
     """
     height, width, _ = enhanced_hwc.shape
     block = ExifBlock(exif) if exif else ExifBlock()
@@ -150,7 +152,7 @@ def _noted(block: ExifBlock, note: str, thumbnail: bytes = b"") -> bytes:
 
 
 def _sensible(metadata: Metadata) -> tuple[float, float] | None:
-    """The density, unless it is none: 0, or more than any scanner has."""
+    """Return the resolution, or None if it is implausible."""
     return metadata.dpi if metadata.dpi and all(1 <= density < 1e6 for density in metadata.dpi) else None
 
 
@@ -164,7 +166,7 @@ def _thumbnail(enhanced_hwc: np.ndarray) -> bytes:
 
 
 def _over_white(enhanced_hwc: np.ndarray, original: Original) -> np.ndarray:
-    """Lay a result over white, in sRGB's values as `Original.srgb_hwc` does."""
+    """Composite a result over white in sRGB values, like `Original.srgb_hwc`."""
     assert original.alpha_hw is not None
     laid, levels = np.empty_like(enhanced_hwc), np.iinfo(enhanced_hwc.dtype).max
     for top in range(0, len(laid), STRIP_ROWS):

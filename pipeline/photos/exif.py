@@ -1,4 +1,4 @@
-"""What a camera noted in EXIF: the few facts that the pipeline asks for."""
+"""The few EXIF facts that the pipeline uses."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,16 +13,16 @@ PREFIX = b"Exif\0\0"
 
 @dataclass(frozen=True, kw_only=True)
 class Exif:
-    """What a camera noted; '' where it noted nothing that makes sense."""
+    """Facts from EXIF; '' if missing or invalid."""
 
     make: str = ""
     model: str = ""
-    taken_at: str = ""  # ISO 8601, with an offset only if the camera knew it
+    taken_at: str = ""  # ISO 8601, with an offset if known
     orientation: int = 1  # 1–8, as in EXIF
 
 
 def facts(block: bytes) -> Exif:
-    """Read the facts of an EXIF block; a damaged one reads as none."""
+    """Read the facts of an EXIF block; a damaged block counts as none."""
     try:
         tags = Image.Exif()
         tags.load(PREFIX + block.removeprefix(PREFIX))
@@ -32,12 +32,12 @@ def facts(block: bytes) -> Exif:
             taken_at=_taken_at(tags),
             orientation=_orientation(tags),
         )
-    except Exception:  # a hostile block can make the parser raise anything; the pixels may be fine
+    except Exception:  # malicious blocks can make the parser raise anything; the pixels may still be valid
         return Exif()
 
 
 def is_adobe_rgb(block: bytes) -> bool:
-    """Whether the block says Adobe RGB, as cameras do that embed no profile (DCF 2.0, option file)."""
+    """Tell whether the block marks the photo as Adobe RGB without a profile (DCF 2.0, option file)."""
     try:
         details = read_tree(block).tags.get(EXIF)
         interop = details.get(INTEROP) if isinstance(details, dict) else None
@@ -65,7 +65,7 @@ def _taken_at(tags: Image.Exif) -> str:
 
 
 def _text(value: object) -> str:
-    """Keep the readable part of a tag: cameras pad with NULs, hostile files with anything."""
+    """Return the printable part of a tag: cameras pad with NULs, malicious files may contain anything."""
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     text = value.split("\0")[0].strip() if isinstance(value, str) else ""

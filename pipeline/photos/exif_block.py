@@ -1,6 +1,6 @@
-"""An EXIF block, edited in place: all that stays true, maker notes too, keeps its bytes and its offset.
+"""Edits an EXIF block in place: everything else, including maker notes, keeps its bytes and offsets.
 
-A block is a small TIFF file; so a TIFF photo is a block with pixels and the tags that describe them.
+A block is a small TIFF file, so a TIFF photo is a block with pixels and tags that describe them.
 """
 
 import struct
@@ -18,9 +18,9 @@ Directory = dict[int, bytes]  # tag → its entry of 12 bytes
 
 
 class ExifBlock:
-    """Tags of the first directory to read, set and remove; `finished` gives the new block.
+    """Reads, sets and removes tags of the first directory; `finished` returns the new block.
 
-    Raises ValueError when the bytes are not an EXIF block.
+    Raises ValueError if the bytes are not an EXIF block.
     """
 
     def __init__(self, data: bytes = EMPTY):
@@ -39,7 +39,7 @@ class ExifBlock:
             raise ValueError("a damaged EXIF block") from None
 
     def text(self, tag: int) -> str:
-        """A tag's text, UTF-8 or Latin-1; '' where there is none."""
+        """Return a tag's text, UTF-8 or Latin-1; '' if it is missing."""
         raw = self.value(tag).split(b"\0")[0] if tag in self.tags else b""
         try:
             return raw.decode()
@@ -47,14 +47,14 @@ class ExifBlock:
             return raw.decode("latin-1")
 
     def value(self, tag: int) -> bytes:
-        """The raw value of a tag of single bytes; b'' where there is none."""
+        """Return the raw value of a tag of type bytes or text; b'' if it is missing."""
         entry = self.tags.get(tag, bytes(12))
         size = struct.unpack_from(f"{self.order}I", entry, 4)[0]
         place = struct.unpack_from(f"{self.order}I", entry, 8)[0]
         return entry[8 : 8 + size] if size <= 4 else bytes(self.data[place : place + size])
 
     def set(self, tag: int, kind: Kind, *values: int | bytes | str) -> None:
-        """Give a tag a value: one text or bytes, or numbers; a rational is two of them."""
+        """Set a tag to a text, bytes, or numbers; a rational consists of two numbers."""
         code, size = KINDS[kind]
         if kind in ("ascii", "undefined"):
             [value] = values
@@ -67,13 +67,13 @@ class ExifBlock:
         self.tags[tag] = struct.pack(f"{self.order}HHI", tag, code, len(packed) // size) + place
 
     def append(self, data: bytes) -> int:
-        """Add bytes; return where."""
+        """Append bytes; return their offset."""
         self.data += bytes(len(self.data) % 2)
         self.data += data
         return len(self.data) - len(data)
 
     def set_size(self, width: int, height: int) -> None:
-        """Correct the size that the Exif directory notes, if it does."""
+        """Update the size in the Exif directory, if it has one."""
         if EXIF_IFD not in self.tags:
             return
         start = struct.unpack_from(f"{self.order}I", self.tags[EXIF_IFD], 8)[0]
@@ -85,7 +85,7 @@ class ExifBlock:
                 struct.pack_into(self.order + ("H" if kind == 3 else "I"), self.data, place + 8, size)
 
     def remove_details(self, *removed: int) -> None:
-        """Remove tags of the Exif directory; all others keep their values where they lie."""
+        """Remove tags from the Exif directory; the values of other tags keep their offsets."""
         if EXIF_IFD not in self.tags:
             return
         start = struct.unpack_from(f"{self.order}I", self.tags[EXIF_IFD], 8)[0]
@@ -96,11 +96,11 @@ class ExifBlock:
             self.data[start : start + len(directory)] = directory
 
     def finished(self, thumbnail: bytes = b"") -> bytearray:
-        """The new block, with a thumbnail (JPEG) if one is given."""
+        """Return the new block, with a thumbnail (JPEG) if given."""
         following = self._thumbnail_directory(thumbnail) if thumbnail else 0
         directory = self._packed(self.tags, following)
         start, size = self._freed
-        if len(directory) <= size:  # a JPEG has room for 64 KB and some cameras fill it
+        if len(directory) <= size:  # reuse the space: JPEG supports 64 KB, and some cameras use all of it
             self.data[start : start + len(directory)] = directory
         else:
             start = self.append(directory)
@@ -129,7 +129,7 @@ class ExifBlock:
         return tags, self._unpack("I", end)[0] if end + 4 <= len(self.data) else 0
 
     def _forget(self, start: int, following: int, thumbnail: Directory) -> None:
-        """Blank the first directory, which `finished` writes anew, and the thumbnail of the past."""
+        """Clear the first directory, which `finished` writes again, and the old thumbnail."""
         self._freed = start, min(2 + 12 * len(self.tags) + 4, len(self.data) - start)
         self._blank(*self._freed)
         if not self.had_thumbnail or THUMBNAIL_BYTES not in thumbnail:
@@ -142,7 +142,7 @@ class ExifBlock:
             del self.data[place:]
 
     def _blank(self, place: int, size: int) -> None:
-        if place < 8:  # only a hostile block has something before its header's end
+        if place < 8:  # within the header; only in malicious blocks
             return
         size = max(0, min(size, len(self.data) - place))
         self.data[place : place + size] = bytes(size)

@@ -1,4 +1,4 @@
-"""Directories of EXIF and TIFF, copied tag by tag: every value keeps its type and its very bytes."""
+"""Copies EXIF and TIFF directories tag by tag; values keep their types and bytes."""
 
 import struct
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ NARROW = {
 EXIF, GPS, INTEROP, MAKER_NOTE = 0x8769, 0x8825, 0xA005, 0x927C
 CHILDREN = {0: (EXIF, GPS), EXIF: (INTEROP,), GPS: (), INTEROP: ()}
 MOST_ENTRIES = 4_096
-NOTE_REACH = 50_000  # up to here a maker note stays where it was: its own offsets often count from the start
+NOTE_REACH = 50_000  # within this range a maker note keeps its offset: it often contains absolute offsets
 
 
 @dataclass(frozen=True)
 class Entry:
-    """kind, count: as in TIFF 6.0. value: bytes in the file's order. place: where they lay."""
+    """A tag's value. kind, count: as in TIFF 6.0. value: in the file's byte order. place: its old offset."""
 
     kind: int
     count: int
@@ -49,13 +49,13 @@ Directory = dict[int, "Entry | Directory"]
 
 @dataclass(frozen=True)
 class Tree:
-    """A first directory with those below it. order: `<` or `>`."""
+    """The first directory, including its sub-directories. order: byte order, `<` or `>`."""
 
     order: str
     tags: Directory
 
     def bytes_of(self, tag: int) -> bytes:
-        """The value of a tag of the first directory; b'' where there is none."""
+        """Return the value of a tag of the first directory; b'' if it is missing."""
         entry = self.tags.get(tag)
         return entry.value if isinstance(entry, Entry) else b""
 
@@ -67,7 +67,7 @@ class Tree:
 
 
 def read_tree(data: bytes, skipped: frozenset[int] = frozenset()) -> Tree:
-    """Read the first directory of an EXIF block, TIFF or BigTIFF. Raises ValueError when it is damaged."""
+    """Read the first directory of an EXIF block, TIFF or BigTIFF. Raises ValueError if it is damaged."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2], "")
     if not order or len(data) < 8:
         raise ValueError("neither EXIF nor TIFF")
@@ -89,7 +89,7 @@ class _Reader:
         count_size, entry_size = (8, 20) if self.big else (2, 12)
         [count] = struct.unpack_from(self.order + ("Q" if self.big else "H"), self.data, start)
         tags: Directory = {}
-        most_bytes = len(self.data)  # all entries of a hostile file may point to the same bytes
+        most_bytes = len(self.data)  # in malicious files, all entries may point to the same bytes
         for number in range(min(count, MOST_ENTRIES)):
             place = start + count_size + number * entry_size
             if place + entry_size > len(self.data):
@@ -104,7 +104,7 @@ class _Reader:
         return tags
 
     def _entry(self, place: int, most_bytes: int) -> Entry | None:
-        """None where the value lies outside of the file or is of an unknown type."""
+        """Read an entry; None if its value is outside the file or of an unknown type."""
         kind, count = struct.unpack_from(f"{self.order}H{'Q' if self.big else 'I'}", self.data, place + 2)
         inline, at = (8, place + 12) if self.big else (4, place + 8)
         size = SIZES.get(kind, 0) * count
@@ -129,7 +129,7 @@ class _Reader:
 
 
 def packed(tree: Tree) -> bytes:
-    """A classic EXIF block of a tree."""
+    """Write a tree as a classic EXIF block."""
     data = bytearray((b"II*\0" if tree.order == "<" else b"MM\0*") + bytes(4))
     details = tree.tags.get(EXIF)
     note = details.get(MAKER_NOTE) if isinstance(details, dict) else None
@@ -143,7 +143,7 @@ def packed(tree: Tree) -> bytes:
 
 
 def _append(data: bytearray, order: str, tags: Directory, note: Entry | None) -> int:
-    """Append a directory after its values and children; return where it begins."""
+    """Append values and sub-directories, then the directory; return its offset."""
     entries = b""
     for tag, entry in sorted(tags.items()):
         if isinstance(entry, dict):
@@ -158,7 +158,7 @@ def _append(data: bytearray, order: str, tags: Directory, note: Entry | None) ->
 
 
 def _place(data: bytearray, order: str, entry: Entry, note: Entry | None) -> bytes:
-    """The last four bytes of an entry: a small value, or where its value lies."""
+    """Return the last four bytes of an entry: a small value, or the offset of its value."""
     if len(entry.value) <= 4:
         return entry.value.ljust(4, b"\0")
     if entry is note:
@@ -169,9 +169,9 @@ def _place(data: bytearray, order: str, entry: Entry, note: Entry | None) -> byt
 
 
 def fitted(block: bytes, most_bytes: int) -> tuple[bytes, list[str]]:
-    """A block of at most so many bytes, without its largest values, and the names of those.
+    """Remove the largest values until the block fits in `most_bytes`; return it and their names.
 
-    Raises ValueError when it is damaged.
+    Raises ValueError if it is damaged.
     """
     lost: list[str] = []
     if len(block) <= most_bytes:

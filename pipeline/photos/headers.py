@@ -1,4 +1,4 @@
-"""What the first bytes of a photo tell: its size, and which camera took it."""
+"""Reads a photo's size and camera from its first bytes."""
 
 import io
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from PIL.ExifTags import Base
 from pipeline.photos import avif, heif, tiff, webp
 from pipeline.photos.decoding import read_exif
 
-HEAD_BYTES = 2**16  # holds the header, unless a large profile or thumbnail comes before it
-BYTES_PER_PIXEL = 0.4  # of a JPEG as phones write it
+HEAD_BYTES = 2**16  # enough for the header, unless a large profile or thumbnail precedes it
+BYTES_PER_PIXEL = 0.4  # typical for JPEGs of phones
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """`pixels` is an estimate where the head does not tell the size; make and model are '' if unknown."""
+    """Facts from a photo's head. pixels: estimated if unknown. make, model: '' if unknown."""
 
     pixels: int
     make: str = ""
@@ -25,7 +25,7 @@ class Header:
 
 
 def tells_all(head: bytes) -> bool:
-    """Whether the first bytes of a photo tell its camera; else its EXIF may lie anywhere in the file."""
+    """Tell whether the first bytes contain the EXIF; otherwise it may be anywhere in the file."""
     if webp.begins(head):
         return not webp.has_exif(head) or bool(webp.read_exif(head))
     if tiff.begins(head):
@@ -34,18 +34,18 @@ def tells_all(head: bytes) -> bool:
 
 
 def read_header(head: bytes, size_bytes: int) -> Header:
-    """Read the head of a photo of `size_bytes`; nothing is raised, whatever it holds."""
+    """Read the head of a photo of `size_bytes`. Never raises."""
     exif = read_exif(head)
     return Header(pixels=_pixels(head) or int(size_bytes / BYTES_PER_PIXEL), make=exif.make, model=exif.model)
 
 
 def software(photo: Path | BinaryIO) -> str:
-    """What made a photo, as its EXIF and its comment say; '' where nothing is said, or it is damaged."""
+    """Return the software that made a photo, from its EXIF and comment; '' if unknown or damaged."""
     try:
         with _opened(photo) as image:
             comment = image.info.get("comment", b"")
             return f"{image.getexif().get(Base.Software, '')} {comment.decode('utf-8', 'replace')}".strip()
-    except Exception:  # whatever a damaged file makes a parser raise
+    except Exception:  # damaged files can make parsers raise anything
         return ""
 
 
@@ -60,5 +60,5 @@ def _pixels(head: bytes) -> int:
             heif.can_read_heif()
         with _opened(io.BytesIO(head)) as image:
             return image.width * image.height
-    except Exception:  # cut off, damaged or hostile: whoever reads all of it will say what
+    except Exception:  # truncated, damaged or malicious; reading the whole file will report it
         return 0

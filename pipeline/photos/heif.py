@@ -1,4 +1,4 @@
-"""HEIF, which phones write: read through pi-heif where that is installed, `pip install 'wespe[heif]'`."""
+"""HEIF, a format of phones; read with the optional package pi-heif (`pip install 'wespe[heif]'`)."""
 
 import io
 from functools import cache
@@ -18,7 +18,7 @@ BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"
 
 
 def begins(data: bytes) -> bool:
-    """Tell by the first bytes; an AVIF may begin like this, too."""
+    """Tell from its first bytes whether a file is HEIF; AVIF files may have the same brands."""
     return bool(bmff.brands(data) & BRANDS) and not avif.begins(data)
 
 
@@ -27,7 +27,7 @@ is_heif = begins
 
 @cache
 def can_read_heif() -> bool:
-    """Teach Pillow the format "HEIF", if that is possible. Its pixels come upright, its orientation as 1."""
+    """Register the format "HEIF" in Pillow if possible. Pixels are then upright, and the orientation is 1."""
     try:
         from pi_heif import register_heif_opener
     except ImportError:
@@ -38,7 +38,7 @@ def can_read_heif() -> bool:
 
 def read(data: bytes, max_pixels: float) -> Samples:
     if not can_read_heif():
-        raise PhotoError("HEIF needs `pip install 'wespe[heif]'`; or export it as JPEG")
+        raise PhotoError("HEIF requires `pip install 'wespe[heif]'`; install it, or export the photo as JPEG")
     with Image.open(io.BytesIO(data), formats=["HEIF"]) as image:
         deep = bmff.bits(data) > 8
         require_memory(*image.size, 16 if deep else 8)
@@ -49,7 +49,7 @@ def read(data: bytes, max_pixels: float) -> Samples:
     return Samples(
         values_hwc=values,
         channels=channels,
-        orientation=1,  # libheif has turned it
+        orientation=1,  # libheif has applied it
         profile=profile,
         metadata=Metadata(exif=exif.removeprefix(PREFIX), xmp=xmp),
         warnings=first_of(frames),
@@ -57,7 +57,7 @@ def read(data: bytes, max_pixels: float) -> Samples:
 
 
 def read_exif(data: bytes) -> bytes:
-    """The EXIF block, whose orientation pi-heif has put to 1."""
+    """Return the EXIF block, in which pi-heif has set the orientation to 1."""
     if not can_read_heif():
         return b""
     with Image.open(io.BytesIO(data), formats=["HEIF"]) as image:
@@ -67,5 +67,5 @@ def read_exif(data: bytes) -> bytes:
 def _deep(data: bytes) -> tuple[np.ndarray, Channels]:
     from pi_heif import open_heif
 
-    # uint16 over the whole range, whatever the file's bits.
+    # uint16 over the full range, for any number of bits in the file.
     return of_array(np.asarray(open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)))

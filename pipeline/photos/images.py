@@ -1,4 +1,4 @@
-"""Photos as training, scores and serving see them: photo_hwc, uint8, upright, sRGB."""
+"""Reads and writes photos as used by training, scores and serving: photo_hwc, uint8, upright, sRGB."""
 
 import io
 from pathlib import Path
@@ -17,10 +17,7 @@ __all__ = ["Exif", "decode_photo", "read_exif", "read_photo", "write_photo"]
 
 
 def read_photo(path: str | Path) -> np.ndarray:
-    """Read a photo file as `decode_photo` does.
-
-    Raises: PhotoError naming the file.
-    """
+    """Read and decode a photo file, see `decode_photo`. Raises: PhotoError naming the file."""
     try:
         return decode_photo(Path(path).read_bytes())
     except FileNotFoundError:
@@ -32,7 +29,7 @@ def read_photo(path: str | Path) -> np.ndarray:
 def decode_photo(data: bytes) -> np.ndarray:
     """Decode JPEG, PNG, TIFF, WebP, AVIF or HEIF to photo_hwc uint8, upright, in sRGB.
 
-    Alpha is laid over white; 16 bits are rounded to 8; of several pictures in a file the first is read.
+    Alpha is composited over white; 16 bits are rounded to 8; only the first picture of a file is read.
     Raises: PhotoError with a short reason.
     """
     return decode_original(data).srgb_hwc()
@@ -41,12 +38,11 @@ def decode_photo(data: bytes) -> np.ndarray:
 def write_photo(path: str | Path, photo_hwc: np.ndarray, quality: int = 95) -> None:
     """Write photo_hwc uint8 sRGB in the format of the suffix; `quality` (1–100) is for JPEG and WebP.
 
-    No profile is embedded: untagged means sRGB.
-    Raises: PhotoError for an unknown suffix.
+    No profile is embedded, which means sRGB. Raises: PhotoError for an unsupported suffix.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise PhotoError(f"{path}: not a photo format; use {', '.join(FORMATS)}")
+        raise PhotoError(f"{path}: unsupported photo format; use {', '.join(FORMATS)}")
     kind = FORMATS[path.suffix.lower()]
     file = io.BytesIO()
     Image.fromarray(photo_hwc).save(file, kind, **_options(kind, quality))
@@ -55,7 +51,7 @@ def write_photo(path: str | Path, photo_hwc: np.ndarray, quality: int = 95) -> N
 
 def _options(kind: str, quality: int) -> dict[str, Any]:
     match kind:
-        case "JPEG":  # colour at full resolution: the format must not blur what a method did
+        case "JPEG":  # no chroma subsampling, which would blur the method's result
             return {"quality": quality, "subsampling": 0}
         case "WEBP":
             return {"quality": quality}

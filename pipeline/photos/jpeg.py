@@ -1,4 +1,4 @@
-"""JPEG (ITU-T T.81), with its segments of JFIF, EXIF, XMP, ICC and Photoshop."""
+"""JPEG (ITU-T T.81), with JFIF, EXIF, XMP, ICC and Photoshop segments."""
 
 import io
 import re
@@ -24,23 +24,23 @@ from pipeline.photos.writing import EncodedPhoto, Picture
 APP0, APP1, APP2, APP13, COMMENT, START_OF_SCAN, END = 0xE0, 0xE1, 0xE2, 0xED, 0xFE, 0xDA, 0xD9
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 WITHOUT_CONTENT = {0x01, *range(0xD0, 0xD9)}
-MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan: restarts and stuffed bytes do not
-MOST_BYTES = 65_533  # of a segment's content
+MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # ends a scan; restart markers and stuffed bytes do not
+MOST_BYTES = 65_533  # maximum content of a segment
 XMP, XMP_EXTENSION, ICC, MPF = b"http://ns.adobe.com/xap/1.0/\0", xmp.EXTENSION, b"ICC_PROFILE\0", b"MPF\0"
 PADDINGS = (bytes(range(1, 200)), bytes(range(199, 0, -1)))
 INCH, CENTIMETRE = 1, 2
-SUBSAMPLING = {(1, 1): 0, (2, 1): 1, (2, 2): 2, (4, 1): 1}  # Pillow's; 4:4:0 has none: kept whole, as 4:4:4
+SUBSAMPLING = {(1, 1): 0, (2, 1): 1, (2, 2): 2, (4, 1): 1}  # Pillow's numbers; 4:4:0 becomes 4:4:4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """Segments (marker, content) up to the end of the main picture, and where that is; 0: it has no end."""
+    """Segments (marker, content) of the main picture, and the offset of its end; 0 if the end is missing."""
 
     segments: tuple[tuple[int, bytes], ...]
     end: int
 
     def starting(self, marker: int, prefix: bytes) -> list[bytes]:
-        """Contents of the segments with this prefix, without it."""
+        """Return the contents of segments with this prefix, without the prefix."""
         return [
             rest[len(prefix) :]
             for found, rest in self.segments
@@ -59,7 +59,7 @@ def read(data: bytes, max_pixels: float) -> Samples:
     require_memory(-(-width // scale), -(-height // scale), bits)
     metadata, warnings = _metadata(parts)
     if not parts.end:
-        data, warnings = _completed(data), (*warnings, "it has no end marker, but its picture is complete")
+        data, warnings = _completed(data), (*warnings, "its end marker is missing, but it is complete")
     values, channels, layout = _deep(data, bits) if bits > 8 else _shallow(data, scale)
     return Samples(
         values_hwc=values,
@@ -76,7 +76,7 @@ def read_exif(data: bytes) -> bytes:
 
 
 def write(picture: Picture) -> EncodedPhoto:
-    """Encode gray or RGB of 8 bits, with the quality of the layout, if it has one."""
+    """Encode 8-bit gray or RGB, with the quality of the layout if it has one."""
     metadata, values = picture.metadata, picture.values_hwc
     exif, warnings = _exif_to_fit(metadata.exif)
     segments, losses = _segments(metadata)
@@ -97,7 +97,7 @@ def _parts(data: bytes) -> Parts:
     segments: list[tuple[int, bytes]] = []
     place = 2
     while place + 2 <= len(data):
-        if data[place] != 0xFF or data[place + 1] in (0x00, 0xFF):  # fill bytes, or junk between segments
+        if data[place] != 0xFF or data[place + 1] in (0x00, 0xFF):  # fill bytes or garbage
             place += 1
             continue
         marker = data[place + 1]
@@ -116,15 +116,15 @@ def _parts(data: bytes) -> Parts:
 
 
 def _frame(parts: Parts) -> tuple[int, int, int]:
-    """Bits, height and width."""
+    """Return bits, height and width."""
     for marker, content in parts.segments:
         if marker in FRAMES and len(content) >= 6:
             return struct.unpack_from(">BHH", content)
-    raise PhotoError("cannot be decoded: a JPEG without a frame")
+    raise PhotoError("cannot be decoded: the JPEG has no frame header")
 
 
 def _draft_scale(pixels: int, max_pixels: float) -> int:
-    """By how much decoding may shrink each side: 1, 2, 4 or 8, and never to fewer pixels than wanted."""
+    """Return the factor (1, 2, 4, 8) by which decoding may reduce each side and keep `max_pixels`."""
     if not max_pixels:
         return 1
     return max((scale for scale in (2, 4, 8) if pixels / scale**2 >= max_pixels), default=1)
@@ -140,28 +140,30 @@ def _shallow(data: bytes, scale: int) -> tuple[np.ndarray, Channels, dict[str, A
 
 
 def _deep(data: bytes, bits: int) -> tuple[np.ndarray, Channels, dict[str, Any]]:
-    """Professional JPEGs of 12 bits, or lossless ones of up to 16."""
+    """Decode JPEGs of 12 bits, or lossless JPEGs of up to 16 bits."""
     values, channels = of_array(imagecodecs.jpeg8_decode(data))
     if channels not in ("L", "RGB"):
-        raise PhotoError(f"a JPEG of {bits} bits and {values.shape[2]} channels is not supported")
+        raise PhotoError(
+            f"JPEG with {bits} bits and {values.shape[2]} channels is unsupported; save it as RGB"
+        )
     return whole_range(values, bits), channels, {}
 
 
 def _completed(data: bytes) -> bytes:
-    """A JPEG with the end marker that it lacks. Raises PhotoError when more than that is missing.
+    """Append the missing end marker. Raises PhotoError if image data is missing as well.
 
-    What follows the last sample changes nothing; where samples are missing, it would be taken for them.
+    To detect this, two different paddings are decoded: they only give different pictures if data is missing.
     """
-    data = data.rstrip(b"\0")  # as recovered from a disk
+    data = data.rstrip(b"\0")  # recovered files may be padded
     ends = [data + padding + b"\xff\xd9" for padding in PADDINGS]
     first, second = (imagecodecs.jpeg8_decode(end) for end in ends)
     if not np.array_equal(first, second):
-        raise PhotoError("truncated: a part of the picture is missing")
+        raise PhotoError("truncated: part of the picture is missing")
     return data + b"\xff\xd9"
 
 
 def _layout(image: Image.Image) -> dict[str, Any]:
-    """Tables and subsampling, as Pillow's options to save with."""
+    """Return quantisation tables and subsampling as Pillow's options for saving."""
     layers, tables = getattr(image, "layer", []), getattr(image, "quantization", {})
     chosen = [tables[layer[3]] for layer in layers if len(tables.get(layer[3], ())) == 64]
     if not layers or len(chosen) != len(layers):
@@ -175,7 +177,7 @@ def _layout(image: Image.Image) -> dict[str, Any]:
 
 
 def _profile(parts: Parts) -> bytes:
-    """The ICC profile, whose pieces are numbered (ICC.1:2022, annex B.4)."""
+    """Join the numbered pieces of the ICC profile (ICC.1:2022, annex B.4)."""
     pieces = {piece[0]: piece[2:] for piece in parts.starting(APP2, ICC) if len(piece) > 2}
     return b"".join(pieces[number] for number in sorted(pieces))
 
@@ -194,7 +196,7 @@ def _metadata(parts: Parts) -> tuple[Metadata, tuple[str, ...]]:
 
 
 def _dpi(headers: Sequence[bytes]) -> tuple[float, float] | None:
-    """JFIF's density; EXIF has its own, and keeps it."""
+    """Return the resolution from JFIF; that of EXIF is part of the EXIF block."""
     if not headers or len(headers[0]) < 7:
         return None
     unit, across, down = struct.unpack_from(">BHH", headers[0], 2)
@@ -205,23 +207,23 @@ def _dpi(headers: Sequence[bytes]) -> tuple[float, float] | None:
 
 
 def _not_carried(parts: Parts, packet: bytes) -> Iterator[str]:
-    """What lies after the main picture, or beside it in further ones."""
+    """Yield warnings for content besides the main picture, which is lost."""
     if xmp.promises_video(packet):
-        yield "the video of this motion photo is not carried"
+        yield "the video of this motion photo was not kept"
     if xmp.promises_gain_map(packet):
-        yield "its gain map (Ultra HDR) is not carried: the result is SDR"
+        yield "its gain map (Ultra HDR) was not kept: the result is SDR"
 
 
 def _exif_to_fit(block: bytes) -> tuple[bytes, tuple[str, ...]]:
     try:
         smaller, lost = fitted(block, MOST_BYTES - len(PREFIX))
     except ValueError:
-        return b"", ("its EXIF is damaged and too long for JPEG: it is not carried",)
-    return smaller, (f"EXIF too long for JPEG: {', '.join(lost)} not carried",) if lost else ()
+        return b"", ("its EXIF is damaged and too long for JPEG: it was not kept",)
+    return smaller, (f"EXIF too long for JPEG: {', '.join(lost)} not kept",) if lost else ()
 
 
 def _segments(metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
-    """Segments that Pillow has no options for, or only for short contents; and what does not fit."""
+    """Return segments that Pillow cannot write, or only if they are short; and warnings for lost content."""
     packet, extensions, warnings = xmp.split(metadata.xmp, MOST_BYTES - len(XMP))
     contents = [(APP1, XMP + packet)] if packet else []
     contents += [(APP1, XMP_EXTENSION + extension) for extension in extensions]
@@ -230,13 +232,13 @@ def _segments(metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
         contents.append((APP13, PHOTOSHOP + metadata.photoshop[start : start + room]))
     contents += [(COMMENT, comment[:MOST_BYTES]) for comment in metadata.comments]
     if metadata.texts:
-        warnings += ("its PNG texts are not carried: JPEG has no place for them",)
+        warnings += ("its PNG texts were not kept: JPEG does not support them",)
     packed = (bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body for marker, body in contents)
     return b"".join(packed), warnings
 
 
 def _quality(picture: Picture) -> dict[str, Any]:
-    """Colour at full resolution unless the original had less: the format must not blur what a model did."""
+    """Return options for quality. Chroma is only subsampled if the original's was, to avoid blur."""
     if picture.values_hwc.shape[2] == 1:
         tables = picture.layout.get("qtables", [])[:1]
         return (

@@ -1,4 +1,4 @@
-"""A decoded photo: upright pixels, what their numbers mean, and all that its file carried."""
+"""A decoded photo: upright pixels, their colour space, and the file's metadata."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -14,10 +14,10 @@ Channels = Literal["L", "LA", "RGB", "RGBA", "CMYK"]
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What a file carries beside pixels, as bytes of the standards.
+    """The metadata of a file, as bytes in their standard formats.
 
-    exif: a block without its prefix. xmp: one packet, extensions joined. photoshop: image resources, IPTC
-    among them. comments: of a JPEG. dpi: across and down. texts: chunks of a PNG, (kind, content).
+    exif: a block without its prefix. xmp: one packet, with extensions joined. photoshop: image resources,
+    including IPTC. comments: of JPEG. dpi: horizontal and vertical. texts: PNG chunks, (kind, content).
     """
 
     exif: bytes = b""
@@ -33,12 +33,12 @@ NOTHING = Metadata()
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """What a format's reader gives: values as stored, and what the file says of them.
+    """The result of a format's reader: values as stored, and their description.
 
-    values_hwc: uint8 or uint16 over their whole range; black is 0; alpha, if any, is not multiplied in.
-    orientation: 1–8, still to be applied; None: the one in EXIF.
-    profile: ICC, made from other statements where the file has those instead; b'' means sRGB.
-    layout: options that keep the format's quality, for its writer.
+    values_hwc: uint8 or uint16 over the full range; black is 0; alpha is not premultiplied.
+    orientation: 1–8, not applied yet; None: as in EXIF.
+    profile: ICC, or an equivalent profile if the file describes its colours differently; b'' means sRGB.
+    layout: options for the format's writer that preserve the quality.
     """
 
     values_hwc: np.ndarray
@@ -52,13 +52,13 @@ class Samples:
 
 @dataclass(frozen=True, kw_only=True)
 class Original:
-    """A photo, upright.
+    """A decoded, upright photo.
 
-    photo_hwc: uint8 or uint16 (h, w, 3), in the colours of `profile`, or sRGB where there is none.
-    gray: its channels are equal, and so shall be those of the result.
-    colours: of the profile; None where they are sRGB.
-    alpha_hw: of the photo's type, or None.
-    warnings: what the user should know, each a short sentence.
+    photo_hwc: uint8 or uint16 (h, w, 3), in the colour space of `profile`; without a profile, in sRGB.
+    gray: whether the photo is gray; the result must be gray as well.
+    colours: the profile's conversion; None for sRGB.
+    alpha_hw: same type as the photo, or None.
+    warnings: short sentences for the user.
     """
 
     kind: str
@@ -73,11 +73,11 @@ class Original:
     warnings: tuple[str, ...] = ()
 
     def emptied(self) -> "Original":
-        """All but the photo itself, whose memory another may need."""
+        """Return a copy without pixels, to free their memory."""
         return replace(self, photo_hwc=np.empty((0, 0, 3), np.uint8))
 
     def reduced(self, max_megapixels: float) -> "Original":
-        """This photo in at most so many megapixels."""
+        """Return this photo, reduced to at most `max_megapixels`."""
         height, width, _ = self.photo_hwc.shape
         scale = (max_megapixels * 1e6 / (height * width)) ** 0.5
         if scale >= 1:
@@ -86,7 +86,7 @@ class Original:
         if self.alpha_hw is None:
             return replace(self, photo_hwc=_resized(self.photo_hwc, size), is_reduced=True)
         alpha, levels = self.alpha_hw[..., None], np.iinfo(self.photo_hwc.dtype).max
-        # Colours count by their alpha, or what is invisible would bleed into the edges.
+        # Weight colours by alpha, so that invisible pixels do not bleed into edges.
         visible = _resized_floats(self.photo_hwc * (alpha / np.float32(levels)), size)
         share = _resized_floats(alpha, size)
         photo = visible * (levels / np.maximum(share, 1e-6))
@@ -94,9 +94,9 @@ class Original:
         return replace(self, photo_hwc=reduced, alpha_hw=alpha_hw, is_reduced=True)
 
     def srgb_hwc(self) -> np.ndarray:
-        """The photo as training and scores see it: uint8, sRGB, (h, w, 3).
+        """Return the photo as used by training and scores: uint8 sRGB (h, w, 3).
 
-        Alpha is laid over white, in sRGB's values; 16 bits are rounded to 8.
+        Alpha is composited over white in sRGB values; 16 bits are rounded to 8.
         """
         if self.photo_hwc.dtype == np.uint8 and self.colours is None and self.alpha_hw is None:
             return np.ascontiguousarray(self.photo_hwc)

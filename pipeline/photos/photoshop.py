@@ -1,15 +1,15 @@
-"""Photoshop's image resources, in which JPEG and TIFF keep IPTC."""
+"""Photoshop's image resources, which contain IPTC in JPEG and TIFF."""
 
 import struct
 from collections.abc import Iterator
 
-SEGMENT = b"Photoshop 3.0\0"  # before resources in a JPEG; a long block goes on in further segments
+SEGMENT = b"Photoshop 3.0\0"  # precedes resources in a JPEG; long blocks continue in further segments
 IPTC = 0x0404
 THUMBNAILS = (0x0409, 0x040C)
 
 
 def without_thumbnail(resources: bytes) -> bytes:
-    """Leave out the thumbnail, which shows the photo as it was. What is damaged stays as it is."""
+    """Remove the thumbnail, which shows the original photo. Damaged resources are returned unchanged."""
     try:
         parts = list(_parts(resources))
     except (struct.error, ValueError):
@@ -18,7 +18,7 @@ def without_thumbnail(resources: bytes) -> bytes:
 
 
 def iptc_of(resources: bytes) -> bytes:
-    """Bare IPTC out of resources; b'' where there is none, or it is damaged."""
+    """Extract plain IPTC from resources; b'' if missing or damaged."""
     try:
         whole = next((part for number, part in _parts(resources) if number == IPTC), b"")
         size_at = 7 + whole[6] + (whole[6] + 1) % 2 if whole else 0
@@ -28,14 +28,14 @@ def iptc_of(resources: bytes) -> bytes:
 
 
 def iptc_resource(iptc: bytes) -> bytes:
-    """Wrap bare IPTC, as TIFF may have it, into a resource."""
+    """Wrap plain IPTC, as used in TIFF, in a resource."""
     if not iptc:
         return b""
     return b"8BIM" + struct.pack(">HHI", IPTC, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
 
 
 def _parts(resources: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield every resource's number and its whole bytes."""
+    """Yield the number and all bytes of every resource."""
     start = 0
     while start < len(resources):
         if resources[start : start + 4] != b"8BIM":

@@ -1,4 +1,4 @@
-"""Samples as decoders give them, brought to uint8 or uint16 over the whole range."""
+"""Converts decoded samples to uint8 or uint16 over the full range."""
 
 import numpy as np
 from PIL import Image
@@ -10,7 +10,7 @@ GRAY_MODES = ("1", "L", "LA", "La")
 
 
 def of_pillow(image: Image.Image) -> tuple[np.ndarray, Channels]:
-    """Values uint8 (h, w, c), and what the channels are: gray stays gray, a palette becomes RGB."""
+    """Return uint8 values (h, w, c) and their channels; palettes are converted to RGB."""
     gray, alpha = image.mode in GRAY_MODES, image.has_transparency_data
     mode = (
         ("LA" if alpha else "L") if gray else "CMYK" if image.mode == "CMYK" else "RGBA" if alpha else "RGB"
@@ -20,13 +20,13 @@ def of_pillow(image: Image.Image) -> tuple[np.ndarray, Channels]:
 
 
 def of_array(values: np.ndarray) -> tuple[np.ndarray, Channels]:
-    """Values (h, w) or (h, w, c) of gray or RGB with or without alpha as (h, w, c)."""
+    """Reshape (h, w) or (h, w, c), gray or RGB with or without alpha, to (h, w, c); return the channels."""
     values = values.reshape(*values.shape[:2], -1)
     return values, BY_COUNT[values.shape[2]]
 
 
 def whole_range(values: np.ndarray, bits: int) -> np.ndarray:
-    """uint8 for up to 8 bits, else uint16; the largest value of `bits` becomes the largest of the type."""
+    """Scale values of `bits` bits to the full range of uint8 (up to 8 bits) or uint16."""
     wanted = np.uint8 if bits <= 8 else np.uint16
     if bits in (8, 16):
         return values.astype(wanted, copy=False)
@@ -39,5 +39,5 @@ def whole_range(values: np.ndarray, bits: int) -> np.ndarray:
 
 
 def first_of(frames: int) -> tuple[str, ...]:
-    """The warning for a file of several pictures."""
+    """Return the warning for a file with several pictures."""
     return (f"only the first of its {frames} frames is used",) if frames > 1 else ()

@@ -1,4 +1,4 @@
-"""PNG (third edition, W3C 2025), with the chunks that say what its samples are and what the photo is."""
+"""PNG (third edition, W3C 2025), with its colour space and metadata chunks."""
 
 import io
 import struct
@@ -64,7 +64,7 @@ def write(picture: Picture) -> EncodedPhoto:
     """Encode 8 or 16 bits, gray or RGB, with or without alpha."""
     values = picture.values_hwc[..., 0] if picture.values_hwc.shape[2] == 1 else picture.values_hwc
     deep = values.dtype == np.uint16
-    # Of 16 bits the fastest setting that makes files as small as others do.
+    # For 16 bits, the fastest setting whose files are not larger than others'.
     fast = {"level": 4, "filter": imagecodecs.PNG.FILTER.PAETH} if deep else {"level": 6}
     encoded = imagecodecs.png_encode(np.ascontiguousarray(values), **fast)
     chunks = b"".join(_packed(kind, content) for kind, content in _written(picture))
@@ -72,7 +72,7 @@ def write(picture: Picture) -> EncodedPhoto:
 
 
 def _chunks(data: bytes) -> Iterator[Chunk]:
-    """Chunks up to the end; a damaged one ends them, and the decoder will say so."""
+    """Yield chunks up to the end or to a damaged one, which the decoder will report."""
     place = len(SIGNATURE)
     while place + 12 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, place)
@@ -88,7 +88,7 @@ def _packed(kind: bytes, content: bytes) -> bytes:
 
 
 def _deep(chunks: list[Chunk]) -> tuple[np.ndarray, Channels]:
-    # Other chunks only make libpng print warnings of its own.
+    # Other chunks only make libpng print warnings.
     kept = [_packed(kind, content) for kind, content in chunks if kind in PIXEL_CHUNKS]
     return of_array(imagecodecs.png_decode(SIGNATURE + b"".join(kept)))
 
@@ -100,13 +100,11 @@ def _shallow(data: bytes) -> tuple[np.ndarray, Channels]:
 
 
 def _profile(chunks: dict[bytes, bytes], gray: bool) -> tuple[bytes, tuple[str, ...]]:
-    """What the samples' values mean, by precedence (§4.3): cICP, iCCP, sRGB, then gAMA with cHRM."""
+    """Return the profile, in order of precedence (§4.3): cICP, iCCP, sRGB, then gAMA with cHRM."""
     if len(code := chunks.get(b"cICP", b"")) == 4:
         primaries, transfer, matrix, full_range = code
         if matrix or full_range != 1:
-            raise PhotoError(
-                "its cICP chunk tells of video levels, which are not supported; export it as sRGB"
-            )
+            raise PhotoError("video levels in its cICP chunk are not supported; export it as sRGB")
         return profile_of(primaries, transfer), ()
     if packed := chunks.get(b"iCCP"):
         return _inflated(packed.partition(b"\0")[2][1:]) or b"damaged", ()
@@ -116,11 +114,11 @@ def _profile(chunks: dict[bytes, bytes], gray: bool) -> tuple[bytes, tuple[str, 
 
 
 def _of_gamma(gamma: int, chromaticities: bytes, gray: bool) -> tuple[bytes, tuple[str, ...]]:
-    """A profile of gAMA and cHRM. The values that the specification gives for sRGB mean sRGB (§11.3.2.5)."""
+    """Return a profile for gAMA and cHRM. The specification's values for sRGB mean sRGB (§11.3.2.5)."""
     primaries = struct.unpack(">8I", chromaticities) if len(chromaticities) == 32 else SRGB_CHROMATICITIES
     is_srgb = all(abs(one - other) <= 100 for one, other in zip(primaries, SRGB_CHROMATICITIES, strict=True))
     if gamma == 0:
-        return b"", ("its gAMA chunk is invalid: its colours are taken as sRGB",)
+        return b"", ("its gAMA chunk is invalid: its colours are treated as sRGB",)
     if gamma == SRGB_GAMMA and (is_srgb or gray):
         return b"", ()
     curve = gamma_curve(100_000 / gamma)
@@ -132,11 +130,11 @@ def _of_gamma(gamma: int, chromaticities: bytes, gray: bool) -> tuple[bytes, tup
     try:
         return rgb_profile(curve, tuple(others), white), ()
     except (ValueError, struct.error):
-        return b"", ("its cHRM chunk is invalid: its colours are taken as sRGB",)
+        return b"", ("its cHRM chunk is invalid: its colours are treated as sRGB",)
 
 
 def _about(chunks: list[Chunk]) -> tuple[bytes, bytes, bytes, tuple[Chunk, ...]]:
-    """EXIF, XMP, Photoshop's resources, and the other texts; ImageMagick's hexadecimal ones are decoded."""
+    """Return EXIF, XMP, Photoshop's resources and other texts; decode ImageMagick's hexadecimal chunks."""
     found = {b"exif": b"", b"xmp": b"", b"8bim": b"", b"iptc": b""}
     texts, exif = [], next((content for kind, content in chunks if kind == b"eXIf"), b"")
     for kind, content in chunks:
@@ -163,12 +161,12 @@ def _about(chunks: list[Chunk]) -> tuple[bytes, bytes, bytes, tuple[Chunk, ...]]
 
 
 def _resources(iptc: bytes) -> bytes:
-    """ImageMagick's `iptc` holds whole resources, others bare IPTC."""
+    """Return resources: ImageMagick's `iptc` chunk contains resources, that of other programs plain IPTC."""
     return iptc if iptc.startswith(b"8BIM") else iptc_resource(iptc)
 
 
 def _raw_profile(text: bytes) -> bytes:
-    """Bytes in hexadecimal after a name and a length; b'' where they are damaged."""
+    """Decode hexadecimal bytes after a name and a length; b'' if damaged."""
     try:
         _, _, length, *digits = text.split(b"\n", 3)
         return bytes.fromhex(b"".join(digits).decode("ascii"))[: int(length)]
@@ -177,14 +175,14 @@ def _raw_profile(text: bytes) -> bytes:
 
 
 def _hexadecimal(name: bytes, raw: bytes) -> bytes:
-    """As ImageMagick writes it, and ExifTool reads it: PNG itself has no place for IPTC."""
+    """Encode bytes like ImageMagick, which ExifTool can read; PNG itself does not support IPTC."""
     digits = raw.hex().encode()
     lines = [digits[start : start + 72] for start in range(0, len(digits), 72)]
     return b"\n%s\n%8d\n" % (name, len(raw)) + b"\n".join(lines) + b"\n"
 
 
 def _international(rest: bytes) -> bytes:
-    """The text of an iTXt chunk after its key."""
+    """Return the text of an iTXt chunk after its key."""
     text = b"".join(rest[2:].split(b"\0", 2)[2:])  # after its language and its translated key
     return _inflated(text) if rest[:1] == b"\1" else text
 

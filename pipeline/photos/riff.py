@@ -1,10 +1,10 @@
-"""Chunks of a RIFF file, which WebP is."""
+"""Reads chunks of RIFF files, such as WebP."""
 
 from collections.abc import Iterator
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield every chunk's name and content; a cut-off one ends them."""
+    """Yield the name and content of every chunk, up to a truncated one."""
     place = 12
     while place + 8 <= len(data):
         size = int.from_bytes(data[place + 4 : place + 8], "little")

@@ -1,4 +1,4 @@
-"""TIFF 6.0 and BigTIFF: samples by what the tags say of them; the photo's tags copied byte by byte."""
+"""TIFF 6.0 and BigTIFF; the photo's tags are copied byte by byte."""
 
 import io
 import struct
@@ -21,7 +21,7 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 STRIP_ROWS = 64
 XMP, IPTC, PHOTOSHOP, PROFILE, LAYERS = 700, 33723, 34377, 34675, 37724
 X_DENSITY, Y_DENSITY, DENSITY_UNIT, INCH, CENTIMETRE = 282, 283, 296, 2, 3
-# Tags that describe the pixels' layout, not the photo; and Photoshop's layers, which show it as it was.
+# Tags that describe the layout of pixels, not the photo; and Photoshop's layers, which show the original.
 LAYOUT = {254, 255, *range(256, 260), 262, 263, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 301}
 LAYOUT |= {317, 318, 319, *range(320, 326), 330, 332, *range(338, 344), 347, 512, 513, 514, *range(529, 533)}
 LAYOUT |= {LAYERS}
@@ -32,7 +32,7 @@ KINDS |= {PALETTE: (1, "RGB"), INKS: (4, "CMYK"), YCBCR: (3, "RGB")}
 WITH_ALPHA: dict[Channels, Channels] = {"L": "LA", "RGB": "RGBA"}
 ASSOCIATED, UNASSOCIATED = 1, 2
 JPEG_COMPRESSIONS = (6, 7)
-REDUCED = 1  # a bit of NewSubfileType: a preview
+REDUCED = 1  # bit of NewSubfileType that marks a preview
 
 
 def begins(data: bytes) -> bool:
@@ -61,7 +61,7 @@ def read_exif(data: bytes) -> bytes:
 
 
 def write(picture: Picture) -> EncodedPhoto:
-    """Encode uint8 or uint16, gray or RGB, maybe with alpha: deflated differences after the EXIF tags."""
+    """Encode uint8 or uint16, gray or RGB, with or without alpha; compressed by deflate with a predictor."""
     values = picture.values_hwc
     height, width, channels = values.shape
     block, bits = _block(picture), values.dtype.itemsize * 8
@@ -81,20 +81,21 @@ def write(picture: Picture) -> EncodedPhoto:
     block.set(277, "short", channels)
     block.set(278, "long", STRIP_ROWS)
     block.set(279, "long", *sizes)
-    block.set(284, "short", 1)  # channels beside each other
-    block.set(317, "short", 2)  # differences
+    block.set(284, "short", 1)  # interleaved channels
+    block.set(317, "short", 2)  # horizontal predictor
     if channels in (2, 4):
         block.set(338, "short", UNASSOCIATED)
     return EncodedPhoto(data=block.finished())
 
 
 def _samples(page: tifffile.TiffPage) -> tuple[np.ndarray, Channels, tuple[str, ...]]:
-    """Values over their whole range, black as 0, alpha not multiplied in (§"Baseline fields")."""
+    """Return values over the full range, with black as 0 and alpha not premultiplied (§"Baseline fields")."""
     photometric, bits = int(page.photometric or 0), page.bitspersample
     _check(page, photometric, bits)
     values = _stored(page)
     if photometric == PALETTE and page.colormap is not None:
-        palette = page.colormap if page.colormap.max() < 256 else page.colormap >> 8  # some writers forget
+        # Palettes should have 16 bits; some programs write 8.
+        palette = page.colormap if page.colormap.max() < 256 else page.colormap >> 8
         values, bits = palette[:, values[..., 0]].transpose(1, 2, 0), 8
     values = whole_range(values, bits)
     if photometric == WHITE_IS_ZERO:
@@ -106,32 +107,30 @@ def _samples(page: tifffile.TiffPage) -> tuple[np.ndarray, Channels, tuple[str, 
 
 
 def _check(page: tifffile.TiffPage, photometric: int, bits: int) -> None:
-    """Raise PhotoError for samples without an agreed black and white, or colours that are not supported."""
-    kinds = {3: "floating-point pixels have", 2: "signed pixels have", 5: "complex pixels have"}
-    if reason := kinds.get(int(page.sampleformat)):
-        raise PhotoError(f"{reason} no agreed white; save it with 8 or 16 bits")
+    """Raise PhotoError for unsupported samples, such as those without a defined black and white."""
+    kinds = {3: "floating-point", 2: "signed", 5: "complex"}
+    if kind := kinds.get(int(page.sampleformat)):
+        raise PhotoError(f"{kind} pixels are unsupported; save it with 8 or 16 bits")
     if photometric not in KINDS:
         name = getattr(page.photometric, "name", photometric)
-        raise PhotoError(f"TIFF of {name} colours is not supported; save it as RGB or gray")
+        raise PhotoError(f"TIFF with {name} colours is unsupported; save it as RGB or gray")
     if bits > 32:
-        raise PhotoError(f"{bits} bits per sample are not supported; save it with 8 or 16 bits")
+        raise PhotoError(f"{bits} bits per sample are unsupported; save it with 8 or 16 bits")
     if photometric == YCBCR and page.compression not in JPEG_COMPRESSIONS:
-        raise PhotoError("TIFF of YCbCr colours without JPEG compression is not supported; save it as RGB")
+        raise PhotoError("TIFF with YCbCr colours without JPEG compression is unsupported; save it as RGB")
 
 
 def _stored(page: tifffile.TiffPage) -> np.ndarray:
-    """Stored values (h, w, channels), whether channels lie beside or after each other."""
+    """Return stored values (h, w, channels), from interleaved or separate channels."""
     try:
         values = page.asarray()
     except ValueError as error:
         if "imagecodecs" in str(error):
-            raise PhotoError(
-                "a TIFF compressed like this is not supported; save it with LZW or deflate"
-            ) from None
+            raise PhotoError("this TIFF compression is unsupported; save it with LZW or deflate") from None
         raise
     axes = page.axes
     if axes not in ("YX", "YXS", "SYX"):
-        raise PhotoError(f"a TIFF of more than two dimensions ({axes}) is not supported")
+        raise PhotoError(f"TIFF with more than two dimensions ({axes}) is unsupported; save one picture")
     if axes == "SYX":
         values = values.transpose(1, 2, 0)
     return values.reshape(*values.shape[:2], -1) if axes == "YX" else values
@@ -140,13 +139,13 @@ def _stored(page: tifffile.TiffPage) -> np.ndarray:
 def _with_alpha(
     values: np.ndarray, colours: int, channels: Channels, extras: list[int]
 ) -> tuple[np.ndarray, Channels, tuple[str, ...]]:
-    """Keep alpha, and no other extra channel: one of unknown meaning may be infrared or a mask."""
+    """Keep alpha, but no other extra channels, which may be infrared or masks."""
     kinds = (extras + [0] * values.shape[2])[: values.shape[2] - colours]
     alpha = next((number for number, kind in enumerate(kinds) if kind in (ASSOCIATED, UNASSOCIATED)), None)
     dropped = len(kinds) - (alpha is not None)
     warnings: tuple[str, ...] = ()
     if dropped:
-        warnings = (f"{dropped} of its channels are neither colour nor alpha, and are not carried",)
+        warnings = (f"{dropped} of its channels are neither colour nor alpha, and were not kept",)
     colour = values[..., :colours]
     if alpha is None or channels not in WITH_ALPHA:
         return np.ascontiguousarray(colour), channels, warnings
@@ -157,7 +156,7 @@ def _with_alpha(
 
 
 def _divided(colour: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Colours that alpha has been multiplied into, without it."""
+    """Undo premultiplied alpha."""
     largest = np.iinfo(colour.dtype).max
     divided = colour * (largest / np.maximum(share, 1).astype(np.float32))
     return divided.round().clip(0, largest).astype(colour.dtype)
@@ -176,7 +175,7 @@ def _tree(data: bytes) -> Tree:
 
 
 def _layers(tree: Tree) -> tuple[str, ...]:
-    return ("its Photoshop layers are not carried",) if LAYERS in tree.tags else ()
+    return ("its Photoshop layers were not kept",) if LAYERS in tree.tags else ()
 
 
 def _metadata(tree: Tree) -> Metadata:
@@ -189,7 +188,7 @@ def _metadata(tree: Tree) -> Metadata:
 
 
 def _exif(tree: Tree) -> bytes:
-    """An EXIF block of the tags that are about the photo."""
+    """Return an EXIF block with the tags that describe the photo."""
     about = {tag: entry for tag, entry in tree.tags.items() if tag not in LAYOUT | APART}
     return packed(Tree(tree.order, about)) if about else b""
 
@@ -212,7 +211,7 @@ def _block(picture: Picture) -> ExifBlock:
     iptc = iptc_of(metadata.photoshop)
     contents = {XMP: metadata.xmp, IPTC: iptc, PHOTOSHOP: metadata.photoshop, PROFILE: picture.profile}
     if metadata.photoshop == iptc_resource(iptc):
-        contents[PHOTOSHOP] = b""  # it would only say the same again
+        contents[PHOTOSHOP] = b""  # it contains nothing besides IPTC
     for tag, content in contents.items():
         block.tags.pop(tag, None)
         if content:

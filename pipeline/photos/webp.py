@@ -11,7 +11,7 @@ from pipeline.photos.riff import chunks
 from pipeline.photos.size_limit import require_memory
 from pipeline.photos.writing import EncodedPhoto, Picture, without_resources
 
-HAS_EXIF = 0x08  # in the flags of VP8X
+HAS_EXIF = 0x08  # flag of VP8X
 
 
 def begins(data: bytes) -> bool:
@@ -40,7 +40,7 @@ def read_exif(data: bytes) -> bytes:
 
 
 def write(picture: Picture) -> EncodedPhoto:
-    """Encode RGB or RGBA of 8 bits; a lossless original stays lossless unless a quality is given."""
+    """Encode 8-bit RGB or RGBA; lossless if the original was, unless a quality is given."""
     lossless = picture.layout.get("lossless", False) and picture.quality is None
     file = io.BytesIO()
     Image.fromarray(picture.values_hwc).save(
@@ -56,5 +56,5 @@ def write(picture: Picture) -> EncodedPhoto:
 
 
 def has_exif(head: bytes) -> bool:
-    """Whether the header announces EXIF, which lies at the end."""
+    """Tell from the header whether the file has EXIF, which is at its end."""
     return head[12:16] == b"VP8X" and len(head) > 20 and bool(head[20] & HAS_EXIF)

@@ -1,4 +1,4 @@
-"""What a format's writer is given, and what it gives back."""
+"""Input and output of the formats' writers."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +10,11 @@ from pipeline.photos.original import NOTHING, Metadata
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A photo made to fit a format.
+    """A photo converted for a format.
 
     values_hwc: uint8 or uint16; gray or RGB, then alpha: 1–4 channels.
-    profile: ICC for these channels; b'' means sRGB. metadata: true of this picture.
-    layout: a reader's options of the same format. quality: 1–100, or None for that of the layout.
+    profile: ICC for these channels; b'' means sRGB. metadata: updated for this picture.
+    layout: options from the same format's reader. quality: 1–100, or None for that of the layout.
     """
 
     values_hwc: np.ndarray
@@ -26,14 +26,14 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedPhoto:
-    """A photo's file. warnings: what of the original it does not carry."""
+    """A photo's file. warnings: about lost parts of the original."""
 
     data: bytes | bytearray
     warnings: tuple[str, ...] = ()
 
 
 def without_resources(name: str, picture: Picture) -> tuple[str, ...]:
-    """The warning of a format that has no place for Photoshop's resources, comments and texts."""
+    """Return the warning of a format that does not support Photoshop's resources, comments and texts."""
     metadata = picture.metadata
     lost = {"IPTC": metadata.photoshop, "comments": metadata.comments, "PNG texts": metadata.texts}
     named = " and ".join(kind for kind, content in lost.items() if content)

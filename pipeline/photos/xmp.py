@@ -1,4 +1,4 @@
-"""XMP packets (ISO 16684-1, Adobe's XMP specification part 3): joined, split, and corrected where untrue."""
+"""Joins, splits and updates XMP packets (ISO 16684-1, Adobe's XMP specification part 3)."""
 
 import hashlib
 import re
@@ -16,21 +16,21 @@ CONTAINERS = ("http://ns.google.com/photos/1.0/container/", "http://ns.google.co
 THUMBNAILS = ("http://ns.adobe.com/xap/1.0/", "Thumbnails")
 VIDEO = re.compile("MicroVideo|MotionPhoto")
 GUID_BYTES, PIECE_BYTES = 32, 65_000
-DAMAGED = "its XMP is damaged: it is carried as it is"
+DAMAGED = "its XMP is damaged: it was copied unchanged"
 
 Property = tuple[minidom.Element, minidom.Attr | minidom.Element]
 
 
 def joined(packet: bytes, extensions: Sequence[bytes]) -> tuple[bytes, tuple[str, ...]]:
-    """One packet of a JPEG's main one and its extension's pieces, and what went wrong."""
+    """Join a JPEG's main packet and the pieces of its extension; return the packet and warnings."""
     if not extensions:
         return packet, ()
     main, extension = _parsed(packet), _parsed(_reassembled(packet, extensions))
     if main is None or extension is None:
-        return packet, ("its extended XMP is damaged and not carried",)
+        return packet, ("its extended XMP is damaged and was not kept",)
     target = next(iter(main.getElementsByTagNameNS(RDF, "RDF")), None)
     if target is None:
-        return packet, ("its extended XMP is damaged and not carried",)
+        return packet, ("its extended XMP is damaged and was not kept",)
     for description in _descriptions(extension):
         _declare(description)
         target.appendChild(main.importNode(description, True))
@@ -41,15 +41,15 @@ def joined(packet: bytes, extensions: Sequence[bytes]) -> tuple[bytes, tuple[str
 
 
 def split(packet: bytes, most_bytes: int) -> tuple[bytes, list[bytes], tuple[str, ...]]:
-    """The main packet, the pieces of its extension, and what could not be kept.
+    """Split a packet for JPEG: return the main packet, the pieces of its extension, and warnings.
 
-    Largest properties go to the extension until the main packet fits.
+    The largest properties are moved to the extension until the main packet fits.
     """
     if len(packet) <= most_bytes:
         return packet, [], ()
     main, extension = _parsed(packet), _parsed(packet)
     if main is None or extension is None:
-        return b"", [], ("its XMP is damaged and too long for JPEG: it is not carried",)
+        return b"", [], ("its XMP is damaged and too long for JPEG: it was not kept",)
     pairs = list(zip(_properties(main), _properties(extension), strict=True))
     elements = [pair for pair in pairs if isinstance(pair[0][1], minidom.Element)]
     elements.sort(key=lambda pair: len(pair[0][1].toxml()), reverse=True)
@@ -71,12 +71,12 @@ def split(packet: bytes, most_bytes: int) -> tuple[bytes, list[bytes], tuple[str
     head = guid.encode() + struct.pack(">I", len(whole))
     pieces = [head + struct.pack(">I", start) + whole[start : start + PIECE_BYTES] for start in starts]
     if len(_text(main)) > most_bytes:
-        return b"", [], ("its XMP is too long for JPEG: it is not carried",)
+        return b"", [], ("its XMP is too long for JPEG: it was not kept",)
     return _text(main), pieces, ()
 
 
 def corrected(packet: bytes, width: int, height: int) -> bytes:
-    """Correct what became untrue: the photo is upright, of this size, without video, gain map or previews."""
+    """Update orientation and size, and remove references to video, gain map and previews."""
     parsed = _parsed(packet)
     if parsed is None:
         return re.sub(rb"(tiff:Orientation(?:=[\"']|>))[2-8](?=[\"'<])", rb"\g<1>1", packet)
@@ -106,7 +106,7 @@ def promises_gain_map(packet: bytes) -> bool:
 
 
 def _is_lost(one: minidom.Attr | minidom.Element) -> bool:
-    """Whether a property tells of parts of the file that are not carried, or shows the photo as it was."""
+    """Tell whether a property describes parts of the file that are lost, or shows the original photo."""
     if one.namespaceURI == CAMERA:
         return bool(VIDEO.search(one.localName))
     return one.namespaceURI in GAIN_MAPS + CONTAINERS or (one.namespaceURI, one.localName) == THUMBNAILS
@@ -118,7 +118,7 @@ def _of(packet: bytes) -> list[minidom.Attr | minidom.Element]:
 
 
 def _parsed(packet: bytes) -> minidom.Document | None:
-    # A document type can name files and grow without end, and no XMP has one.
+    # Document types can reference files and expand without limit (entity attacks); XMP never has one.
     if not packet or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
         return None
     try:
@@ -128,13 +128,13 @@ def _parsed(packet: bytes) -> minidom.Document | None:
 
 
 def _descriptions(document: minidom.Document) -> list[minidom.Element]:
-    """The topmost descriptions: those within a property are its value."""
+    """Return the top-level descriptions; descriptions inside a property are its value."""
     found = document.getElementsByTagNameNS(RDF, "Description")
     return [one for one in found if getattr(one.parentNode, "localName", "") == "RDF"]
 
 
 def _properties(document: minidom.Document) -> Iterator[Property]:
-    """The top properties of all descriptions: attributes and elements."""
+    """Yield the properties of all top-level descriptions: attributes and elements."""
     for description in _descriptions(document):
         for attribute in list(description.attributes.values()):
             if attribute.namespaceURI not in (RDF, "http://www.w3.org/2000/xmlns/", None):
@@ -166,7 +166,7 @@ def _set_value(document: minidom.Document, one: minidom.Attr | minidom.Element, 
 
 
 def _declare(description: minidom.Element) -> None:
-    """Give a description the names of namespaces that its parents declare."""
+    """Copy namespace declarations from the parents of a description."""
     node = description.parentNode
     while node is not None and node.nodeType == node.ELEMENT_NODE:
         for name, value in node.attributes.items():
@@ -176,18 +176,18 @@ def _declare(description: minidom.Element) -> None:
 
 
 def _text(document: minidom.Document) -> bytes:
-    """The packet as it was written, without an XML declaration, which no packet has."""
+    """Return the packet as text, without an XML declaration."""
     return b"".join(node.toxml().encode() for node in document.childNodes)
 
 
 def _bare(document: minidom.Document) -> bytes:
-    """The packet without its wrapper: an extension has none."""
+    """Return the packet without its wrapper, which extensions do not have."""
     assert document.documentElement is not None
     return document.documentElement.toxml().encode()
 
 
 def _reassembled(packet: bytes, extensions: Sequence[bytes]) -> bytes:
-    """The extension that the main packet names, of pieces in any order; b'' where one is missing."""
+    """Join the extension that the main packet references; b'' if a piece is missing."""
     pieces, size = {}, 0
     for extension in extensions:
         guid, rest = extension[:GUID_BYTES], extension[GUID_BYTES:]

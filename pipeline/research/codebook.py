@@ -1,6 +1,6 @@
-"""Train the project's own CORNIA on photos that are distorted at known levels and graded by MS-SSIM.
+"""Trains this project's CORNIA on photos that are distorted at known levels and graded by MS-SSIM.
 
-The paper's regression learned from people's ratings (LIVE), ours from a score against the clean photo, so the
+The paper's regression was trained on human ratings (LIVE), ours on a score against the clean photo, so the
 scales differ.
 """
 
@@ -37,7 +37,7 @@ ORIGIN = "CORNIA trained by the WESPE project on synthetic distortions graded by
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """words: size of the codebook, 10,000 in the paper; crops: of 256 px, divided among the photos."""
+    """Training settings. words: size of the codebook, 10,000 in the paper. crops: number of 256-px crops."""
 
     words: int = 10_000
     crops: int = 40
@@ -51,7 +51,7 @@ class Recipe:
 
 
 class Example(NamedTuple):
-    """A distorted crop; a grade of 0 is clean, 100 has nothing left of the original."""
+    """A distorted crop with its grade: 0 is clean, 100 is completely destroyed."""
 
     kind: str
     crop_hwc: np.ndarray
@@ -89,9 +89,9 @@ DISTORTIONS: dict[str, tuple[Callable[[np.ndarray, float], np.ndarray], tuple[fl
 
 
 def train_cornia(folders: Sequence[Path], recipe: Recipe) -> Cornia:
-    """Cut crops out of good photos, distort and grade them, fit the codebook, then the regression.
+    """Cut crops from good photos, distort and grade them, fit the codebook, then the regression.
 
-    The same photos and recipe give the same figures. Raises: PipelineError, PhotoError.
+    Deterministic for the same photos and recipe. Raises: PipelineError, PhotoError.
     """
     graded = [one for crop in cut_crops(folders, recipe) for one in distort(crop)]
     codebook = _learn_codebook(graded, recipe)
@@ -101,7 +101,7 @@ def train_cornia(folders: Sequence[Path], recipe: Recipe) -> Cornia:
 
 
 def save_cornia(cornia: Cornia, path: Path) -> None:
-    """Write a .safetensors file whose metadata says that this project trained it."""
+    """Write a .safetensors file; its metadata states the origin."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, cornia.to_bytes(ORIGIN))
 

@@ -1,7 +1,7 @@
-"""Presets against each other, over several seeds, on folders of photos.
+"""Compares presets over several seeds, on folders of photos.
 
-Every preset is trained by the loop that trains a camera, on patches in memory, and scored on pairs that
-training never sees, beside the untouched photo, the histogram match and its own start before any training.
+Every preset is trained by the same loop as a camera, on patches in memory, and scored on held-out pairs. The
+untouched photo, the histogram match and every preset before training are scored as well.
 """
 
 import time
@@ -30,10 +30,10 @@ from wespe.methods import METHODS
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How much to train: the same for every preset, or None for what each preset says.
+    """Settings of a comparison; None uses each preset's own value.
 
-    starts: also score every preset before its first step, so that the table shows what training adds.
-    lpips: a score that needs weights; None leaves it out.
+    starts: also score every preset before training, so that the table shows the effect of training.
+    lpips: the score's function, which needs weights; None leaves this score out.
     """
 
     patches: Patches
@@ -51,7 +51,7 @@ class Settings:
 
 
 def compare(presets: Mapping[str, Preset], settings: Settings, data: Data, out: Path) -> list[Row]:
-    """Train and score every preset with every seed; after each, write the table so far into `out`."""
+    """Train and score every preset with every seed; update the table in `out` after each."""
     paired = [name for name, preset in presets.items() if METHODS[preset.method.name].method.paired]
     if paired and data.pairs is None:
         raise PipelineError(f"preset {paired[0]} needs --pairs: two folders of photos with the same names")
@@ -74,7 +74,7 @@ def compare(presets: Mapping[str, Preset], settings: Settings, data: Data, out: 
 
 
 def _variants(presets: Mapping[str, Preset], settings: Settings) -> dict[str, Preset]:
-    """Every preset with the wanted length of training, after its start."""
+    """Return all presets with the desired number of steps, each preceded by a variant without training."""
     variants: dict[str, Preset] = {}
     wanted = {"steps": settings.steps, "batch_size": settings.batch_size}
     for name, preset in presets.items():
@@ -103,7 +103,7 @@ def _train_and_score(
 
 
 def _train(name: str, preset: Preset, seed: int, settings: Settings, data: Data, out: Path) -> Model:
-    """Train as a camera is trained, and load the model as users do."""
+    """Train a preset like a camera, and load the resulting model."""
     run = Run(
         camera=name,
         target="comparison",

@@ -1,4 +1,4 @@
-"""What a comparison learns from and is scored on: folders of photos, read into memory."""
+"""Reads the photos of a comparison into memory, for training and scoring."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Pair = tuple[np.ndarray, np.ndarray]  # photo_hwc and its truth, of one shape
 
 @dataclass(frozen=True)
 class Data:
-    """Patches (n, s, s, 3) uint8 to learn from; aligned pairs to learn from and to score on."""
+    """Patches (n, s, s, 3) uint8 and aligned pairs for training, and aligned pairs for scoring."""
 
     source: np.ndarray
     target: np.ndarray
@@ -39,7 +39,7 @@ def read_data(
     judged = [pair for pair in zip(*_aligned(*tests), strict=True) if not is_degenerate(*pair)]
     if not judged:
         raise PipelineError(
-            f"every photo of {tests[0]} is of one colour and equals its truth; give other photos"
+            f"every photo in {tests[0]} has a single colour and equals its truth; use other photos"
         )
     return Data(
         source=_cut(patches, sources),
@@ -51,9 +51,9 @@ def read_data(
 
 
 def _photos(folders: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Read folders, by the folder's name and the photo's without its suffix, where that tells them apart.
+    """Read folders; name photos by folder and file name without suffix.
 
-    Of 1.jpg and 1.png in one folder the second keeps its suffix: each has its own patches.
+    If 1.jpg and 1.png are in one folder, the second keeps its suffix, so that each has its own patches.
     """
     found: dict[str, Path] = {}
     for folder in folders:
@@ -75,7 +75,7 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _aligned(folder: Path, truths: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Photos of two folders, matched by their names without suffix."""
+    """Match photos of two folders by their names without suffix."""
     first, second = _by_stem(folder), _by_stem(truths)
     names = sorted(first.keys() & second.keys())
     if not names:

@@ -1,4 +1,4 @@
-"""The scores of a comparison, one row a preset: as Markdown and as JSON."""
+"""The scores of a comparison as Markdown and JSON, one row per preset."""
 
 import json
 import statistics
@@ -39,9 +39,9 @@ Enhance = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one way to enhance, on all test pairs; dB are means over photos, and over pools of 50.
+    """Scores of one method on all test pairs; dB are means over photos, and over pools of 50.
 
-    lpips: None without its weights. noise_gain: of flat areas, over the untouched photo's.
+    lpips: None without weights. noise_gain: noise in flat areas, relative to the untouched photo.
     """
 
     psnr: float
@@ -53,9 +53,9 @@ class Scores:
 
 @dataclass
 class Row:
-    """One line of the table: all seeds of one preset; `failed` has the reason of each that gave no model.
+    """One line of the table: all seeds of one preset. failed: reasons of failed seeds.
 
-    chosen: the index of the seed whose enhanced patches are nearest to the target's, found without pairs.
+    chosen: index of the seed whose enhanced patches are closest to the target's; chosen without pairs.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Row:
 
 
 def score(enhance: Enhance, tests: Sequence[Pair], lpips: FullReference | None = None) -> Scores:
-    """Score one way to enhance on uint8 pairs, each photo by itself."""
+    """Score one method on uint8 pairs, photo by photo."""
     enhanced = [(enhance(photo), truth) for photo, truth in tests]
     errors = [float(np.square(photo.astype(np.float64) - truth).mean()) for photo, truth in enhanced]
     pools = [errors[start : start + POOLED] for start in range(0, len(errors), POOLED)]
@@ -84,7 +84,7 @@ def score(enhance: Enhance, tests: Sequence[Pair], lpips: FullReference | None =
 
 
 def table(rows: Sequence[Row], tests: Sequence[Pair]) -> str:
-    """Markdown, one line a preset: mean over seeds ± standard deviation."""
+    """Format as Markdown, one line per preset: mean over seeds ± standard deviation."""
     lines = [f"| | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
     lines += [f"| {row.name} | {' | '.join(_cells(row))} |" for row in rows]
     if len({photo.shape for photo, _ in tests}) > 1:
@@ -93,7 +93,7 @@ def table(rows: Sequence[Row], tests: Sequence[Pair]) -> str:
 
 
 def write_table(out: Path, rows: Sequence[Row], tests: Sequence[Pair], size_px: int) -> None:
-    """Write table.md, and scores.json with the figures of every seed."""
+    """Write table.md, and scores.json with the scores of every seed."""
     content = {"size_px": size_px, "rows": [_record(row) for row in rows]}
     write_atomically(out / "scores.json", json.dumps(content, indent=1).encode() + b"\n")
     write_atomically(out / "table.md", table(rows, tests).encode() + b"\n")

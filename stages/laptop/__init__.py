@@ -6,7 +6,7 @@ from stages.command import parse, run
 from stages.laptop import compare, completion, enhance, models
 
 ABOUT = """examples:
-  wespe models add Downloads/my-phone.zip    once: a model for your camera
+  wespe models add Downloads/my-phone.zip    (once) add a model for your camera
   wespe enhance beach.jpg                    → beach-enhanced.jpg
   wespe enhance holiday/                     → holiday-enhanced/
   wespe compare holiday holiday-enhanced     → a page with before/after sliders
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each stores its function as `arguments.work`."""
+    """Build the parser of all commands; each stores its function in `arguments.work`."""
     parser = argparse.ArgumentParser(
         prog="wespe",
         description="Enhance photos with a model for your camera.",

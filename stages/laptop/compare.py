@@ -1,4 +1,4 @@
-"""`wespe compare`: a page that shows photos before and after."""
+"""`wespe compare`: write a page that shows photos before and after."""
 
 import argparse
 from pathlib import Path
@@ -28,7 +28,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         if not path.exists():
             raise PipelineError(f"{path}: no such photo or folder; correct its name")
     if before.is_dir() != after.is_dir():
-        raise PipelineError(f"{before} and {after}: name two photos, or two folders")
+        raise PipelineError(f"{before} and {after}: give two photos, or two folders")
     from pipeline.photos.pairs import pairs_by_name  # imports torch, which takes seconds
     from pipeline.report.before_after import write_before_after
 
@@ -36,7 +36,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     name = after.resolve().name if after.is_dir() else after.stem
     page = arguments.out or after.resolve().with_name(f"{name}-compared.html")
     if page.suffix.lower() not in (".html", ".htm") or page.is_dir():
-        raise PipelineError(f"{page}: a page must end in .html; name one such as compared.html")
+        raise PipelineError(f"{page}: the page's name must end in .html, such as compared.html")
     page.parent.mkdir(parents=True, exist_ok=True)
     words = ", ".join(write_before_after(pairs, page).words())
     print(f"{words}\n{page}")

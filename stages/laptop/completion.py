@@ -1,4 +1,4 @@
-"""`wespe completion`: a script with which a shell completes commands, options and names of models."""
+"""`wespe completion`: print a script for tab completion of commands, options and model names."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`wespe enhance`: enhance photos and folders, each result beside its original."""
+"""`wespe enhance`: enhance photos and folders, with results next to their originals."""
 
 import argparse
 import os
@@ -19,10 +19,10 @@ EXAMPLES = """examples:
   wespe enhance holiday/ --model my-phone          → holiday-enhanced/
   wespe enhance beach.heic --strength 0.5 -o soft.jpg
 
-Originals are never replaced, nor is any file that wespe has not made. A second run enhances a photo
-again; in a folder it enhances only new or changed photos, or all with another model or other settings.
-Results that you have edited are kept. Links to folders are not followed. Everything a photo carries is
-kept: EXIF, colour profile, 16 bits. HEIF becomes JPEG. Two results of the same name are numbered.
+Only files made by wespe are ever replaced. A second run enhances single photos again; in folders, it only
+enhances new or changed photos, or all with another model or other settings. Results that you have edited
+are kept. Links to folders are not followed. Metadata and format are kept: EXIF, colour profile, 16 bits.
+HEIF becomes JPEG. Results with equal names are numbered.
 """
 LISTED = 10
 
@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
     parser = add_command(commands, "enhance", "enhance photos and folders of photos", _enhance, EXAMPLES)
     parser.add_argument("sources", metavar="PHOTO_OR_FOLDER", type=Path, nargs="+")
     parser.add_argument(
-        "-o", "--out", type=Path, help="the folder or file for the results; default: beside each original"
+        "-o", "--out", type=Path, help="the folder or file for the results; default: next to each original"
     )
     parser.add_argument(
         "--model", default="", help="a known model's name, or a model folder; default: the only known one"
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         type=float,
         default=1,
         metavar="0…1",
-        help="how much to enhance; 0 keeps the pixels as they are, default 1",
+        help="strength of the effect; 0 does not change pixels; default 1",
     )
     parser.add_argument(
         "--max-megapixels", type=float, default=0, metavar="N", help="reduce larger photos to this size first"
@@ -50,14 +50,14 @@ def add(commands: Any) -> None:
         "--format",
         default="",
         metavar="SUFFIX",
-        help="jpg, png, tif, webp or avif; default: each photo's own",
+        help="jpg, png, tif, webp or avif; default: the photo's format",
     )
     parser.add_argument(
         "--quality",
         type=int,
         default=0,
         metavar="1…100",
-        help="of JPEG, WebP and AVIF; default: each photo's own, or 95",
+        help="quality of JPEG, WebP and AVIF; default: that of the photo, or 95",
     )
 
     parser.add_argument(
@@ -70,11 +70,11 @@ def _enhance(arguments: argparse.Namespace) -> None:
     from pipeline.errors import EnhancementError
     from pipeline.models.known_models import find_model
 
-    # Wrong names are reported first: the rest imports torch, which takes seconds.
+    # Report wrong names first, since the rest imports torch, which takes seconds.
     work = plan(arguments.sources, arguments.out, _suffix(arguments))
     model_folder = find_model(arguments.model)
     if not work:
-        print("nothing to do: these photos are results of wespe")
+        print("nothing to do: all of these photos are results of wespe")
         return
     settings = _settings(arguments)
     photos, keep_dates = [one for one in work if not one.is_folder], arguments.keep_dates
@@ -110,19 +110,19 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
 
 
 def _enhance_folder(work: "Work", model_folder: Path, settings: "Settings", keep_dates: bool) -> list[str]:
-    """Enhance the new and changed photos of a folder. Returns what failed, and why."""
+    """Enhance the new and changed photos of a folder. Return failures with their reasons."""
     from pipeline.enhancement.job import carry_out, in_process
     from pipeline.enhancement.plan import make_plan
     from pipeline.enhancement.routing import Router
     from pipeline.photos.formats import RAW
 
     if raw := sum(path.suffix.lower() in RAW for path in work.source.rglob("*")):
-        print(f"{work.source}: {raw} RAW files are skipped; develop them to TIFF first", file=sys.stderr)
+        print(f"{work.source}: {raw} RAW files are skipped; convert them to TIFF first", file=sys.stderr)
     router = Router(fixed=str(model_folder))
     plan = make_plan([str(work.source)], str(work.destination), router, Path, settings, keep_dates)
     summary = carry_out(plan, in_process, max_failed_share=1)
     there = f", {plan.finished} up to date" if plan.finished else ""
-    there += f", {len(plan.changed)} kept since you have edited them" if plan.changed else ""
+    there += f", {len(plan.changed)} edited results kept" if plan.changed else ""
     for line in summary.warnings[:LISTED]:
         print(f"  {line}", file=sys.stderr)
     print(f"{summary.done} photos → {work.destination}{there}")
@@ -132,7 +132,7 @@ def _enhance_folder(work: "Work", model_folder: Path, settings: "Settings", keep
 def _enhance_photos(
     work: "list[Work]", model_folder: Path, settings: "Settings", keep_dates: bool
 ) -> list[str]:
-    """Enhance one photo after the other, and print where the results are. Returns what failed, and why."""
+    """Enhance photos one by one, and print the paths of the results. Return failures with their reasons."""
     if not work:
         return []
     import torch
@@ -149,7 +149,7 @@ def _enhance_photos(
             try:
                 warnings.add(str(one.source), _enhance_photo(model, one, settings, keep_dates))
                 done.append(str(one.destination))
-            except Exception as error:  # whatever is wrong with one photo must not stop the others
+            except Exception as error:  # no error of one photo may stop the others
                 failed.append(f"{one.source}: {reason_of(error)}")
             progress.update()
     except KeyboardInterrupt:

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from pipeline.models.known_models import KnownModel
 
 ABOUT = """A model is a folder with config.json and generator.safetensors, or a zip or tar archive of it.
-Known models are those in ./models and those that you add, which are copied to $WESPE_MODELS or, without that,
-to your platform's folder for application data. To remove one, delete its folder.
+Known models are those in ./models and those that you add. Added models are copied to $WESPE_MODELS or, if it
+is not set, to your platform's folder for application data. To remove a model, delete its folder.
 """
 COLUMNS = ("NAME", "CAMERA → TARGET", "METHOD", "TRAINED", "SIZE", "FOLDER")
 
 
 def add(commands: Any) -> None:
     parser = add_command(
-        commands, "models", "list the models that this machine knows, or add one", _models, ABOUT
+        commands, "models", "list the known models on this machine, or add one", _models, ABOUT
     )
-    parser.add_argument("--names", action="store_true", help="only their names, for completion")
+    parser.add_argument("--names", action="store_true", help="print only names, for tab completion")
     parser.add_argument("action", nargs="?", choices=["add"], help="add a model instead of listing them")
     parser.add_argument("model", metavar="FOLDER_OR_ARCHIVE", type=Path, nargs="?", help="the model to add")
 
@@ -32,13 +32,13 @@ def _models(arguments: argparse.Namespace) -> None:
 
     if arguments.action:
         if arguments.model is None:
-            raise CheckpointError("nothing to add; name a model folder or an archive of one")
+            raise CheckpointError("nothing to add; give a model folder or an archive of one")
         added = add_model(arguments.model)
         print(f"{added.name} → {added.folder}; use it: wespe enhance PHOTO --model {added.name}")
         return
     models = known_models()
     if arguments.names:
-        # A shell expands what it completes: a name such as $(…) would be executed.
+        # Shells expand completions, so a name such as $(…) would be executed.
         plain = [model.name for model in models if shlex.quote(model.name) == model.name]
         print("".join(f"{name}\n" for name in plain), end="")
     elif models:

@@ -1,4 +1,4 @@
-"""The parser that every command of `wespe` starts from."""
+"""Creates the parsers of the commands of `wespe`."""
 
 import argparse
 from collections.abc import Callable

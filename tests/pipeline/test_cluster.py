@@ -48,7 +48,7 @@ def test_a_session_restores_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_long_tmpdir_is_replaced_since_sockets_need_short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects: TMPDIR of schedulers and of macOS; Ray's error names a socket that nobody knows."""
+    """Protects: long TMPDIRs of schedulers and macOS; Ray's own error only names a socket."""
     monkeypatch.setenv("RAY_TMPDIR", "/tmp")
     assert cluster._short_folder() is None
     monkeypatch.setenv("RAY_TMPDIR", "/scratch/" + "x" * 86)

@@ -20,7 +20,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[str]:
 
 
 def test_the_first_line_comes_with_the_first_unit_and_estimates_the_time_left(clock, capsys) -> None:
-    """Protects: a training whose step takes minutes says so after its first step."""
+    """Protects: a training with slow steps shows an estimate after its first step."""
     progress = logs.Progress("train", 50, "steps", every_s=10)
     for clock[0] in (60.0, 61.0, 119.0):
         progress.update()
@@ -41,7 +41,7 @@ def test_what_started_before_the_first_unit_does_not_slow_later_estimates(clock,
     ]
 
 
-def test_a_resumed_run_is_not_credited_with_what_was_done_before(clock, capsys) -> None:
+def test_a_resumed_run_ignores_earlier_work_in_its_speed(clock, capsys) -> None:
     progress = logs.Progress("train", 100, "steps", start=98)
     for clock[0] in (10.0, 20.0):
         progress.update()
@@ -51,8 +51,8 @@ def test_a_resumed_run_is_not_credited_with_what_was_done_before(clock, capsys) 
     ]
 
 
-def test_the_time_left_follows_from_the_work_where_things_differ_in_size(clock, capsys) -> None:
-    """Protects: large photos come first, and small ones after them take less."""
+def test_the_remaining_time_depends_on_work_not_on_units(clock, capsys) -> None:
+    """Protects: large photos come first, small ones later take less time."""
     progress = logs.Progress("enhance", 4, "photos", every_s=0, work=25, work_unit="MP")
     for clock[0], work in ((5.0, 10), (15.0, 10), (19.0, 4), (20.0, 1)):
         progress.update(work=work)

@@ -127,7 +127,7 @@ def test_a_job_packages_all_code_and_nothing_else(repository: Path, deploy: Path
 
 
 def test_nothing_secret_travels_with_a_job(deploy: Path) -> None:
-    """Protects: whoever sees the dashboard reads a job's environment."""
+    """Protects: anyone who can see the dashboard can read a job's environment."""
     text = (deploy / "runtime-env.yaml").read_text()
     assert not re.findall(r"(?i)secret|token:|access_key|password:", text)
 

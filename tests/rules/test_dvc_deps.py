@@ -123,7 +123,7 @@ def covered(stage: dict) -> dict[str, set[str]]:
 def test_all_code_that_a_stage_uses_is_among_its_deps(
     imports: grimp.ImportGraph, stages: Mapping[str, dict], name: str
 ) -> None:
-    """Protects: models and reports, which would otherwise be kept after the code that made them changed."""
+    """Protects: models and reports must not be kept after the code that made them has changed."""
     stage = stages[name]
     code, tables = code_of(imports, name, stage)
     listed = set().union(*covered(stage).values())
@@ -150,7 +150,7 @@ def test_a_method_is_no_dep_of_a_stage_that_takes_long(stages: Mapping[str, dict
 
 
 def test_every_exception_is_needed(imports: grimp.ImportGraph, stages: Mapping[str, dict]) -> None:
-    """Protects: the lists above, from names that nobody imports any more."""
+    """Protects: the lists above contain no unused names."""
     used = {name: closure(imports, command(stage)) for name, stage in stages.items()}
     used["sources"] = closure(imports, *(f"pipeline.sources.{kind}" for kind in next(iter(KINDS.values()))))
     everywhere = set().union(*used.values())

@@ -118,7 +118,7 @@ def functions_with_imports(tree: ast.Module) -> list[ast.FunctionDef]:
 
 
 def test_the_library_imports_late_only_for_a_reason(trees: dict[str, ast.Module]) -> None:
-    """Protects: readers, who find at the top what a module needs."""
+    """Protects: readers find a module's imports at its top."""
     late = {name for name, tree in trees.items() if functions_with_imports(tree)}
     assert {name for name in late if not name.startswith("stages")} == set(LATE)
 
@@ -140,7 +140,7 @@ def test_params_import_no_engine() -> None:
 
 
 def test_help_waits_for_nothing_heavy(trees: dict[str, ast.Module]) -> None:
-    """Protects: whoever types a command with --help. What a stage works with is imported by its work."""
+    """Protects: --help is fast: heavy libraries are imported when the work starts."""
     stages = [name for name in trees if name.startswith("stages")]
     assert len(stages) > 15
     assert HEAVY & modules_after(f"import {', '.join(stages)}") == set()

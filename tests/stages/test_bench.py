@@ -48,13 +48,13 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
 
 
 @pytest.mark.parametrize("preset", [TINY, SRCNN], ids=["wespe", "srcnn"])
-def test_a_step_stands_beside_a_plain_one_and_beside_the_processor(preset: Preset) -> None:
+def test_a_step_is_compared_with_a_plain_one_and_with_peak_speed(preset: Preset) -> None:
     step, share = measure_step("tiny", preset, size_px=32, batch_size=2, repeats=2)
     assert 0 < step.ratio < math.inf
     assert 0 < share.ratio < 1.5
 
 
-def test_the_plain_step_loses_what_the_learner_loses() -> None:
+def test_the_plain_step_has_the_learners_losses() -> None:
     size_px, device = 32, torch.device("cpu")
     batch = Batch(*torch.rand(2, 2, 3, size_px, size_px), 2)
     ours, plain = method(TINY, size_px, device), method(TINY, size_px, device)
@@ -101,7 +101,7 @@ def test_plain_reading_knows_every_group(index: Index) -> None:
     read(index, [(shard.file, 0, 64), (shard.file, 1, 36)], threads=2)
 
 
-def test_a_steady_speed_forgets_the_start() -> None:
+def test_a_steady_speed_ignores_the_start() -> None:
     assert steady_speed([10, 11, 11.5, 12, 12.5], amount=3) == pytest.approx(6)
 
 

@@ -42,7 +42,7 @@ def test_an_interruption_is_one_line_that_says_what_is_done(done, shown, capsys)
 
 
 def test_a_second_ctrl_c_stops_at_once() -> None:
-    """Protects: whoever cannot wait for what is in progress."""
+    """Protects: users who do not want to wait for work in progress."""
     script = (
         "import time\nfrom stages.command import run\n"
         "def work():\n    try:\n        print('ready', flush=True); time.sleep(60)\n"
@@ -56,7 +56,7 @@ def test_a_second_ctrl_c_stops_at_once() -> None:
         process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert b"press Ctrl-C again to stop at once" in errors
+    assert b"press Ctrl-C again to stop immediately" in errors
     assert b"Traceback" not in errors
 
 
@@ -110,7 +110,7 @@ def test_a_place_that_may_not_be_written_is_one_line() -> None:
 
 
 def test_a_user_without_home_and_name_gets_both_for_the_time_of_a_command() -> None:
-    """Protects: containers that run as an unknown user, where importing MLflow alone is a traceback."""
+    """Protects: containers that run as an unknown user, where importing MLflow fails."""
     script = (
         "import getpass, os, pathlib, pwd\n"
         "from stages.command import run\n"

@@ -57,7 +57,7 @@ def test_no_model_is_one_line_and_no_file(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("photo", [[], ["--photo", "beach.png"]])
-def test_a_name_that_ends_in_cube_gets_the_colours(
+def test_a_name_that_ends_in_cube_exports_the_colours(
     photo: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -107,8 +107,8 @@ def test_a_photo_is_enhanced_by_the_library_alone(wespe: Run, model: Path, holid
         assert np.abs(np.asarray(enhanced).astype(int) - np.asarray(original)).mean() > 1
 
 
-def test_what_a_result_lacks_is_said(wespe: Run, model: Path, holiday: Path) -> None:
-    """Protects: the other pages of a scan vanish in silence."""
+def test_lost_content_is_reported(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: further pages of a scan must not be lost silently."""
     frames = [Image.fromarray(np.full((40, 40, 3), level, np.uint8)) for level in (50, 100)]
     frames[0].save(holiday / "scan.tif", save_all=True, append_images=frames[1:])
     for source in (holiday / "scan.tif", holiday):
@@ -117,8 +117,8 @@ def test_what_a_result_lacks_is_said(wespe: Run, model: Path, holiday: Path) -> 
         assert "scan.tif: only the first of its 2 frames is used" in ended.stderr
 
 
-def test_a_second_run_is_no_surprise(wespe: Run, model: Path, holiday: Path) -> None:
-    """Protects: results are made anew with new settings, are not enhanced, and replace nothing else."""
+def test_a_second_run_replaces_only_its_own_results(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: new settings only replace earlier results; results are not enhanced again."""
     photo, result = holiday / "rocket.jpg", holiday / "rocket-enhanced.jpg"
     assert wespe("enhance", photo, "--model", model).returncode == 0
     whole = result.read_bytes()
@@ -131,8 +131,8 @@ def test_a_second_run_is_no_surprise(wespe: Run, model: Path, holiday: Path) -> 
     assert result.read_bytes() == photo.read_bytes()
 
 
-def test_a_folder_is_enhanced_beside_itself(wespe: Run, model: Path, holiday: Path) -> None:
-    """Protects: names and sub-folders stay, a broken photo does not stop the others, RAW is spoken of."""
+def test_a_folders_results_go_to_a_folder_next_to_it(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: names and sub-folders are kept; a broken photo does not stop the others; RAW is reported."""
     (holiday / "broken.jpg").write_bytes(b"no photo")
     (holiday / "rocket.dng").write_bytes(b"II*\0")
     ended = wespe("enhance", holiday, "--model", model)
@@ -190,24 +190,24 @@ def test_dates_are_kept_where_asked(wespe: Run, model: Path, holiday: Path) -> N
     assert (holiday / "rocket-enhanced.jpg").stat().st_mtime == 10**9
 
 
-def test_a_folder_of_somebody_else_stays_as_it_is(wespe: Run, model: Path, holiday: Path) -> None:
-    """Protects: photos of the same names, by another program."""
+def test_files_of_other_programs_are_never_replaced(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: photos with the same names made by another program."""
     theirs = shutil.copytree(holiday, holiday.with_name("holiday-enhanced"))
     ended = wespe("enhance", holiday, "--model", model)
     assert "exists already and was not made by wespe" in error_of(ended)
     assert (theirs / "rocket.jpg").read_bytes() == (holiday / "rocket.jpg").read_bytes()
 
 
-def test_what_cannot_be_done_is_one_line_and_fast(wespe: Run, model: Path, holiday: Path) -> None:
-    """Protects: a mistake is told before torch is loaded, which takes seconds."""
+def test_invalid_commands_fail_fast_with_one_line(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: mistakes are reported before torch is imported, which takes seconds."""
     (holiday / "rocket.nef").write_bytes(b"II*\0")
     wrong = {
         ("enhance", "none.jpg"): "none.jpg: no such photo or folder",
-        ("enhance", str(holiday / "rocket.nef")): "RAW is unsupported; develop it",
+        ("enhance", str(holiday / "rocket.nef")): "RAW is unsupported; convert it",
         ("enhance", str(holiday / "rocket.jpg")): "no models on this machine yet; add one with",
         ("enhance", str(holiday / "rocket.jpg"), "--model", "x"): "--model x: no model folder",
         ("compare", str(holiday), "none"): "none: no such photo or folder",
-        ("models", "add"): "nothing to add; name a model folder",
+        ("models", "add"): "nothing to add; give a model folder",
     }
     for arguments, message in wrong.items():
         ended = wespe(*arguments)
@@ -225,14 +225,14 @@ def test_models_are_listed_without_torch(wespe: Run, model: Path, tmp_path: Path
     assert "$WESPE_MODELS" in wespe("models", "--help").stdout
 
 
-def test_completion_runs_nothing(wespe: Run, model: Path, tmp_path: Path) -> None:
-    """Protects: whoever presses Tab in somebody else's folder; bash expands what it completes."""
+def test_completion_never_executes_names(wespe: Run, model: Path, tmp_path: Path) -> None:
+    """Protects: users who press Tab in an untrusted folder; bash expands completions."""
     shutil.copytree(model, tmp_path / "models/$(touch evil)")
     assert wespe("models", "--names").stdout == ""
 
 
 def test_two_folders_become_a_page(wespe: Run, holiday: Path) -> None:
-    """Protects: also without the packages of the scores."""
+    """Protects: the command also works without the packages for scores."""
     brighter = shutil.copytree(holiday, holiday.with_name("brighter"))
     with Image.open(holiday / "rocket.jpg") as photo:
         photo.point(lambda level: level + 40).save(brighter / "rocket.jpg")

@@ -162,7 +162,7 @@ def test_the_guard_rolls_back_what_the_method_remembers() -> None:
     assert torch.equal(one.method.penalty, before)
 
 
-def test_the_average_that_users_get_has_the_statistics_of_its_batch_norm() -> None:
+def test_the_final_model_has_batch_norm_statistics() -> None:
     one = run(learner(ema_decay=0.9), range(3))
     norms = [generator.layers[1] for generator in (one.generator, one.method.generator)]
     assert one.generator is not one.method.generator
@@ -171,7 +171,7 @@ def test_the_average_that_users_get_has_the_statistics_of_its_batch_norm() -> No
     assert int(norms[0].num_batches_tracked) == int(norms[1].num_batches_tracked) == 3
 
 
-def test_looking_at_losses_teaches_a_batch_norm_nothing() -> None:
+def test_reading_losses_does_not_change_batch_norm() -> None:
     one = run(learner(), range(2))
     before = one.generator.layers[1].running_mean.clone()
     one.read_losses()

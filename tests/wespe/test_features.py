@@ -75,7 +75,7 @@ def test_the_network_ends_with_the_last_layer_needed(backbone: str) -> None:
 
 
 def test_gradients_reach_the_photo_and_no_weight(backbone: str) -> None:
-    """Protects: that the generator learns from content, and autograd from layers in place."""
+    """Protects: gradients of the content loss, despite layers that work in place."""
     features = Features(config_of(backbone))
     photos = torch.rand(1, 3, 32, 32, requires_grad=True)
     sum(layer.square().mean() for layer in features(photos)).backward()
@@ -96,7 +96,7 @@ def test_batch_norm_never_moves_whatever_the_parent_does() -> None:
 
 
 def test_random_weights_follow_from_their_seed_alone(backbone: str) -> None:
-    """Protects: runs that are the same bit for bit, and the global RNG that the generators start from."""
+    """Protects: bit-exact runs, and the global random state used to initialise generators."""
     torch.manual_seed(0)
     state = torch.get_rng_state()
     first = Features(config_of(backbone, seed=3)).state_dict()
@@ -114,7 +114,7 @@ def test_random_vgg_keeps_the_numbers_it_always_had() -> None:
     torch.testing.assert_close(last, torch.tensor(LAST_RANDOM), atol=1e-5, rtol=0)
 
 
-def test_weights_that_are_not_there_are_asked_for() -> None:
+def test_missing_weights_are_reported() -> None:
     for missing in (None, {}):
         with pytest.raises(ValueError, match=r"python -m stages\.features CAMERA.*read_weights"):
             Features(ContentConfig(), missing)

@@ -112,7 +112,7 @@ def test_weights_that_broke_after_the_losses_were_known_are_not_kept(network: st
     assert learner.is_finite()
 
 
-def test_a_floor_of_nothing_looks_at_nothing() -> None:
+def test_a_floor_of_zero_disables_the_check() -> None:
     """PSNR falls below 0 where outputs are not bound to 0–1."""
     learner, guard = start(STABLE, GuardConfig(min_psnr_db=0))
     learner.method.generator.tail[-1].bias.data.fill_(1e5)
@@ -126,7 +126,7 @@ def test_a_critic_that_is_always_right_rolls_back_if_asked_to() -> None:
 
 
 @pytest.mark.parametrize("rollbacks", [0, 3])
-def test_a_model_that_never_came_near_its_photos_is_no_model(rollbacks: int) -> None:
+def test_a_model_that_never_reaches_the_floor_fails(rollbacks: int) -> None:
     """The paper's network starts at grey: below the floor it may begin, but not end."""
     learner, guard = start(FAITHFUL, GuardConfig(min_psnr_db=60, rollbacks=rollbacks), learning_rate=1e-5)
     with pytest.raises(DivergenceError, match=r"dB from their originals at step 20, below 60"):
@@ -142,7 +142,7 @@ def test_after_the_last_roll_back_the_run_stops() -> None:
 
 
 @pytest.mark.parametrize("cut", [10, 40])
-def test_a_run_cut_anywhere_goes_on_bit_for_bit_roll_backs_included(cut: int) -> None:
+def test_a_run_resumed_anywhere_is_bit_exact_including_roll_backs(cut: int) -> None:
     settings = {"learning_rate": 1e-2, "critics": 4e-2, "ema_decay": 0.9}
     whole, whole_guard = start(STABLE, WATCHFUL, **settings)
     run(whole, whole_guard)

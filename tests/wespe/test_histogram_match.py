@@ -34,7 +34,7 @@ def test_curves_are_monotone_and_also_serve_levels_never_seen():
     assert match.enhance(np.full((2, 2, 3), 255, np.uint8)).dtype == np.uint8
 
 
-def test_a_large_photo_is_no_louder_than_a_small_one():
+def test_large_and_small_photos_have_the_same_weight():
     small, large = np.zeros((2, 2, 3), np.uint8), np.full((200, 200, 3), 100, np.uint8)
     spread = HistogramMatch.fit([small, large], [np.arange(256, dtype=np.uint8)[:, None, None].repeat(3, 2)])
     assert spread.curves[0, 0] == pytest.approx(127, abs=1)  # half of the mass lies at level 0

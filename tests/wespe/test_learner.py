@@ -73,7 +73,7 @@ def test_frozen_features_never_learn() -> None:
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["CPU's", "CUDA's"])
-def test_a_resumed_learner_goes_on_bit_for_bit(layout: torch.memory_format) -> None:
+def test_a_resumed_learner_is_bit_exact(layout: torch.memory_format) -> None:
     def learner(seed: int = 0) -> Learner:
         torch.manual_seed(seed)
         one = Learner(build_method(CONFIG, size_px=32), LearnerConfig(ema_decay=0.9))
@@ -141,7 +141,7 @@ def test_a_slowed_learner_is_still_slow_after_a_resume() -> None:
     assert rates(resumed)["critics"] == 0.25 * 5e-4
 
 
-def test_bfloat16_loses_what_float32_loses_within_two_percent() -> None:
+def test_bfloat16_losses_match_float32_within_two_percent() -> None:
     """Networks of the paper's widths, at the start and after ten steps; weights stay in float32."""
     config = WespeConfig(content=ContentConfig(layers={"relu3_1": 1.0}, weights="random"))
     losses = {}
@@ -167,7 +167,7 @@ def test_the_same_seed_gives_the_same_weights_in_bfloat16_too() -> None:
     assert not changed(first.state_dict(), second.state_dict())
 
 
-def test_a_snapshot_is_not_written_into_by_what_follows() -> None:
+def test_a_snapshot_is_not_modified_by_later_steps() -> None:
     """The guard goes back to the same weights more than once."""
     one = learner(ema_decay=0.5)
     one.learn(batch(0))

@@ -73,7 +73,7 @@ def run(one: Learner, stream, steps: int) -> Learner:
     return one
 
 
-def test_step_zero_is_the_start_in_bfloat16_too() -> None:
+def test_step_zero_is_the_initial_transform_in_bfloat16_too() -> None:
     """Else training is drawn to colours that rounding made."""
     one = learner(config=LutResidualConfig(content=CONFIG.content, start_patches=16))
     one.prepare(batches())
@@ -85,7 +85,7 @@ def test_step_zero_is_the_start_in_bfloat16_too() -> None:
 
 @pytest.mark.parametrize("photo", [0.0, 1.0, 0.5])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 17), (40, 33)])
-def test_photos_with_nothing_to_tell_stay_photos(photo: float, shape: tuple[int, int]) -> None:
+def test_flat_photos_give_valid_results(photo: float, shape: tuple[int, int]) -> None:
     one = learner(config=LutResidualConfig(content=CONFIG.content, start_patches=16))
     one.prepare(batches())
     with torch.no_grad():
@@ -96,7 +96,7 @@ def test_photos_with_nothing_to_tell_stay_photos(photo: float, shape: tuple[int,
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_step_zero_is_the_yardstick(ema_decay: float) -> None:
+def test_step_zero_is_the_fitted_baseline(ema_decay: float) -> None:
     """Also what users get of it: the moving average."""
     one = learner(ema_decay=ema_decay)
     one.prepare(batches())
@@ -124,7 +124,7 @@ def test_photos_get_the_brightness_and_contrast_that_their_set_lacks() -> None:
     assert means.mean().item() == pytest.approx(wanted.mean().item(), abs=0.02)
 
 
-def test_brightness_goes_on_to_the_target_s_mean() -> None:
+def test_brightness_regresses_to_the_target_s_mean() -> None:
     source = torch.rand(8, 3, 16, 16) * 0.2 + torch.linspace(0.1, 0.7, 8)[:, None, None, None]
     one = learner(config=replace(CONFIG, colour=replace(CONFIG.colour, regress=0.5)))
     one.method.prepare([Batch(source, source, 8)])
@@ -169,7 +169,7 @@ def test_texture_of_a_tile_is_that_of_the_photo_and_nothing_until_fitted() -> No
 
 
 def test_a_photo_noisier_than_its_set_does_not_get_its_noise_sharpened() -> None:
-    """Protects: photos in the dark, among a set of sunny ones whose detail is as active as their noise."""
+    """Protects: dark photos in a set of sunny ones, whose detail is as active as the noise in the dark."""
     source, target, dark = scenes(0.01, 0.1, 0), scenes(0.01, 0.3, 1), scenes(0.06, 0.2, 2)
     texture = Texture(TextureConfig(match=1))
     fit_texture(texture, [source], [target], lambda values: values[None])
@@ -179,8 +179,8 @@ def test_a_photo_noisier_than_its_set_does_not_get_its_noise_sharpened() -> None
     assert texture(dark, silent)[..., 8:24].std() > 1.1 * before, "without its own floor"
 
 
-def test_noise_is_no_louder_where_the_curves_are_steep() -> None:
-    """Protects: shadows, which curves lift several times as much as the rest, noise and all."""
+def test_noise_is_not_amplified_where_the_curves_are_steep() -> None:
+    """Protects: shadows, where tone curves amplify noise most."""
     rng = torch.Generator().manual_seed(0)
     dark, bright = (level + 0.01 * torch.randn(4, 3, 32, 32, generator=rng) for level in (0.06, 0.6))
     colour, texture = Colour(ColourConfig(adapt=0, regress=0, smooth_levels=8)), Texture(TextureConfig())
@@ -196,14 +196,14 @@ def test_noise_is_no_louder_where_the_curves_are_steep() -> None:
     assert enhanced < 1.1 * photo[..., 8:24].std((2, 3)).mean() < lifted
 
 
-def test_unrest_of_a_photo_is_that_of_its_strips() -> None:
+def test_block_activity_of_a_photo_equals_that_of_its_strips() -> None:
     photo = torch.rand(2, 3, 70, 50, dtype=torch.double)
     strips = torch.cat([block_activity(photo[:, :, :32]), block_activity(photo[:, :, 32:])], dim=2)
     torch.testing.assert_close(strips, block_activity(photo), atol=1e-12, rtol=0)
     assert block_activity(photo[..., :5, :3]).shape == (2, 3, 1, 1)
 
 
-def test_activity_counts_doublings_alike() -> None:
+def test_activity_is_logarithmic() -> None:
     split = bands(torch.rand(1, 1, 32, 32, dtype=torch.double))
     steps = [(activity(split * 2 * scale) - activity(split * scale)).mean() for scale in (0.1, 0.5)]
     assert steps[0] == pytest.approx(steps[1].item(), rel=1e-3)
@@ -216,7 +216,7 @@ def test_a_patch_that_is_drawn_twice_counts_once() -> None:
     assert [len(one) for one in distinct([patch, again, patch])] == [3, 1]
 
 
-def test_the_straight_map_between_two_clouds_gives_the_wanted_mean_and_covariance() -> None:
+def test_the_linear_map_between_two_distributions_gives_the_desired_mean_and_covariance() -> None:
     rng = torch.Generator().manual_seed(0)
     clouds = [
         torch.randn(500, 2, generator=rng, dtype=torch.double) @ torch.rand(2, 2).double() for _ in "ab"

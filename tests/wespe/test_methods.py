@@ -140,7 +140,7 @@ def test_what_the_paper_does_not_have_is_off_by_default() -> None:
         ({"adversarial": AdversarialConfig(r1=1.0)}, "critics/colour_r1"),
     ],
 )
-def test_each_cure_adds_its_term(change: dict, term: str) -> None:
+def test_each_stabiliser_adds_its_term(change: dict, term: str) -> None:
     losses = losses_of(replace(WESPE, **change))
     assert losses[term] > 0
 

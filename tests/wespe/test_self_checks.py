@@ -29,7 +29,7 @@ def noisy() -> np.ndarray:
     return (np.concatenate([ramp, texture]) + rng.normal(0, 4, (512, 256, 3))).astype(np.uint8)
 
 
-def test_nothing_done_is_nothing_found(photo):
+def test_an_unchanged_photo_passes_all_checks(photo):
     assert fidelity(photo, photo) == CEILING_DB
     assert noise_gain(photo, photo) == 1
     assert colour_correlation(photo, photo) == pytest.approx(1)

@@ -130,7 +130,7 @@ def test_every_method_is_among_the_generators():
 @torch.inference_mode()
 @pytest.mark.parametrize("name", GENERATORS)
 def test_tiles_give_the_whole_photos_levels(name):
-    """Protects: no seam, no colour jump, no border of its own; whatever the sizes of photo and tile."""
+    """Protects: no seams, colour differences or borders, for any sizes of photo and tile."""
     generator, random = trained(name), Random(name)
     for _ in range(6):
         height, width, tile_px = random.randint(1, 90), random.randint(2, 90), random.randint(16, 70)
@@ -145,7 +145,7 @@ def test_tiles_give_the_whole_photos_levels(name):
 
 @torch.inference_mode()
 @pytest.mark.parametrize("name", GENERATORS)
-def test_the_halo_is_the_least_that_will_do(name):
+def test_the_halo_is_the_smallest_sufficient_one(name):
     """Protects: speed, and the proof itself: one pixel less makes seams, so the test above can fail."""
     generator, photo = trained(name), torch.rand(1, 3, 80, 80)
     tiling = Tiling(generator)
@@ -205,7 +205,7 @@ class Greedy(Generator):
         MemoryError(),
     ],
 )
-def test_when_memory_runs_out_tiles_shrink_and_pixels_stay(error):
+def test_out_of_memory_retries_with_smaller_tiles_and_the_same_result(error):
     photo, result = torch.rand(1, 3, 150, 130), torch.empty(1, 3, 150, 130)
     generator = trained("8x1 none residual")
     tiling = Tiling(generator)
@@ -219,7 +219,7 @@ def test_when_memory_runs_out_tiles_shrink_and_pixels_stay(error):
 
 
 @torch.inference_mode()
-def test_any_other_error_is_not_tried_again():
+def test_other_errors_are_not_retried():
     tiling = Tiling(trained("4x0 none tanh"))
     tiling.generator = Greedy(tiling.generator, 8, RuntimeError("a bug"))
     with pytest.raises(RuntimeError, match="a bug"):
@@ -257,7 +257,7 @@ def test_memory_is_estimated_from_the_widest_layer():
 
 
 def test_tiles_are_equal_and_fit_with_their_halo():
-    """Protects: speed and memory; shapes that change cost, and so does a sliver at the end."""
+    """Protects: speed and memory: changing shapes and narrow last tiles are slow."""
     tiling = Tiling(trained("4x0 none tanh"))
     for height, width, pixels in ((3000, 4000, 700_000), (200, 9000, 100_000), (1001, 999, 500_000)):
         rows, columns = tiling.tile(height, width, pixels)

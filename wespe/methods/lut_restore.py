@@ -1,4 +1,4 @@
-"""Colour by LUTs as in lut_residual, detail by undoing what the camera does to good photos. Our own."""
+"""This project's own method: colour as in lut_residual, detail by inverting a learned degradation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +21,10 @@ from wespe.set_match import distinct, fit_start
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
-    """Factors of the total loss.
+    """Weights of the losses.
 
-    features: mean |difference| of the content features of a restored patch and the good one.
-    pixels: mean |difference| of both.
+    features: mean |difference| between the content features of a restored patch and its original.
+    pixels: mean |difference| between both patches.
     """
 
     features: float = 1.0
@@ -38,10 +38,10 @@ class LossWeights:
 
 @dataclass(frozen=True, kw_only=True)
 class DegradationConfig:
-    """Of good patches, before they are restored.
+    """The degradation of target patches, which the network learns to invert.
 
-    steps: that the degradation is fitted by, before the first step of training.
-    noise: times as much as was found in the camera's patches; more teaches the network to remove it.
+    steps: steps for fitting the degradation, before training.
+    noise: noise as a multiple of that in the camera's patches; more makes the network remove more noise.
     """
 
     steps: int = 150
@@ -56,8 +56,7 @@ class DegradationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LutRestoreConfig:
-    """start_patches: of each set, that start and degradation are fitted to before the first step; they are
-    the first that training meets."""
+    """start_patches: patches per set that the initial transform and the degradation are fitted to."""
 
     name: Literal["lut_restore"] = "lut_restore"
     colour: ColourConfig = field(default_factory=ColourConfig)
@@ -89,22 +88,23 @@ def restoring_generator(config: LutRestoreConfig) -> LutResidual:
 
 
 class Renderer(nn.Module):
-    """The generator, and what its losses want to see of it in one forward."""
+    """Computes everything that the losses need from the generator in one forward pass."""
 
     def __init__(self, config: LutRestoreConfig):
         super().__init__()
         self.enhance = restoring_generator(config)
 
     def forward(self, source: torch.Tensor, degraded: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Enhanced patches of the source, without gradients, and restored patches of degraded ones."""
+        """Return enhanced source patches, without gradients, and restored patches of degraded ones."""
         with torch.no_grad():
             enhanced = self.enhance(source)
         return enhanced, self.enhance.detail(degraded)
 
 
 class LutRestore(Method):
-    """Two sets without pairs become exact pairs: a good patch, and the same patch as the camera would have
-    taken it. What the network learns from them it does to the camera's own photos.
+    """Trains the detail network on exact pairs: target patches, and the same patches degraded.
+
+    At inference it is applied to the camera's photos.
     """
 
     def __init__(

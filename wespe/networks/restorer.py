@@ -1,4 +1,4 @@
-"""Detail at half the resolution: a residual network without norms, at 4,000 multiply-adds per pixel."""
+"""Detail at half resolution: a residual network without norms, with 4,000 multiply-adds per pixel."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,10 @@ STEP_PX = 2  # the network works on blocks of 2×2 pixels; tiles must begin at o
 
 @dataclass(frozen=True, kw_only=True)
 class RestorerConfig:
-    """Of the network, which sees `halo_px` pixels around each pixel.
+    """Size of the network. Its receptive field is `halo_px` pixels around each pixel.
 
-    width: channels. blocks: of two layers each.
-    dense: 3×3 convolutions between all channels, for four times the work; otherwise each channel's own
-        5×5, then 1×1.
+    width: channels. blocks: number of blocks with two layers each.
+    dense: full 3×3 convolutions, at four times the cost; otherwise depthwise 5×5, then 1×1.
     """
 
     width: int = 32
@@ -35,9 +34,9 @@ class RestorerConfig:
 
 
 class Restorer(nn.Module):
-    """photos_nchw → photos_nchw, 0–1; the identity at the start.
+    """photos_nchw → photos_nchw, 0–1; initially the identity.
 
-    Tiles of a photo agree with the whole if they begin at multiples of STEP_PX and have `halo_px` around.
+    Tiles match the whole photo if they start at multiples of STEP_PX and have a margin of `halo_px`.
     """
 
     def __init__(self, config: RestorerConfig):
@@ -61,7 +60,7 @@ class Restorer(nn.Module):
 
 
 class Block(nn.Module):
-    """Two layers plus the input."""
+    """Two convolutions, plus the input."""
 
     def __init__(self, width: int, dense: bool):
         super().__init__()
@@ -82,5 +81,5 @@ class Block(nn.Module):
 
 
 def multiply_adds_per_pixel(restorer: Restorer) -> float:
-    """Of all convolutions; each works on a quarter of the pixels."""
+    """Return the multiply-adds per pixel of all convolutions, which run on a quarter of the pixels."""
     return sum(m.weight.numel() for m in restorer.modules() if isinstance(m, nn.Conv2d)) / STEP_PX**2

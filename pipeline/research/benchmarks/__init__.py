@@ -1,1 +1,1 @@
-"""How fast photos flow, each part against a ceiling measured in the same run."""
+"""Benchmarks: the speed of each part of the pipeline, relative to a ceiling measured in the same run."""

@@ -1,4 +1,4 @@
-"""Timing on a shared machine: repeat, alternate with the ceiling, take the median."""
+"""Timing on a shared machine: repeats, alternates with the ceiling, and takes the median."""
 
 import os
 import statistics
@@ -11,7 +11,7 @@ import torch
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The time of one call of `work`, including what it has queued on the GPU."""
+    """Return the time of one call of `work`, including work queued on the GPU."""
     began = time.perf_counter()
     work()
     if torch.cuda.is_available():
@@ -22,20 +22,20 @@ def seconds(work: Callable[[], object]) -> float:
 def medians(repeats: int, measure: Callable[[], tuple[float, ...]]) -> tuple[float, ...]:
     """Repeat a measurement of several values and take the median of each.
 
-    A measurement has one run of ours and one of its ceiling, so that a busy machine slows both.
+    A measurement contains one run of ours and one of the ceiling, so that other load slows both.
     """
     return tuple(map(statistics.median, zip(*(measure() for _ in range(repeats)), strict=True)))
 
 
 def steady_speed(arrived_s: Iterable[float], amount: float = 1) -> float:
-    """Results per second, times `amount`, without the first quarter, while workers start and buffers fill."""
+    """Return results per second, times `amount`; the first quarter, while workers start, is ignored."""
     times = sorted(arrived_s)
     first = len(times) // 4
     return (len(times) - 1 - first) * amount / (times[-1] - times[first])
 
 
 def cycle(groups: list, count: int) -> Iterator:
-    """`count` groups, repeated in order."""
+    """Return `count` groups, repeating them in order."""
     while count > 0:
         yield from islice(groups, count)
         count -= len(groups)
@@ -43,6 +43,6 @@ def cycle(groups: list, count: int) -> Iterator:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Discard what the measured parts print; errors are still raised."""
+    """Suppress the output of the measured parts; errors are still raised."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         yield

@@ -1,4 +1,4 @@
-"""The batch job, and one photo from file to file, against the bare generator on the same pixels."""
+"""Measures the batch job, and one photo from file to file, against the generator on the same pixels."""
 
 import shutil
 import time
@@ -25,7 +25,7 @@ from wespe.methods import build_generator
 
 
 def measure_enhance(photos: Path, preset: Preset, repeats: int) -> Ratio:
-    """Megapixels per second. An untrained model is as fast as a trained one."""
+    """Measure megapixels per second; an untrained model is as fast as a trained one."""
     model, enhanced = Path("bench-model"), Path("bench-enhanced")
     save_model(model, build_generator(preset.method), preset.method, {})
     paths = sorted(photos.glob("*.jpg"))
@@ -57,7 +57,7 @@ def measure_enhance(photos: Path, preset: Preset, repeats: int) -> Ratio:
 
 @torch.inference_mode()
 def forward(model: Path, paths: list[Path]) -> float:
-    """Megapixels per second of the generator, on all cores or the GPU, with the pixels in its memory."""
+    """Measure megapixels per second of the generator, on all cores or the GPU, with pixels in memory."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     generator = load_model(model, device).generator
     photos = [photos_nchw(torch.from_numpy(read_photo(path))[None], device) for path in paths]
@@ -67,7 +67,7 @@ def forward(model: Path, paths: list[Path]) -> float:
 
 
 def measure_one_photo(path: Path, presets: Mapping[str, Preset], repeats: int) -> list[Ratio]:
-    """Megapixels per second from a file to a file's bytes, in this process and nothing else."""
+    """Measure megapixels per second from a file to a file's bytes, in this process."""
     return [_measure_one_photo(path, name, preset, repeats) for name, preset in presets.items()]
 
 
@@ -98,9 +98,9 @@ def _enhance(model: Model, path: Path) -> bytes | bytearray:
 
 @torch.inference_mode()
 def in_pieces_s(model: Model, photo_hwc: np.ndarray) -> float:
-    """Seconds of the generator alone, on pieces as large as our tiles but without their halo.
+    """Return the seconds of the generator alone, on tiles of the same size but without halo.
 
-    Precision and pieces are those of `Model.enhance`; pixels are float32 in memory, channels last.
+    Precision and tiles are as in `Model.enhance`; pixels are float32 in memory, channels last.
     """
     height, width, _ = photo_hwc.shape
     tiling = model.quick_tiling

@@ -1,8 +1,8 @@
-"""Speeds on one GPU, by torch and wespe alone: `python -m pipeline.research.benchmarks.gpu PHOTO.jpg`.
+"""Benchmark on one GPU: `python -m pipeline.research.benchmarks.gpu PHOTO.jpg`.
 
-Two tables, each speed beside a ceiling of the same run: steps of training against a plain float32 step and
-a large matrix product; photos enhanced on the device against decoding and encoding them there (nvJPEG).
-Needs no Ray, MLflow or params.yaml, so that it runs wherever torch does.
+Prints two tables: the speed of training steps, compared with a plain float32 step and a large matrix product;
+and the speed of enhancing photos on the device, compared with decoding and encoding them there (nvJPEG).
+Only needs torch and wespe: no Ray, MLflow or params.yaml.
 """
 
 import argparse
@@ -47,7 +47,7 @@ GENERATORS: dict[str, MethodConfig] = {
 
 
 def measure_steps(batch_size: int, repeats: int) -> Iterator[str]:
-    """Training steps of the paper's setting, by precision, with and without torch.compile."""
+    """Measure training steps with the paper's settings, by precision, with and without torch.compile."""
     yield from _head(
         f"wespe, {batch_size} × {SIZE_PX} px", "images/s", "to plain", "TFLOP/s", "of matrix product"
     )
@@ -75,7 +75,7 @@ def measure_steps(batch_size: int, repeats: int) -> Iterator[str]:
 
 
 def measure_photos(photo: Path, repeats: int) -> Iterator[str]:
-    """Whole photos of 12 megapixels on the device, beside the codec on the same device."""
+    """Measure whole photos of 12 megapixels on the device, compared with the codec on the same device."""
     yield from _head("12 megapixels on the device", "MP/s", "to the codec", "levels off", "GiB")
     large, codec_s = _photo_and_codec(photo, repeats)
     megapixels = HEIGHT * WIDTH / 1e6
@@ -93,7 +93,7 @@ def measure_photos(photo: Path, repeats: int) -> Iterator[str]:
 
 
 def _photo_and_codec(photo: Path, repeats: int) -> tuple[torch.Tensor, float]:
-    """A photo enlarged to 12 megapixels (3, h, w), and the seconds that decoding and encoding it take."""
+    """Return a photo enlarged to 12 megapixels (3, h, w), and the seconds for decoding and encoding it."""
     small = decode_jpeg(read_file(str(photo)), device="cuda")[None].float()
     large = functional.interpolate(small, (HEIGHT, WIDTH), mode="bicubic").clamp(0, 255).round().byte()[0]
     data = encode_jpeg(large, quality=95).cpu()
@@ -119,7 +119,7 @@ def _median(work: Callable[[], object], repeats: int) -> float:
 
 
 def _product_rate(dtype: torch.dtype) -> float:
-    """Floating point operations per second of a large matrix product."""
+    """Measure the floating point operations per second of a large matrix product."""
     matrix = torch.rand(PRODUCT, PRODUCT, device="cuda").to(dtype)
     return 2 * PRODUCT**3 / _median(lambda: matrix @ matrix, 5)
 

@@ -1,4 +1,4 @@
-"""Ways to store patches in Parquet: their size, and how fast they are read as uint8 NHWC."""
+"""Compares formats for patches in Parquet: file size, and speed of reading as uint8 NHWC."""
 
 import io
 from collections.abc import Callable

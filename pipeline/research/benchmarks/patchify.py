@@ -1,4 +1,4 @@
-"""Cutting photos into shards by Ray Data, against decoding them and nothing else."""
+"""Measures cutting photos into shards with Ray Data, against decoding them only."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +15,14 @@ CAMERA, FEW = "cameras.bench", "cameras.bench-few"
 
 
 def measure_patchify(paths: list[Path], width: int, height: int, patches: Patches, repeats: int) -> Ratio:
-    """Megapixels per second. The shards of `cameras.bench` stay."""
+    """Measure megapixels per second. The shards of `cameras.bench` are kept."""
     few, threads = os.cpu_count() or 1, os.cpu_count() or 1
     write_camera(CAMERA, paths, width, height)
     write_camera(FEW, paths[:few], width, height)
     megapixels = width * height / 1e6
 
     def measure() -> tuple[float, ...]:
-        # A pass over a few photos takes as long as the start of every pass, which the speed leaves out.
+        # A pass over a few photos measures the start-up time, which the speed excludes.
         start_s = seconds(lambda: patchify(FEW, patches))
         all_s = seconds(lambda: patchify(CAMERA, patches))
         decode_s = seconds(lambda: decode(paths, threads))

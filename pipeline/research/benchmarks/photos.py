@@ -1,4 +1,4 @@
-"""Photos to measure with: pieces of the photographs in scikit-image and scikit-learn."""
+"""Photos for benchmarks: crops of the photos in scikit-image and scikit-learn."""
 
 import itertools
 import random
@@ -52,7 +52,7 @@ def _scenes() -> list[np.ndarray]:
 
 
 def _piece(scene_hwc: np.ndarray, width: int, height: int, rng: random.Random) -> np.ndarray:
-    """A window at a random place of the scene, which is mirrored at its edges to any size."""
+    """Return a random window of the scene, which is mirrored at its edges to reach any size."""
     rows = _mirrored(scene_hwc.shape[0], height, rng)
     columns = _mirrored(scene_hwc.shape[1], width, rng)
     return scene_hwc[rows[:, None], columns]

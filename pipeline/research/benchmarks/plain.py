@@ -1,4 +1,4 @@
-"""A training step with PyTorch's defaults, which reads every loss in every step, to compare ours with."""
+"""A plain training step for comparison: PyTorch's defaults, and all losses read in every step."""
 
 import torch
 
@@ -8,7 +8,7 @@ from wespe.method import Method
 
 
 class PlainLearner:
-    """float32, NCHW, Adam as it comes, nothing compiled; the same networks and losses as a Learner's."""
+    """Trains in float32, NCHW, with default Adam and no compilation; networks and losses as in Learner."""
 
     def __init__(self, method: Method, config: LearnerConfig):
         self.method = method
@@ -18,7 +18,7 @@ class PlainLearner:
         }
 
     def learn(self, batch: Batch) -> dict[str, float]:
-        """Take one step; return its losses by `turn/term`, as a Learner names them."""
+        """Take one step; return its losses by `turn/term`, as in Learner."""
         networks, scene = dict(self.method.networks.items()), None
         read: dict[str, float] = {}
         for turn in self.method.turns:

@@ -1,4 +1,4 @@
-"""One step of the learner, against a plain one with the same losses, and against the processor."""
+"""Measures one step of the learner, against a plain step with the same losses and the processor's peak."""
 
 import shutil
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from wespe.methods import build_method
 
 
 def measure_step(name: str, preset: Preset, size_px: int, batch_size: int, repeats: int) -> list[Ratio]:
-    """Source patches per second, and the share of what a large matrix product reaches."""
+    """Measure source patches per second, and operations relative to a large matrix product."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     source, target = torch.rand(2, batch_size, 3, size_px, size_px, device=device)
     batch = Batch(source, target, batch_size)
@@ -57,19 +57,19 @@ def measure_step(name: str, preset: Preset, size_px: int, batch_size: int, repea
 
 
 def compiler() -> bool:
-    """Whether torch.compile can work here."""
+    """Tell whether torch.compile works here."""
     return torch.cuda.is_available() or shutil.which("c++") is not None
 
 
 def method(preset: Preset, size_px: int, device: torch.device) -> Method:
-    """A fresh method without a download: random content weights cost as much time as ImageNet's."""
+    """Build a method without downloads: random content weights take as much time as ImageNet's."""
     content = getattr(preset.method, "content", None)
     offline = replace(preset.method, content=replace(content, weights="random")) if content else preset.method
     return build_method(offline, size_px=size_px).to(device)
 
 
 def _matrix_product(device: torch.device, precision: str) -> tuple[Callable[[], object], int]:
-    """A product large enough to reach the peak, and its floating point operations."""
+    """Return a matrix product large enough to reach peak speed, and its floating point operations."""
     size, times = (8192, 20) if device.type == "cuda" else (2048, 4)
     matrix = torch.rand(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else None)
     matrix @ matrix  # warms

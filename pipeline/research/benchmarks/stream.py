@@ -1,4 +1,4 @@
-"""Shuffled patches through Ray Data, against reading the same row groups with plain pyarrow."""
+"""Measures shuffled patches through Ray Data, against reading the same row groups with plain pyarrow."""
 
 import os
 import time
@@ -18,7 +18,7 @@ BATCH_SIZE = 30
 
 
 def measure_stream(index: Index, rows: int, repeats: int) -> Ratio:
-    """Patches per second, in batches of 30 as in the paper."""
+    """Measure patches per second, in batches of 30 as in the paper."""
     stream = stream_of(index, "train", name="bench", seed=1)
     threads = os.cpu_count() or 1
     places = list(ShardGroups.of(index, "train").places)

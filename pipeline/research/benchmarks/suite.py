@@ -24,13 +24,13 @@ from pipeline.research.benchmarks.step import compiler, measure_step
 from pipeline.research.benchmarks.stream import measure_stream
 from pipeline.research.benchmarks.tables import Layout, Ratio, layout_table, machine, ratio_table
 
-# One generator of every kind that can be tiled in one pass.
+# One generator of each kind that can be tiled in a single pass.
 ONE_PHOTO = ("wespe-stable", "srcnn", "lut-residual")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How much to measure with: enough to average out noise, in six minutes on two cores."""
+    """Amounts of data: enough to average out noise, in six minutes on two cores."""
 
     photos: int = 160
     photo_px: tuple[int, int] = (2048, 1536)
@@ -98,7 +98,7 @@ def _measure_with_ray(photos: list[Path], demo: Preset, sizes: Sizes) -> list[Ra
 
 
 def _measure_steps(demo: Preset, demo_size_px: int, wespe: Preset, sizes: Sizes) -> list[Ratio]:
-    """Two lines each: of the demo's preset, of wespe, and of wespe compiled, where that can be."""
+    """Measure two lines each for the demo's preset, wespe, and compiled wespe if supported."""
     compiled = replace(wespe, learner=replace(wespe.learner, compile=True))
     variants = [("wespe", wespe), *([("wespe, compiled", compiled)] if compiler() else [])]
     steps = measure_step("demo", demo, demo_size_px, demo.training.batch_size, sizes.demo_steps)
@@ -108,11 +108,11 @@ def _measure_steps(demo: Preset, demo_size_px: int, wespe: Preset, sizes: Sizes)
 
 
 def _needs(preset: Preset, step: Ratio, stream: Ratio) -> str:
-    """How long a whole training takes, and how much of the stream's speed its two streams need."""
+    """Describe the time of a whole training, and the share of the stream's speed that it needs."""
     images = preset.training.steps * preset.training.batch_size
     return (
-        f"Preset wespe ({images:,} images) takes {images / step.speed / 3600:.1f} hours at the speed of its "
-        f"step, and needs {2 * step.speed / stream.speed:.2%} of the patches that the stream can give."
+        f"Training preset wespe ({images:,} images) takes {images / step.speed / 3600:.1f} hours at this "
+        f"speed, and needs {2 * step.speed / stream.speed:.2%} of the stream's maximum speed."
     )
 
 

@@ -14,9 +14,9 @@ LIBRARIES = ("torch", "ray", "pyarrow", "numpy", "pillow")
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """A speed, and its ceiling on the same machine in the same minutes.
+    """A speed, and its ceiling on the same machine at the same time.
 
-    start_s: time before the first result, which the speed leaves out.
+    start_s: time before the first result, which the speed excludes.
     """
 
     what: str
@@ -33,7 +33,7 @@ class Ratio:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """One way to store patches. `size` is relative to the raw pixels."""
+    """A format for patches. size: relative to the raw pixels."""
 
     name: str
     mib: float
@@ -42,7 +42,7 @@ class Layout:
 
 
 def ratio_table(ratios: Sequence[Ratio]) -> str:
-    """One line a ratio."""
+    """Format one line per ratio."""
     rows = [("what", "start", "speed", "ceiling", "its speed", "ratio")]
     for r in ratios:
         start = "" if r.start_s is None else f"{r.start_s:.1f} s"
@@ -52,7 +52,7 @@ def ratio_table(ratios: Sequence[Ratio]) -> str:
 
 
 def layout_table(layouts: Sequence[Layout]) -> str:
-    """One line a layout."""
+    """Format one line per layout."""
     rows = [("patches stored as", "size", "of raw", "read on one thread")]
     rows += [
         (s.name, f"{s.mib:.1f} MiB", f"{s.size:.0%}", f"{_short(s.patches_per_s)} patches/s") for s in layouts
@@ -61,7 +61,7 @@ def layout_table(layouts: Sequence[Layout]) -> str:
 
 
 def machine() -> str:
-    """Cores, processor, GPU, load, library versions; nothing that identifies the machine or its user."""
+    """Describe cores, processor, GPU, load and versions, without identifying the machine or user."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
     load = f"load {os.getloadavg()[0]:.1f} over the last minute"

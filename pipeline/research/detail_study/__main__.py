@@ -1,9 +1,9 @@
-"""Which way of learning detail without pairs adds anything? Trains many settings side by side on one GPU.
+"""Study: which ways of learning detail without pairs improve scores? Trains many settings on one GPU.
 
     python -m pipeline.research.detail_study PHOTOS OUT
 
-PHOTOS holds folders of 1:1 crops (photo_sets.py) and weights/. Needs torch, torchvision and wespe, and no
-Ray. Results are written after every training, so that a run that is cut short loses only what was under way.
+PHOTOS contains folders of 1:1 crops (photo_sets.py) and weights/. Needs torch, torchvision and wespe, but not
+Ray. Results are written after every training, so that an interrupted run only loses the ones in progress.
 """
 
 import argparse
@@ -29,7 +29,7 @@ MOST_SHEETS = 4
 
 
 class Results:
-    """What came in so far, and its files."""
+    """The results so far, and their files."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -61,7 +61,7 @@ def _importance(name: str) -> int:
 
 
 def main() -> None:
-    """Read the options, start the workers, collect what they find."""
+    """Parse the options, start the workers, and collect their results."""
     options = parse()
     began = time.time()
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def collect(results: Any, workers: list, found: Results, began: float, deadline: float) -> None:
-    """Until every worker is done, or the time is over; a worker that hangs is then ended."""
+    """Wait until all workers are done or the deadline has passed; then terminate workers that still run."""
     done = 0
     while done < len(workers) and time.time() < deadline and any(worker.is_alive() for worker in workers):
         try:
@@ -130,7 +130,7 @@ def _brief(result: dict[str, Any]) -> str:
 
 
 def planned(options: argparse.Namespace) -> list[Job]:
-    """Yardsticks and the first seed of every setting first, so that a run cut short has seen each once."""
+    """Order jobs: baselines and the first seed of every setting first, in case the run is interrupted."""
     chosen = [setting for setting in SETTINGS if not options.settings or setting.name in options.settings]
     sets = list(dict.fromkeys(setting.photos for setting in chosen))
     jobs = []
@@ -148,16 +148,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--settings", nargs="*", choices=[s.name for s in SETTINGS], help="default: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=1500, help="of one training, at most")
-    parser.add_argument("--seconds", type=float, default=30, help="of one training, at most")
-    parser.add_argument("--deadline", type=float, default=285, help="seconds in all")
+    parser.add_argument("--steps", type=int, default=1500, help="maximum number of steps per training")
+    parser.add_argument("--seconds", type=float, default=30, help="maximum time per training")
+    parser.add_argument("--deadline", type=float, default=285, help="total time in seconds")
     parser.add_argument("--workers", type=int, default=6)
-    parser.add_argument("--threads", type=int, default=2, help="of each worker on the CPU")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads per worker")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--size-px", type=int, default=80)
     parser.add_argument("--camera-steps", type=int, default=250)
-    parser.add_argument("--patches", type=int, default=TRAINING_PATCHES, help="of each set")
-    parser.add_argument("--device", help="default: cuda where there is one")
+    parser.add_argument("--patches", type=int, default=TRAINING_PATCHES, help="patches per set")
+    parser.add_argument("--device", help="default: cuda if available")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Critics on frozen features (projected GAN, Sauer et al. 2021): they see texture, not tone or subject."""
+"""Critics on frozen features (projected GAN, Sauer et al. 2021) of texture, without tone or subject."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ class FrozenFeatures(nn.Module):
 
 
 class Critics(nn.Module):
-    """A head of 1×1 convolutions on each layer: features → logits of every place."""
+    """A head of 1×1 convolutions per layer: features → logits at each position."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Critics(nn.Module):
 
 
 class DetailView(nn.Module):
-    """What critics look at: a photo without its low frequencies, at a random contrast, turned at random."""
+    """Return the critics' input: high-pass filtered, with random contrast and random rotation."""
 
     kernel: torch.Tensor
 
@@ -64,9 +64,9 @@ class DetailView(nn.Module):
 def critic_loss(
     critics: Critics, real: Sequence[torch.Tensor], fake: Sequence[torch.Tensor], penalty: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Relativistic loss with zero-centred penalties on both sides (Huang et al. 2024, R3GAN); accuracy.
+    """Return the relativistic loss with zero-centred penalties on both sides (R3GAN, Huang et al. 2024).
 
-    Heads of 1×1 convolutions are cheap to differentiate twice.
+    Also returns the accuracy. Differentiating 1×1 convolutions twice is cheap.
     """
     sides = [[layer.detach().float().requires_grad_() for layer in side] for side in (real, fake)]
     logits = [critics(side) for side in sides]
@@ -86,7 +86,7 @@ def critic_loss(
 def fooling_loss(
     critics: Critics, real: Sequence[torch.Tensor], fake: Sequence[torch.Tensor]
 ) -> torch.Tensor:
-    """What the generator loses on its fakes."""
+    """Return the generator's loss on its fakes."""
     with torch.no_grad():
         true = critics([layer.float() for layer in real])
     false = critics([layer.float() for layer in fake])

@@ -1,4 +1,4 @@
-"""The study's photos: folders of 1:1 crops, read once, patches of them on the device."""
+"""Reads the study's photos, folders of 1:1 crops, and cuts patches on the device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SCENES = 15  # of City100 on each side; the rest is scored
 
 @dataclass(frozen=True)
 class Photos:
-    """uint8 photo_hwc, with the photo that each is a crop of."""
+    """uint8 photo_hwc, and the name of the photo that each was cropped from."""
 
     pixels: list[np.ndarray]
     origins: list[str]
@@ -34,8 +34,11 @@ class Photos:
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """source, target: unpaired. tones: more of the source at another scale, for colour alone.
-    tests: (camera's, truth) of the same places, which nothing learns from."""
+    """The photos of one study.
+
+    source, target: unpaired crops. tones: further crops of the source at another scale, for colour only.
+    tests: held-out aligned pairs (camera, truth).
+    """
 
     source: Photos
     target: Photos
@@ -44,7 +47,7 @@ class PhotoSet:
 
 
 def read_set(root: Path, name: str, seed: int) -> PhotoSet:
-    """City100's scenes are divided by `seed`; the other sets are the same for every seed."""
+    """Read the sets. City100's scenes are split by `seed`; the other sets do not depend on it."""
     sources, targets, tests = SETS[name]
     phone, truth = (sorted((root / tests.format(side)).iterdir()) for side in SIDES[tests])
     pairs = [p.name for p in phone if (root / tests.format(SIDES[tests][1]) / p.name) in truth]
@@ -60,8 +63,8 @@ def read_set(root: Path, name: str, seed: int) -> PhotoSet:
         tuple(read_photo(root / tests.format(side) / pair)[:TEST_PX, :TEST_PX] for side in SIDES[tests])
         for pair in pairs
     ]
-    told = [(a, b) for a, b in both if not (a.min() == a.max() and np.array_equal(a, b))]
-    return PhotoSet(source, target, _read(root, TONES[name]), told)  # type: ignore[arg-type]
+    usable = [(a, b) for a, b in both if not (a.min() == a.max() and np.array_equal(a, b))]
+    return PhotoSet(source, target, _read(root, TONES[name]), usable)  # type: ignore[arg-type]
 
 
 def read_photo(path: Path) -> np.ndarray:
@@ -71,7 +74,7 @@ def read_photo(path: Path) -> np.ndarray:
 
 
 def read_partners(root: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """True pairs of the iPhone and the Canon, for the oracle alone."""
+    """Return aligned pairs of the iPhone and the Canon, for the oracle only."""
     folder = root / "iphone3gs/partners"
     return [
         (read_photo(folder / "iphone" / p.name), read_photo(p)) for p in sorted((folder / "canon").iterdir())
@@ -84,7 +87,7 @@ def _read(root: Path, folders: Sequence[str]) -> Photos:
 
 
 def _origin(path: Path) -> str:
-    """Crops of one photo are named photo_number."""
+    """Return the name of a crop's photo; crops are named photo_number."""
     return f"{path.parent.name}/{path.stem.rpartition('_')[0] or path.stem}"
 
 
@@ -97,7 +100,7 @@ def _only(photos: Photos, names: Sequence[str]) -> Photos:
 def draw_patches(
     photos: Photos, count: int, size_px: int, seed: int, device: torch.device
 ) -> tuple[torch.Tensor, list[str]]:
-    """Patches (count, 3, size, size), float 0–1, as many of each photo as of any other; their origins."""
+    """Return patches (count, 3, size, size), float 0–1, equally many per photo, and their origins."""
     rng = np.random.default_rng(seed)
     size_px = min(size_px, *(min(p.shape[:2]) for p in photos.pixels))
     by_origin: dict[str, list[int]] = {}

@@ -1,4 +1,4 @@
-"""The probe: how well a linear classifier on frozen features tells enhanced patches from the target's."""
+"""The probe: how well a linear classifier on frozen features separates enhanced from target patches."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +49,7 @@ def _deviation(layer: torch.Tensor) -> torch.Tensor:
 def auc(
     enhanced: torch.Tensor, target: torch.Tensor, origins: Sequence[str], others: Sequence[str], seed: int = 0
 ) -> float:
-    """Area under the curve of cross-validated logistic regression; patches of one photo share a fold."""
+    """Return the AUC of a cross-validated logistic regression; patches of one photo are in the same fold."""
     folds = torch.tensor([*_folds(origins, seed), *_folds(others, seed)], device=enhanced.device)
     rows = torch.cat([enhanced, target])
     truth = torch.cat([torch.zeros(len(enhanced)), torch.ones(len(target))]).to(rows)
@@ -87,7 +87,7 @@ def _regression(rows: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 
 def _area(scores: torch.Tensor, truth: torch.Tensor) -> float:
-    """Share of pairs of both sides that are in order."""
+    """Return the share of correctly ordered pairs (the AUC)."""
     low, high = scores[truth == 0], scores[truth == 1]
     above = (high[:, None] > low[None]).double() + 0.5 * (high[:, None] == low[None]).double()
     return float(above.mean())

@@ -1,4 +1,4 @@
-"""The study's results so far: a table of means over seeds, and sheets of pictures at twice their size."""
+"""Writes the study's results: a table of means over seeds, and sheets of pictures at twice their size."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ Row = Mapping[str, object]
 
 
 def write_table(folder: Path, rows: Sequence[Row]) -> str:
-    """results.json has every row; results.md, which is returned, the means and deviations over seeds."""
+    """Write all rows to results.json; write and return results.md with means and deviations over seeds."""
     _write(folder / "results.json", json.dumps(list(rows), indent=1))
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
@@ -54,14 +54,14 @@ def _cell(values: Sequence[float]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all, since a run may end at any moment."""
+    """Write atomically, since a run may be terminated at any time."""
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
 
 
 def write_sheet(path: Path, columns: Mapping[str, Sequence[np.ndarray]]) -> None:
-    """One column of photos for each name; all of one shape."""
+    """Draw one column of photos per name; all photos have the same shape."""
     names = sorted(columns, key=_place)[:MOST_COLUMNS]
     shape = columns[names[0]][0].shape[:2]
     height, width = (side * (2 if side < SMALL else 1) for side in shape)

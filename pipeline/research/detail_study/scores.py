@@ -1,4 +1,4 @@
-"""What the study reports of a setting: scores on pairs, and without pairs on the training sets."""
+"""Scores of a setting: on test pairs, and without pairs on the training sets."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Enhance = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 @dataclass(frozen=True)
 class Sample:
-    """Patches of the training sets to judge by without pairs."""
+    """Patches of the training sets, for scores without pairs."""
 
     source: list[np.ndarray]
     target: list[np.ndarray]
@@ -33,7 +33,7 @@ class Sample:
 
 
 def sampled(photos: PhotoSet, seed: int = 0) -> Sample:
-    """The same for every setting; see `Sample`."""
+    """Draw the sample, which is the same for all settings."""
     source, origins = _cut(photos.source, seed)
     target, others = _cut(photos.target, seed + 1)
     return Sample(source, target, origins, others)
@@ -54,7 +54,7 @@ def _cut(photos: Photos, seed: int) -> tuple[list[np.ndarray], list[str]]:
 
 
 class Scorer:
-    """Everything that needs weights, loaded once."""
+    """Computes scores that need weights; loads them once."""
 
     def __init__(self, weights: Path, device: torch.device):
         self.device = device
@@ -64,7 +64,7 @@ class Scorer:
         self.probes = {name: Probe(name, weights, device) for name in ("vgg19", "squeezenet1_1")}
 
     def pairs(self, enhance: Enhance, tests: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-        """Full-reference scores, noise, and the probe between enhanced photos and their truths."""
+        """Compute full-reference scores, noise, and the probe between enhanced photos and their truths."""
         sources, truths = [a for a, _ in tests], [b for _, b in tests]
         enhanced = enhance(sources)
         distances = [self.lpips(a, b) for a, b in zip(enhanced, truths, strict=True)]
@@ -86,7 +86,7 @@ class Scorer:
         return {name: round(float(value), 4) for name, value in row.items()}
 
     def sets(self, enhance: Enhance, sample: Sample) -> dict[str, float]:
-        """Scores that know no pair, on patches of the training sets."""
+        """Compute scores that need no pairs, on patches of the training sets."""
         enhanced = enhance(sample.source)
         row = {"set_texture": _texture(enhanced, sample.target)}
         few = range(0, len(enhanced), len(enhanced) // PATCHES_FOR_NOISE)

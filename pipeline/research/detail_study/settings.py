@@ -1,4 +1,4 @@
-"""What the study trains: each setting differs from a neighbour in one thing."""
+"""The study's settings; each differs from a neighbouring one in a single option."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,14 +9,15 @@ class Setting:
     """One way to learn detail.
 
     photos: the two unpaired sets, see `photo_sets.SETS`.
-    texture: whether the fitted texture match comes before the network.
-    dense: 3×3 convolutions instead of separable ones, beyond the budget of 4,000 multiply-adds per pixel:
-        a bound for what a larger network would give.
-    restore: weight of restoring degraded target photos. pixels_only: by their L1 distance alone.
-    noise: times the noise measured in the source, in what is to be restored.
-    critic: weight of the critics on frozen features; from the share `critic_from` of the training on.
-    calm: weight against activity that grows in the quietest places.
-    paired: the oracle: learns from true pairs of the source and the target.
+    texture: whether the fitted texture transform is applied before the network.
+    dense: full 3×3 convolutions instead of separable ones. This exceeds the budget of 4,000 multiply-adds per
+        pixel, and estimates the benefit of a larger network.
+    restore: weight of the loss for restoring degraded target photos.
+    pixels_only: use only the L1 distance in that loss.
+    noise: noise of the degraded photos, as a multiple of the noise measured in the source.
+    critic: weight of the critics on frozen features, after the share `critic_from` of the training.
+    calm: weight of a penalty on increased activity in flat areas.
+    paired: train on aligned pairs of source and target (oracle).
     """
 
     name: str

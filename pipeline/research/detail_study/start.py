@@ -1,4 +1,4 @@
-"""The project's closed-form start on this study's sets: what detail is learned on top of."""
+"""The initial colour and texture transform of lut_residual, fitted to this study's sets."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ CHUNK = 64
 
 
 class Start:
-    """photos → photos after colour, with or without the texture match."""
+    """photos → photos after the colour transform, with or without the texture transform."""
 
     def __init__(self, photos: PhotoSet, seed: int, device: torch.device, count: int = START_PATCHES):
         self.device = device
@@ -32,7 +32,7 @@ class Start:
         paired = zip(_as_many(toned, targets), _as_many(targets, toned), strict=True)
         batches = [Batch(source, target, len(source)) for source, target in paired]
         fit_start(self.model.colour, self.model.texture, batches, _alone)
-        # At the photos' own scale: half-size photos have another texture.
+        # Fit texture at the original scale, since half-size photos have another texture.
         started = (self.model.colour.start(patches) for patches in distinct(sources))
         fit_texture(self.model.texture, started, distinct(targets), _alone)
 
@@ -47,7 +47,7 @@ class Start:
 
 
 def _as_many(batches: list[torch.Tensor], others: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Repeat the last where the other side has more; `fit_start` counts a patch once."""
+    """Pad the shorter side by repeating its last batch; `fit_start` ignores duplicates."""
     return batches + batches[-1:] * (len(others) - len(batches))
 
 
@@ -63,7 +63,7 @@ def enhanced_photos(
     *,
     texture: bool,
 ) -> list[np.ndarray]:
-    """Enhance uint8 photos, those of one shape together."""
+    """Enhance uint8 photos, in batches of the same shape."""
     result: dict[int, np.ndarray] = {}
     shapes: dict[tuple[int, ...], list[int]] = {}
     for index, photo in enumerate(photos):

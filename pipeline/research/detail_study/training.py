@@ -1,4 +1,4 @@
-"""Train one setting on one seed, within a number of steps and of seconds."""
+"""Trains one setting with one seed, within limits of steps and seconds."""
 
 import copy
 import math
@@ -35,7 +35,7 @@ CAMERA_BATCHES = 64  # of each set, that the degradation is fitted to
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """steps or seconds, whichever is over first; patches a step, their side."""
+    """Limits of steps and seconds, whichever is reached first; patches per step, and their side."""
 
     steps: int = 1500
     seconds: float = 30.0
@@ -46,7 +46,7 @@ class Budget:
 
 @dataclass
 class Material:
-    """On the device: patches of the started source and of the target, and for the oracle true pairs."""
+    """Patches on the device: source after the initial transform, target, and aligned pairs for the oracle."""
 
     sources: torch.Tensor
     targets: torch.Tensor
@@ -54,7 +54,7 @@ class Material:
 
 
 @dataclass
-class Trained:
+class TrainedRestorer:
     restorer: Restorer
     steps: int
     seconds: float
@@ -62,7 +62,7 @@ class Trained:
 
 
 def drawn(patches: torch.Tensor, budget: Budget, *others: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Random batches, cut, flipped and turned alike for all that is given."""
+    """Yield random batches, with the same crops, flips and rotations for all given tensors."""
     size = budget.size_px
     while True:
         chosen = torch.randint(len(patches), (budget.batch,), device=patches.device)
@@ -76,8 +76,8 @@ def drawn(patches: torch.Tensor, budget: Budget, *others: torch.Tensor) -> Itera
 
 def train(
     setting: Setting, material: Material, features: FrozenFeatures, budget: Budget, seed: int
-) -> Trained:
-    """Learn from the material; the moving average of the weights is what is returned."""
+) -> TrainedRestorer:
+    """Train on the material; return the moving average of the weights."""
     torch.manual_seed(seed)
     began, device = time.monotonic(), material.targets.device
     lesson = Lesson(setting, material, features, budget, device)
@@ -105,11 +105,11 @@ def train(
             history.append({"step": step, "seconds": round(time.monotonic() - began, 1), **noted})
         step += 1
         progress = max(step / budget.steps, (time.monotonic() - began) / budget.seconds)
-    return Trained(average, step, time.monotonic() - began, log)
+    return TrainedRestorer(average, step, time.monotonic() - began, log)
 
 
 def _rate(progress: float) -> float:
-    """Up within a fiftieth of the training, then down along a cosine."""
+    """Return the learning rate factor: linear warm-up in the first 2 % of training, then cosine decay."""
     return min(1.0, 0.02 + progress / 0.02) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1))))
 
 
@@ -119,7 +119,7 @@ def _follow(average: Restorer, restorer: Restorer, decay: float) -> None:
 
 
 class Lesson:
-    """What a setting asks of the network in each step; it trains its critics on the way."""
+    """Computes the losses of a setting in each step, and trains its critics."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class Lesson:
     def loss(
         self, restorer: Restorer, progress: float
     ) -> tuple[torch.Tensor | None, dict[str, torch.Tensor]]:
-        """The total, or None where only critics learn; its parts to be logged."""
+        """Return the total loss, or None if only critics learn, and its parts for logging."""
         parts: dict[str, torch.Tensor] = {}
         total: list[torch.Tensor] = []
         if self.setting.paired:
@@ -210,7 +210,7 @@ def _run(restorer: Restorer, photos_nchw: torch.Tensor) -> torch.Tensor:
 
 
 def louder_quiet(enhanced: torch.Tensor, started: torch.Tensor) -> torch.Tensor:
-    """By how much activity grows in each patch's quietest places; 1 is about a doubling in all bands."""
+    """Return how much activity increases in flat areas; 1 is about a doubling in all bands."""
     with torch.autocast(enhanced.device.type, enabled=False):
         before, after = (activity(bands(texture_view(one.float()))) for one in (started, enhanced))
     floor = before.flatten(2).quantile(QUIET, dim=2)[..., None, None]

@@ -1,4 +1,4 @@
-"""One worker: takes settings from a queue, trains and scores them, with photos and weights read once."""
+"""One worker: takes settings from a queue, trains and scores them; reads photos and weights only once."""
 
 import queue
 import time
@@ -40,7 +40,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What every worker knows. deadline: by the clock that all processes share."""
+    """Options of all workers. deadline: on the clock shared by all processes."""
 
     photos: Path
     device: str
@@ -51,7 +51,7 @@ class Plan:
 
 
 class Bench:
-    """One worker's photos, weights and starts, each read once."""
+    """A worker's photos, weights and initial transforms, each loaded once."""
 
     def __init__(self, plan: Plan):
         self.plan, self.device = plan, torch.device(plan.device)
@@ -81,7 +81,7 @@ class Bench:
         return Material(start(sources, texture=setting.texture), targets, pairs)
 
     def _pairs(self, setting: Setting, start: Start) -> tuple[torch.Tensor, torch.Tensor]:
-        """The truth gets the start's mean colour: what the oracle shows is detail alone."""
+        """Give the truth the mean colour of the initial output, so that the oracle only learns detail."""
         partners = read_partners(self.plan.photos)
         sides = (as_tensor(np.stack(side), self.device) for side in zip(*partners, strict=True))
         phone, truth = sides
@@ -90,7 +90,7 @@ class Bench:
 
 
 def run_job(job: Job, bench: Bench) -> dict[str, Any]:
-    """Train, score, and take pictures."""
+    """Train and score a setting, and store its pictures."""
     plan, setting = bench.plan, job.setting
     left = plan.deadline - time.time() - SCORING_S
     budget = replace(plan.budget, seconds=max(1.0, min(plan.budget.seconds, left)))
@@ -114,7 +114,7 @@ def run_job(job: Job, bench: Bench) -> dict[str, Any]:
 
 
 def run_yardsticks(name: str, seed: int, bench: Bench) -> dict[str, Any]:
-    """Score what needs no training."""
+    """Score a baseline, which needs no training."""
     photos, sample = bench.photo_set(name, seed)
     start = bench.started(name, seed)
     dped = bench.plan.photos / "weights/iphone_orig.npz" if name.startswith("iphone") else None
@@ -134,7 +134,7 @@ def _step(photos: PhotoSet) -> int:
 
 
 def _pictures(photos: PhotoSet, named: list) -> dict[str, dict[str, list[np.ndarray]]]:
-    """Pairs of the test, and crops of the camera's photos, whose colour is decided by the larger crop."""
+    """Return test pairs, and the larger crops of the camera's photos that determine their colour."""
     tests = [source for source, _ in photos.tests[:: _step(photos)]][:SHOWN_PAIRS]
     crops = photos.source.pixels[:: max(1, len(photos.source.pixels) // SHOWN_CROPS)][:SHOWN_CROPS]
     return {
@@ -144,7 +144,7 @@ def _pictures(photos: PhotoSet, named: list) -> dict[str, dict[str, list[np.ndar
 
 
 def work(plan: Plan, jobs: Any, results: Any) -> None:
-    """A worker: take jobs until there are none, or no time to train."""
+    """Run a worker: take jobs until none is left, or too little time."""
     torch.set_num_threads(plan.threads)
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = False  # what must be exact is in float32, the rest in bfloat16

@@ -1,4 +1,4 @@
-"""Rows to compare with: untouched, histogram match, the start, and DPED's published paired network."""
+"""Baselines: untouched, histogram match, the initial transform, and DPED's published paired network."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -19,7 +19,7 @@ LOW_PASS = BlurConfig(sigma_px=4, taps=25)
 
 
 def yardsticks(photos: PhotoSet, start: Start, dped: Path | None) -> Iterator[tuple[str, Enhance]]:
-    """Name and enhancement. dped: its published weights, for the camera that they were learned for."""
+    """Return the baselines by name. dped: published weights, for the camera that they were trained for."""
     yield "untouched", list
     match = HistogramMatch.fit(photos.source.pixels, photos.target.pixels)
     yield "histogram match", lambda sources: [match.enhance(source) for source in sources]
@@ -33,7 +33,7 @@ def yardsticks(photos: PhotoSet, start: Start, dped: Path | None) -> Iterator[tu
 
 @torch.no_grad()
 def _run(network: nn.Module, sources: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """One photo at a time: instance norm looks at the whole frame."""
+    """Enhance photos one by one, since instance norm depends on the whole frame."""
     device = next(network.parameters()).device
     return [as_pixels(network(as_tensor(source[None], device)))[0] for source in sources]
 
@@ -50,7 +50,7 @@ def _swapped(start: Start, network: nn.Module, sources: Sequence[np.ndarray]) ->
 
 
 def read_dped(path: Path) -> ResNet:
-    """The published generator, from arrays in TensorFlow's layout."""
+    """Build the published generator from arrays in TensorFlow's layout."""
     network = ResNet(ResNetConfig()).eval().requires_grad_(False)
     arrays = {
         name.removeprefix("generator."): torch.from_numpy(array) for name, array in np.load(path).items()

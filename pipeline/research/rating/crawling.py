@@ -34,14 +34,14 @@ PHOTOS, TABLE, STATE = "photos", "photos.csv", "crawl.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Which photos to download. Each search needs its own folder; `photos` may be raised later.
+    """A search for photos. Each search needs its own folder; `photos` may be raised later.
 
     tags: a photo has at least one of them.
     photos: how many to keep.
     long_side_px, short_side_px: the smallest size at Flickr; 1600 × 1200 in the paper.
-    hd_px: photos are shrunk to this long side.
-    licences: names in the addresses at creativecommons.org; zero and mark are public domain.
-    min_age_days: since the upload, when the crawl begins; a new photo's counts say little.
+    hd_px: photos are reduced to this long side.
+    licences: names as in URLs of creativecommons.org; zero and mark are public domain.
+    min_age_days: minimum time since the upload at the start of the crawl; new photos have unreliable counts.
     """
 
     tags: tuple[str, ...]
@@ -87,9 +87,9 @@ class Row:
 
 @dataclass
 class Crawl:
-    """A folder's rows by id, the upload time (unix) that it has reached, and the photos that were left out.
+    """A crawl's rows by id, the upload time (unix) that it has reached, and the photos that were left out.
 
-    The time replaces page numbers, which end at 4,000 photos and shift as people upload.
+    The time replaces page numbers, which end at 4,000 photos and shift with new uploads.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""A client of Flickr's public API and photos: rate-limited, with retries; answers are untrusted input."""
+"""A client of Flickr's public API: rate-limited, with retries; responses are untrusted input."""
 
 import json
 import os
@@ -37,7 +37,7 @@ Licences = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How often Flickr is called. It allows 3,600 calls an hour per key; here photos count as calls, too."""
+    """The rate limit. Flickr allows 3,600 calls per hour and key; here, downloads count as calls as well."""
 
     calls_per_hour: int = 3600
     tries: int = 6
@@ -119,7 +119,7 @@ class Flickr:
 
 
 class _TemporaryError(Exception):
-    """An error of the server that may pass: retry after the pause that it requests."""
+    """A temporary server error: retry after the requested pause."""
 
     def __init__(self, reason: str, pause_s: float = 0.0):
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""Train a rater, and save it as a folder: weights, and config.json with its accuracy on unseen photos."""
+"""Trains a rater, and saves weights and config.json with its accuracy on held-out photos."""
 
 import dataclasses
 import hashlib
@@ -32,7 +32,7 @@ PRETRAINED = ("classifier.0", "classifier.3")  # loaded if the file has them; th
 
 @dataclass(frozen=True, kw_only=True)
 class Rating:
-    """How to train a rater.
+    """Settings for training a rater.
 
     weights: the path of VGG-19's ImageNet weights, .safetensors or torchvision's .pth, or random.
     min_views: photos with fewer views are left out.
@@ -98,7 +98,7 @@ def load_imagenet(rater: Rater, path: Path) -> None:
 
 
 def _learn(rater: Rater, faves: Faves, settings: RaterTraining, table: Path) -> list[Record]:
-    """Return the records of all epochs. The time left is for max_epochs, though training may stop earlier."""
+    """Return the records of all epochs. The remaining time assumes max_epochs; training may stop earlier."""
     if len(faves.parts["train"].labels.unique()) < 2:
         raise TrainingError(f"{table}: all training photos are on one side of the median; add photos")
     progress, epochs = Progress("rate train", settings.max_epochs, "epochs"), []

@@ -1,1 +1,1 @@
-"""Which of two photos do people prefer? A page that asks, and the count of what they answered."""
+"""User studies: a page that asks which of two photos people prefer, and an analysis of the answers."""

@@ -1,4 +1,4 @@
-"""The files that participants send back: untrusted input, checked before it counts."""
+"""Reads and validates the files that participants send back; they are untrusted input."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def _parse(file: Path) -> Answers:
 
 
 def _check(file: Path, answers: Answers, study: Study) -> None:
-    """Reject answers that the page cannot have written."""
+    """Reject answers that the page cannot have produced."""
     if answers.study != study.id:
         raise PipelineError(
             f"{file}: belongs to another study than {study.name}; leave it out, or collect it there"

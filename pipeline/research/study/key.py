@@ -1,4 +1,4 @@
-"""A study, and the key to its ids: which photo is from which folder. The page does not contain it."""
+"""A study, and the key that maps its ids to folders, which the page does not contain."""
 
 import json
 import re
@@ -18,7 +18,7 @@ NO_PREFERENCE = "no preference"
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two photos of one scene: `photos` holds their ids in the order of the study's labels."""
+    """Two photos of one scene. photos: their ids, in the order of the study's labels."""
 
     id: str
     name: str
@@ -49,7 +49,7 @@ class Study:
 
 
 def write_key(folder: Path, study: Study) -> None:
-    """Write the key, but never over that of an earlier page. Raises PipelineError."""
+    """Write the key; never replace a different key. Raises PipelineError."""
     path = _path(folder, study.name)
     if path.exists() and read_key(folder, study.name).id != study.id:
         raise PipelineError(

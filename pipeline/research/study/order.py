@@ -1,6 +1,6 @@
-"""The order and side in which a participant sees photos: derived from the participant's random id alone.
+"""The order and sides of photos for a participant, derived from the participant's random id.
 
-page.js computes the same in the browser, so that every file of choices can be checked.
+page.js computes the same in the browser, so that files of choices can be validated.
 """
 
 from pipeline.research.study.key import Pair, Study

@@ -1,4 +1,4 @@
-"""How often each side of a study is preferred, and how certain that is."""
+"""Computes how often each side of a study is preferred, with confidence intervals."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ BETWEEN = "  between participants"
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """A fraction with its 95 % interval; count: the answers behind it, None for a mean over participants."""
+    """A fraction with its 95 % interval. count: number of answers; None for a mean over participants."""
 
     count: int | None
     fraction: float
@@ -34,8 +34,8 @@ Shares = dict[str, Share]  # label, or no preference → share
 class Preferences:
     """Shares over all answers and pair by pair.
 
-    between_participants: the mean over participants, whose answers are not independent of each other; empty
-    below five participants, since an interval needs as many.
+    between_participants: the mean over participants, since answers of one participant are not independent;
+        empty below five participants, which an interval needs.
     """
 
     study: str
@@ -46,7 +46,7 @@ class Preferences:
     pairs: dict[str, Shares]
 
     def metrics(self) -> dict[str, float]:
-        """Name the overall shares, each with its wider interval: `study/phone/after`, `….low`, `….high`."""
+        """Return the overall shares and their wider intervals: `study/phone/after`, `….low`, `….high`."""
         named: dict[str, float] = {f"study/{self.study}/participants": self.participants}
         for label, share in self.overall.items():
             shares = [share, self.between_participants.get(label, share)]

@@ -46,7 +46,9 @@ def many_photos(tmp_path: Path, demo_photos: Path) -> Path:
     return folder
 
 
-def test_actors_do_what_this_process_would(model, enhance, demo_photos: Path, tmp_path: Path) -> None:
+def test_actors_give_the_same_results_as_this_process(
+    model, enhance, demo_photos: Path, tmp_path: Path
+) -> None:
     assert enhance(model, demo_photos, tmp_path / "out", engine=on_ray) == Summary(done=3, failed=())
     expected = load_model(model).enhance(read_photo(demo_photos / "coffee.png"))
     np.testing.assert_allclose(read_photo(tmp_path / "out/coffee.png"), expected, atol=1)
@@ -67,7 +69,7 @@ def test_a_killed_actor_loses_nothing(make_model, enhance, times, many_photos: P
     assert sorted(recorded(out)) == sorted(times(many_photos))
 
 
-def test_a_killed_job_goes_on_with_the_unfinished(
+def test_a_killed_job_resumes_with_unfinished_photos(
     make_model, enhance, plan, times, many_photos: Path, tmp_path: Path
 ) -> None:
     out, model = tmp_path / "out", make_model("wide", width=32)
@@ -86,7 +88,7 @@ def test_a_killed_job_goes_on_with_the_unfinished(
 def test_two_jobs_on_one_place_do_not_clash(
     make_model, plan, times, many_photos: Path, tmp_path: Path
 ) -> None:
-    """Protects: a job that was started twice. Each may do what the other does; nothing is torn or lost."""
+    """Protects: a job that was started twice. Both may do the same work; no file is damaged or lost."""
     out, model = tmp_path / "out", make_model("wide", width=16)
     jobs = [start(model, many_photos, out) for _ in range(2)]
     assert [job.wait(timeout=180) for job in jobs] == [0, 0]

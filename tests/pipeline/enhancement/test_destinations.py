@@ -62,13 +62,13 @@ def test_the_folder_that_one_is_in_has_a_result_beside_it(here, monkeypatch):
         (["beach.jpg"], "beach.jpg", "would replace an original"),
         (["beach.jpg"], ".", "would replace an original"),
         (["beach.jpg"], "other.jpg", "was not made by wespe"),
-        (["beach.jpg"], "notes.txt", r"notes\.txt: is a file, and not a photo"),
-        (["sky.NEF"], None, "RAW is unsupported; develop it to TIFF or JPEG first"),
+        (["beach.jpg"], "notes.txt", r"notes\.txt: is an existing file and not a photo"),
+        (["sky.NEF"], None, "RAW is unsupported; convert it to TIFF or JPEG first"),
         (["notes.txt"], None, "unsupported format; supported are .jpg"),
         (["none.jpg"], None, "no such photo or folder"),
     ],
 )
-def test_nothing_is_lost_or_guessed(here, sources, out, reason):
+def test_unsafe_destinations_are_rejected(here, sources, out, reason):
     """Protects: originals, two results of one name, and files that wespe did not make."""
     Path("holiday/beach.jpg").write_bytes(b"x")
     result(Path("other.jpg"), "Some Editor")
@@ -76,7 +76,7 @@ def test_nothing_is_lost_or_guessed(here, sources, out, reason):
         plan([Path(source) for source in sources], Path(out) if out else None)
 
 
-def test_a_name_that_would_be_too_long_is_cut(here):
+def test_a_name_that_would_be_too_long_is_truncated(here):
     """Protects: names of 243 bytes, as chat programs and downloads give them, with letters of two bytes."""
     long = Path("ä" * 125 + ".jpg")
     long.write_bytes(b"x")
@@ -86,14 +86,14 @@ def test_a_name_that_would_be_too_long_is_cut(here):
 
 
 def test_a_format_and_a_name_agree(here):
-    """Protects: who asks for PNG and would get a JPEG."""
-    with pytest.raises(EnhancementError, match=r"soft\.jpg: its suffix does not fit --format png"):
+    """Protects: users who request PNG and would get a JPEG."""
+    with pytest.raises(EnhancementError, match=r"soft\.jpg: its suffix contradicts --format png"):
         plan([Path("beach.jpg")], Path("soft.jpg"), "png")
     assert plan([Path("beach.jpg")], Path("soft.jpg"), "jpeg")[0].destination == Path("soft.jpg")
 
 
 def test_its_own_results_are_replaced_and_not_enhanced(here):
-    """Protects: `wespe enhance *.jpg`, twice; a photo that only has such a name is one."""
+    """Protects: running `wespe enhance *.jpg` twice; a photo with a similar name is still enhanced."""
     mine = result(Path("beach-enhanced.jpg"))
     assert [one.source.name for one in plan([Path("beach.jpg"), mine])] == ["beach.jpg"]
     theirs = result(Path("sunset-enhanced.jpg"), "Some Editor")

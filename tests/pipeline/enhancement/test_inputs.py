@@ -81,8 +81,8 @@ def test_several_folders_keep_their_names(tree: Path) -> None:
     ]
 
 
-def test_lists_name_photos_one_by_one(tree: Path, bucket: str) -> None:
-    """Protects: what a list names and is not there fails later, by itself, and is reported."""
+def test_lists_contain_one_photo_per_entry(tree: Path, bucket: str) -> None:
+    """Protects: missing photos of a list are reported later, one by one."""
     wanted = ["in/a.jpg", "", "in/2023/c.jpg", "in/gone.jpg", str(tree / "in/b.PNG")]
     expected = ["2023/c.jpg", "a.jpg", "b.PNG", "gone.jpg"]
     Path("list.txt").write_text("\n".join(wanted))
@@ -104,7 +104,7 @@ def test_a_list_names_keys_as_they_are(tree: Path, bucket: str) -> None:
 
 @pytest.mark.parametrize("kind", ["txt", "csv"])
 def test_a_list_may_come_from_windows(tree: Path, kind: str) -> None:
-    """Protects: the mark that Excel and Notepad put before the first line."""
+    """Protects: the byte order mark that Excel and Notepad write."""
     Path(f"list.{kind}").write_text("photo\r\n" * (kind == "csv") + "in/a.jpg\r\n", "utf-8-sig", newline="")
     assert photos(f"list.{kind}") == ["a.jpg"]
 
@@ -122,12 +122,12 @@ def test_a_list_may_come_from_windows(tree: Path, kind: str) -> None:
         ("other.csv", "has no column `photo`"),
         ("s3://photos/none/", "no photo in or below it"),
         ("s3://photos/none/a.jpg", "no such photo"),
-        ("s3://", "names no bucket"),
+        ("s3://", "has no bucket name"),
         ("https://example.com/a.jpg", "only folders and s3:// can be read"),
         ("gs://photos/", "only folders and s3:// can be read"),
     ],
 )
-def test_what_names_no_photo_is_refused(tree: Path, bucket: str, address: str, error: str) -> None:
+def test_addresses_without_photos_are_rejected(tree: Path, bucket: str, address: str, error: str) -> None:
     Path("empty.txt").write_text("\n")
     Path("other.csv").write_text("name\na.jpg\n")
     (tree / "in/.x/g.jpg").unlink()
@@ -149,7 +149,7 @@ def test_a_photo_that_two_patterns_match_is_found_once(tree: Path, bucket: str) 
     assert photos(bucket + "in/a*.jpg", bucket + "in/*a.jpg") == ["a.jpg"]
 
 
-def test_what_systems_leave_in_folders_is_no_photo_and_a_link_to_nowhere_is_reported(tree: Path) -> None:
+def test_system_files_are_skipped_and_broken_links_are_reported(tree: Path) -> None:
     for name in ("@eaDir/a.jpg/SYNOFILE_THUMB_M.jpg", "#recycle/b.jpg"):
         (tree / "nas" / name).parent.mkdir(parents=True)
         (tree / "nas" / name).write_bytes(b"x")

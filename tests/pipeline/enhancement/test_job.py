@@ -22,7 +22,7 @@ from pipeline.models.model_folder import load_model
 from pipeline.photos.images import decode_photo, read_photo
 
 
-def test_names_folders_and_formats_stay(model, enhance, times, demo_photos: Path, tmp_path: Path) -> None:
+def test_names_folders_and_formats_are_kept(model, enhance, times, demo_photos: Path, tmp_path: Path) -> None:
     Image.open(demo_photos / "rocket.jpg").save(demo_photos / "Rocket.TIFF")
     (demo_photos / "trip/day 1").mkdir(parents=True)
     shutil.move(demo_photos / "chelsea.png", demo_photos / "trip/day 1/chat noir.png")
@@ -96,7 +96,7 @@ def test_done_is_skipped_and_only_what_changed_is_redone(
 def test_a_result_that_another_job_replaced_is_made_again(
     make_model, enhance, plan, demo_photos: Path, tmp_path: Path
 ) -> None:
-    """Protects: two jobs with different models on one place. What lies there is what the ledger says."""
+    """Protects: two jobs with different models and one destination. The files match the ledger."""
     out, first, second = tmp_path / "out", make_model("first"), make_model("second", seed=1)
     late = plan(first, demo_photos, out)
     enhance(second, demo_photos, out)
@@ -105,7 +105,7 @@ def test_a_result_that_another_job_replaced_is_made_again(
     assert plan(second, demo_photos, out).finished == 0
 
 
-def test_a_result_that_somebody_changed_stays(
+def test_an_edited_result_is_kept(
     make_model, enhance, plan, times, demo_photos: Path, tmp_path: Path
 ) -> None:
     """Protects: hours of work on an enhanced photo, with this model's next version as well."""
@@ -131,7 +131,7 @@ def test_a_result_that_somebody_changed_stays(
 def test_another_setting_redoes_the_work_and_another_format_renames(
     model, enhance, plan, times, demo_photos: Path, tmp_path: Path
 ) -> None:
-    """Protects: nobody takes a half-strength photo for a whole one; and no two results share a name."""
+    """Protects: a half-strength result is never reused for full strength; no two results share a name."""
     out = tmp_path / "out"
     enhance(model, demo_photos, out)
     half = Settings(strength=0.5, format="jpg")
@@ -164,7 +164,7 @@ def test_a_broken_photo_is_listed_and_the_job_continues(
 
 
 def test_too_many_broken_photos_end_the_job(model, enhance, demo_photos: Path, tmp_path: Path) -> None:
-    """Protects: nights of work on a folder that cannot be enhanced; what is finished stays finished."""
+    """Protects: time on a folder that cannot be enhanced; finished photos are kept."""
     for number in range(40):
         (demo_photos / f"{number:02}.jpg").write_bytes(b"broken")
     with pytest.raises(
@@ -196,7 +196,7 @@ def test_destinations_that_overlap_the_source_are_refused(
 def test_photos_that_no_job_has_made_are_not_written_over(
     model, enhance, demo_photos: Path, tmp_path: Path
 ) -> None:
-    """Protects: a folder of originals that is named as OUT, where photos of the same names lie."""
+    """Protects: a folder of originals given as OUT, which contains photos with the same names."""
     out = tmp_path / "out"
     out.mkdir()
     shutil.copy(demo_photos / "coffee.png", out / "rocket.jpg")
@@ -231,7 +231,7 @@ def test_nothing_is_written_when_the_job_cannot_start(
 
 
 def test_large_photos_come_first(model, plan, demo_photos: Path, tmp_path: Path) -> None:
-    """Protects: the end of a job, where one worker would be left with the largest photo."""
+    """Protects: the end of a job: no worker is left with the largest photo while others are idle."""
     tasks = plan(model, demo_photos, tmp_path / "out").tasks
     assert [task.pixels for task in tasks] == sorted((task.pixels for task in tasks), reverse=True)
     assert [task.photo for task in tasks] == ["rocket.jpg", "coffee.png", "chelsea.png"]
@@ -251,7 +251,7 @@ def test_an_estimate_is_near_what_the_job_takes(
 def test_a_full_disk_ends_the_job_and_what_was_finished_stays(
     model, enhance, plan, times, demo_photos: Path, tmp_path: Path
 ) -> None:
-    """Protects: a night of work. The disk is a real one, with room for some of the photos."""
+    """Protects: hours of work. Uses a real file system with space for only some of the photos."""
     enhance(model, demo_photos, tmp_path / "roomy")
     sizes = [(tmp_path / "roomy" / name).stat().st_size for name in times(tmp_path / "roomy")]
     room, disk = PART_BYTES + sum(sizes) - min(sizes) // 2, tmp_path / "disk"
@@ -275,7 +275,9 @@ def test_a_full_disk_ends_the_job_and_what_was_finished_stays(
         subprocess.run(["umount", disk], check=True)
 
 
-def test_what_killed_jobs_left_half_written_goes(model, enhance, demo_photos: Path, tmp_path: Path) -> None:
+def test_unfinished_files_of_killed_jobs_are_removed(
+    model, enhance, demo_photos: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out/trip"
     out.mkdir(parents=True)
     (out / ".wespe-1.part").touch()
@@ -311,7 +313,7 @@ def test_a_bucket_to_a_bucket(model, enhance, plan, demo_photos: Path, endpoint,
 def test_a_key_cannot_leave_the_destination(
     model, enhance, demo_photos: Path, tmp_path, endpoint, monkeypatch
 ) -> None:
-    """Protects: files beside the destination, and results of others, from objects with hostile names."""
+    """Protects: files outside the destination, from objects with malicious names."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     client = boto3.client("s3", region_name="us-east-1")
     client.create_bucket(Bucket="photos")
@@ -326,7 +328,7 @@ def test_a_key_cannot_leave_the_destination(
     assert not list(tmp_path.rglob("evil.jpg"))
 
 
-def test_an_iphones_pairs_and_other_twins_are_numbered(model, enhance, plan, demo_photos, tmp_path) -> None:
+def test_photos_with_equal_names_are_numbered(model, enhance, plan, demo_photos, tmp_path) -> None:
     """Protects: IMG_1.png beside IMG_1.jpg once had a whole folder refused; no two photos share a result."""
     folder, out, settings = tmp_path / "phone", tmp_path / "out", Settings(format="jpg")
     folder.mkdir()
@@ -342,8 +344,10 @@ def test_an_iphones_pairs_and_other_twins_are_numbered(model, enhance, plan, dem
     assert (task.photo, task.result) == ("IMG_2.jpg", "IMG_2-2.jpg")
 
 
-def test_odd_names_and_links_stop_nothing(model, enhance, plan, demo_photos: Path, tmp_path: Path) -> None:
-    """Protects: names of 250 bytes, not UTF-8, with # ? % and a newline, and a link to nowhere."""
+def test_unusual_names_and_links_do_not_stop_a_job(
+    model, enhance, plan, demo_photos: Path, tmp_path: Path
+) -> None:
+    """Protects: names of 250 bytes, not UTF-8, with # ? % and a newline, and a broken link."""
     folder, out = tmp_path / "odd", tmp_path / "out"
     folder.mkdir()
     names = [os.fsdecode(b"caf\xe9.jpg"), "a#b?c%41.jpg", "new\nline.jpg", "\N{BEACH WITH UMBRELLA}.jpg"]
@@ -367,11 +371,11 @@ def test_dates_can_be_kept(model, demo_photos: Path, tmp_path: Path) -> None:
     carry_out(make(), in_process)
     assert (tmp_path / "out/rocket.jpg").stat().st_mtime == taken_s
     assert make().finished == 1
-    with pytest.raises(EnhancementError, match="a bucket cannot keep dates"):
+    with pytest.raises(EnhancementError, match="buckets do not support file dates"):
         make_plan(places[0], "s3://photos/out", Router(fixed=str(model)), Path, Settings(), keep_dates=True)
 
 
-def test_a_read_only_place_is_refused_before_any_work(
+def test_a_read_only_destination_is_rejected_before_any_work(
     model, plan, demo_photos, tmp_path, monkeypatch
 ) -> None:
     """Protects: minutes of work whose result cannot be written."""

@@ -87,7 +87,7 @@ def facts(image: Image.Image) -> dict[object, object]:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_all_that_a_photo_carries_is_kept_in_every_format(suffix, full, model, profiles):
+def test_metadata_is_kept_in_every_format(suffix, full, model, profiles):
     result = enhance(model, full, suffix, Settings())
     before, after = opened(full), opened(result)
 
@@ -112,7 +112,7 @@ def test_all_that_a_photo_carries_is_kept_in_every_format(suffix, full, model, p
 
 @pytest.mark.parametrize("first", SUFFIXES)
 @pytest.mark.parametrize("second", SUFFIXES)
-def test_nothing_is_lost_on_a_second_way_through_another_format(first, second, full, model):
+def test_converting_twice_keeps_metadata(first, second, full, model):
     once = enhance(model, full, first, Settings())
     twice = opened(enhance(model, once, second, Settings(strength=0.25)))
     assert facts(twice) == {**facts(opened(full)), "width": 64}
@@ -121,7 +121,7 @@ def test_nothing_is_lost_on_a_second_way_through_another_format(first, second, f
 
 
 def test_the_thumbnail_shows_the_enhanced_photo(shared_data, model):
-    """Protects: no viewer's list of the past. Of a real camera, whose notes stay where they are."""
+    """Protects: thumbnails never show the original; maker notes of a real camera keep their offsets."""
     before = (shared_data / "exif/DSCN0010.jpg").read_bytes()
     after = opened(enhance(model, before, ".jpg", Settings()))
     thumbnail = after.getexif().get_ifd(IFD.IFD1)
@@ -134,8 +134,8 @@ def test_the_thumbnail_shows_the_enhanced_photo(shared_data, model):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_real_and_broken_photos_are_carried_or_refused(shared_data, model):
-    """Protects: the job. Whatever the headers of 57 odd files hold, a photo or a PhotoError comes out."""
+def test_real_and_broken_photos_are_read_or_rejected(shared_data, model):
+    """Protects: the job. All 57 unusual files give a photo or a PhotoError."""
     done = 0
     for path in sorted(
         [*(shared_data / "odd_jpegs").glob("*.jpg"), *(shared_data / "exif").glob("land*.jpg")]
@@ -155,13 +155,13 @@ def test_real_and_broken_photos_are_carried_or_refused(shared_data, model):
 @pytest.mark.parametrize(
     "block", [b"rubbish", b"MM\0*\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff" + b"\1" * 40]
 )
-def test_hostile_exif_costs_the_exif_alone(block, photo, model):
+def test_malicious_exif_only_loses_the_exif(block, photo, model):
     result = enhance(model, encoded(photo, "JPEG", exif=b"Exif\0\0" + block), ".jpg", Settings())
     assert opened(bytes(result)).getexif()[Base.Software].startswith("wespe phone")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".avif"])
-def test_alpha_is_carried(suffix, photo, model):
+def test_alpha_is_kept(suffix, photo, model):
     alpha = np.random.default_rng(0).integers(0, 256, (64, 96, 1), np.uint8)
     source = encoded(np.concatenate([photo, alpha], -1), "PNG")
     after = opened(enhance(model, source, suffix, Settings()))
@@ -199,7 +199,7 @@ def encoded_deep(request) -> Callable[[np.ndarray], bytes]:
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_16_bits_stay_16(alpha, suffix, encoded_deep, photo, model):
-    """Protects: every bit, as strength 0 in another format shows; read by decoders that are not ours."""
+    """Protects: every bit, checked with strength 0 in another format and independent decoders."""
     pytest.importorskip("imagecodecs")
     pixels = deep(photo, alpha)
     source = encoded_deep(pixels)
@@ -217,7 +217,7 @@ def test_16_bits_stay_16(alpha, suffix, encoded_deep, photo, model):
 
 
 def test_16_bits_become_8_by_dither(model):
-    """Protects: a smooth sky without steps. Their mean over 8×8 pixels is finer than a level."""
+    """Protects: smooth skies without banding. The mean over 8×8 pixels is finer than a level."""
     pytest.importorskip("imagecodecs")
     ramp = np.broadcast_to(np.linspace(20000, 20514, 512).astype(np.uint16)[None, :, None], (16, 512, 3))
     source = imagecodecs.png_encode(np.ascontiguousarray(ramp))
@@ -227,7 +227,7 @@ def test_16_bits_become_8_by_dither(model):
 
 
 def test_profiles_of_other_colours_become_srgb(photo, model):
-    """Protects: CMYK, which no enhanced photo can be; its profile, if any, would lie."""
+    """Protects: CMYK photos become RGB, and must not keep their CMYK profile."""
     result = opened(
         bytes(enhance(model, encoded(Image.fromarray(photo).convert("CMYK"), "JPEG"), ".jpg", Settings()))
     )
@@ -260,7 +260,7 @@ def test_strength_0_gives_the_file_itself(full, model):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_strength_0_in_another_format_gives_the_very_pixels(suffix, photo, model):
+def test_strength_0_in_another_format_keeps_the_pixels(suffix, photo, model):
     source = encoded(photo, "JPEG", quality=90)
     assert (decode_photo(enhance(model, source, suffix, Settings(strength=0))) == decode_photo(source)).all()
 
@@ -276,7 +276,7 @@ def test_max_megapixels_reduces_larger_photos_alone(photo, model):
     assert np.abs(result.astype(int) - np.asarray(expected)).max() <= 1
 
 
-def test_quality_is_the_users(photo, model):
+def test_the_users_quality_is_used(photo, model):
     source = encoded(photo, "JPEG", quality=95)
     sizes = [len(enhance(model, source, ".jpg", Settings(quality=q))) for q in (100, 60, 20)]
     assert sizes == sorted(sizes, reverse=True)
@@ -303,7 +303,8 @@ def test_verifying_names_the_halo_and_the_difference(photo, tmp_path):
     (tmp_path / "a.png").write_bytes(encoded(photo, "PNG"))
     said = verify_tiles(tmp_path / "model", tmp_path / "a.png")
     assert re.search(
-        r"a\.png: 96×64 px in tiles of 32 px with a halo of 12 px: at most [01] of 255 levels", said
+        r"a\.png: 96×64 px in tiles of 32 px with a halo of 12 px: .* at most [01] of 255 levels",
+        said,
     )
     with pytest.raises(PhotoError, match=r"b\.png: .*name a photo"):
         verify_tiles(tmp_path / "model", tmp_path / "b.png")

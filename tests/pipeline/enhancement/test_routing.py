@@ -66,7 +66,7 @@ def test_photos_are_planned_by_camera_and_the_unmatched_are_listed(model: Path, 
     assert sorted(fetched) == sorted(set(fetched)), "a model is fetched once, and only if a photo needs it"
 
 
-def test_real_photos_tell_their_camera_and_size_in_their_first_bytes(shared_data: Path) -> None:
+def test_camera_and_size_are_read_from_the_first_bytes(shared_data: Path) -> None:
     for path in sorted((shared_data / "exif").glob("*.jpg")):
         data = path.read_bytes()
         header = read_header(data[:HEAD_BYTES], len(data))
@@ -75,7 +75,7 @@ def test_real_photos_tell_their_camera_and_size_in_their_first_bytes(shared_data
             assert header.model == str(image.getexif().get(272, "")).strip("\0 "), path.name
 
 
-def test_a_head_that_tells_nothing_is_estimated_by_its_size() -> None:
+def test_unknown_sizes_are_estimated_from_the_file_size() -> None:
     assert read_header(b"", 4_000_000).pixels == 10_000_000
     assert read_header(b"\xff\xd8 broken", 400).pixels == 1_000
     file = io.BytesIO()

@@ -22,7 +22,7 @@ def test_a_cell_keeps_a_small_photo_and_the_middle_at_1_to_1(large):
     assert np.array_equal(crop, large[top : top + height, left : left + width])
 
 
-def test_a_photo_smaller_than_a_cell_is_not_blown_up():
+def test_a_photo_smaller_than_a_cell_is_not_enlarged():
     assert cell(data.astronaut()[:100, :100], "").small.size == (100, 100)
 
 

@@ -62,14 +62,14 @@ def test_the_change_is_paired_photo_by_photo_and_three_photos_have_no_interval(c
     assert (change["low"], change["high"], change["n"]) == (None, None, 3)
 
 
-def test_without_truth_the_scores_are_those_that_need_none(camera):
+def test_without_truths_only_scores_that_need_none_are_computed(camera):
     camera(truth=False)
     scores = set(evaluate_camera("phone", "dslr")["untouched"])
     alone = {"entropy", "png_bpp", "noise", "sharpness", "clipping", "blockiness", "colourfulness"}
     assert scores == alone | {"colour_distance", "texture_distance"}
 
 
-def test_every_variant_but_the_untouched_photo_is_held_against_its_source(camera):
+def test_every_variant_except_untouched_is_compared_with_its_source(camera):
     paths = camera()
     summary = evaluate_camera("phone", "dslr")
     source = read_photo(photo_set("cameras.phone").photos / "1.png")
@@ -93,7 +93,7 @@ def test_the_model_before_training_is_a_yardstick(camera):
     assert summary["start"]["psnr"]["mean"] != summary["enhanced"]["psnr"]["mean"]
 
 
-def test_learned_scores_score_photos_and_pairs_and_may_have_nothing_to_say():
+def test_learned_scores_work_on_photos_and_pairs_and_may_be_nan():
     learned = LearnedScores(
         functions={
             "brisque": len,

@@ -27,7 +27,7 @@ def test_a_small_gain_on_every_photo_is_certain_although_photos_differ_much():
     assert gain("psnr", shifted(-0.05), EASY_AND_HARD).answer == "unclear"
 
 
-def test_where_lower_is_better_a_fall_is_a_gain():
+def test_if_lower_is_better_a_decrease_is_a_gain():
     gained = gain("delta_e2000", EASY_AND_HARD, shifted(0.5))
     assert gained.answer == "better"
     assert gained.interval["mean"] == pytest.approx(0.55)
@@ -40,23 +40,23 @@ def test_a_score_that_only_describes_is_neither_better_nor_worse():
     assert answer("entropy", mean_interval([1.0] * 5)) == ""
 
 
-def test_a_table_calls_no_figure_better_that_has_no_interval():
+def test_a_value_without_an_interval_is_never_called_better():
     assert answer("psnr_pooled", mean_interval([1.0])) == ""
 
 
-def test_only_photos_that_both_have_count():
+def test_only_common_photos_are_compared():
     gained = gain("psnr", shifted(1) | {"easy": 60.0}, EASY_AND_HARD | {"hard": 1.0})
     assert gained.photos == 6
     assert gain("psnr", {"a": 1.0}, {"b": 1.0}) is None
 
 
-def test_four_photos_are_too_few_to_answer_whatever_they_say():
+def test_four_photos_are_always_too_few():
     gained = gain("psnr", values(30, 30, 30, 30), values(20, 20, 20, 20))
     assert gained.answer == "too few photos"
     assert "n = 4, too small" in str(gained)
 
 
-def test_one_figure_for_a_whole_set_is_compared_as_it_is():
+def test_a_single_value_for_a_set_is_compared_directly():
     gained = gain("colour_distance", {"": 3.0}, {"": 5.0})
     assert (gained.answer, str(gained)) == ("better", "+2.00 levels, one value for all photos")
     assert gain_of("psnr_pooled", mean_interval([-1.0])).answer == "worse"

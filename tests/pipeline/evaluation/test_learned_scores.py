@@ -17,7 +17,7 @@ LOOK = [data.astronaut(), data.coffee()]
 LARGE_LOOK = LOOK * 34  # enough patches for NIQE
 
 
-def test_the_look_of_the_target_is_nearer_to_its_own_photos() -> None:
+def test_niqe_fitted_to_the_target_prefers_its_photos() -> None:
     score = load_learned_scores(LearnedScoreFiles(), LARGE_LOOK).functions["niqe_target"]
     soft = np.asarray(Image.fromarray(data.chelsea()).resize((150, 100)).resize((451, 300)))
     assert score(LOOK[0]) < score(data.chelsea()) < score(soft)
@@ -70,7 +70,7 @@ def test_weights_that_cannot_be_read_are_named(score: str, files: LearnedScoreFi
         load_learned_scores(files, LOOK)
 
 
-def test_a_rater_of_ones_own_rates_and_says_how_often_it_was_right(tmp_path: Path) -> None:
+def test_a_trained_rater_scores_photos_and_reports_its_accuracy(tmp_path: Path) -> None:
     rater = Rater(RaterConfig(crop_px=32, long_side_px=96, width=1, hidden=1))
     accuracy = Accuracy(value=0.61, low=0.56, high=0.66, photos=400, one_answer=0.51)
     save_rater(tmp_path / "rater", rater, accuracy, {})

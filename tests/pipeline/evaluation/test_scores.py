@@ -22,7 +22,7 @@ SCORES = [
 ]
 
 
-def test_rows_come_back_and_a_damaged_file_is_an_error(tmp_path: Path):
+def test_rows_are_read_back_and_a_damaged_file_is_an_error(tmp_path: Path):
     write_scores(tmp_path / "scores.parquet", SCORES)
     assert read_scores(tmp_path / "scores.parquet") == SCORES
     assert read_left_out(tmp_path / "scores.parquet") == {}

@@ -36,7 +36,7 @@ def test_without_enough_truths_the_first_are_shown():
     assert choose(some) == some[:24]
 
 
-def test_of_many_photos_the_worst_and_the_best_stay_and_the_others_leave_no_files(tmp_path: Path):
+def test_only_the_worst_and_best_of_many_photos_are_kept(tmp_path: Path):
     """Protects: photos are written as they are scored, and none is enhanced a second time."""
     shown = ShownPhotos(tmp_path / "photos")
     pixels = np.zeros((8, 8, 3), np.uint8)

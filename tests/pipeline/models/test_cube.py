@@ -67,9 +67,7 @@ def coloured(model: Model, photo_hwc: np.ndarray) -> np.ndarray:
     return model.generator.colour(photos).clamp(0, 1)[0].permute(1, 2, 0).numpy() * 255
 
 
-def test_a_photo_gets_from_the_file_what_the_model_gives_its_colours(
-    model: Model, photos: Path, tmp_path: Path
-) -> None:
+def test_the_file_gives_a_photo_the_models_colours(model: Model, photos: Path, tmp_path: Path) -> None:
     """Within what 8 bits cost; by a level more where a colour clips between two of the 33 a side."""
     path = tmp_path / "new" / "photo.cube"
     cube = export_cube(model, path, [photos / "bright.png"])
@@ -81,7 +79,7 @@ def test_a_photo_gets_from_the_file_what_the_model_gives_its_colours(
     assert np.abs(coloured(model, PHOTO) - PHOTO).mean() > 10
 
 
-def test_the_file_has_the_colour_that_lies_in_the_detail(model: Model, tmp_path: Path) -> None:
+def test_the_file_includes_colour_from_the_detail_network(model: Model, tmp_path: Path) -> None:
     """Or a model that learned its colours there would lose them."""
     torch.nn.init.normal_(model.generator.detail.tail.weight, std=0.1)
     model.generator.detail.tail.bias.fill_(0.4)
@@ -109,7 +107,7 @@ def test_the_file_is_as_programs_expect_it(model: Model, tmp_path: Path) -> None
     assert [colour.argmax() for colour in (red, green, blue)] == [0, 1, 2]
 
 
-def test_a_cameras_file_is_its_curves_until_something_is_learned(model: Model, tmp_path: Path) -> None:
+def test_an_untrained_models_file_contains_its_tone_curves(model: Model, tmp_path: Path) -> None:
     """Whatever photos would get of brightness and contrast."""
     model.generator.colour.luts.zero_()
     export_cube(model, tmp_path / "phone.cube")
@@ -120,7 +118,7 @@ def test_a_cameras_file_is_its_curves_until_something_is_learned(model: Model, t
     np.testing.assert_allclose(greys, np.stack(curves, axis=1), atol=1e-5)
 
 
-def test_photos_get_files_of_their_own_and_a_folder_their_mean(
+def test_the_file_depends_on_the_photo_or_the_mean_of_a_folder(
     model: Model, photos: Path, tmp_path: Path
 ) -> None:
     means = {}
@@ -131,12 +129,12 @@ def test_photos_get_files_of_their_own_and_a_folder_their_mean(
     assert low + 0.01 < means["photos"] < high - 0.01
 
 
-def test_a_folder_without_photos_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_photos_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="contains no photos"):
         photos_in(tmp_path)
 
 
-def test_a_model_without_colours_of_their_own_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_model_without_separate_colours_is_rejected_in_one_line(tmp_path: Path) -> None:
     model = Model(build_generator(SrcnnConfig()), {"method": {"name": "srcnn"}}, "5ea1")
     with pytest.raises(
         PipelineError, match=r"srcnn model has no separate colour part; export an \.onnx file"
@@ -146,13 +144,13 @@ def test_a_model_without_colours_of_their_own_is_refused_in_one_line(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_is_no_file(model: Model, tmp_path: Path) -> None:
+def test_a_folder_as_destination_is_rejected(model: Model, tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="is a folder"):
         export_cube(model, tmp_path)
 
 
 def test_progress_is_shown_and_one_broken_photo_of_many_is_skipped(model, tmp_path, demo_photos, capsys):
-    """Protects: minutes without a line, and a folder's work lost to one file."""
+    """Protects: progress is visible, and one broken file does not lose the work on a folder."""
     (demo_photos / "broken.jpg").write_bytes(b"no photo")
     export_cube(model, tmp_path / "a.cube", photos_in(demo_photos))
     errors = capsys.readouterr().err

@@ -57,8 +57,8 @@ def test_an_archive_is_added_and_found(kind: str, model: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [".zip", ".tar.gz"])
-def test_names_in_an_archive_become_no_paths(kind: str, model: Path, tmp_path: Path) -> None:
-    """Protects: the rest of the disk. Only the two files' content leaves the archive."""
+def test_names_in_an_archive_are_never_used_as_paths(kind: str, model: Path, tmp_path: Path) -> None:
+    """Protects: other files on disk. Only the content of two files is taken from the archive."""
     names = {f"../../../{CONFIG}": CONFIG, f"/{WEIGHTS}": WEIGHTS, "../evil": CONFIG}
     add_model(packed(model, kind, names))
     assert [path.name for path in tmp_path.rglob("*") if path.name == "evil"] == []
@@ -76,8 +76,8 @@ def test_links_in_an_archive_are_not_followed(model: Path, tmp_path: Path) -> No
         add_model(tmp_path / "links.tar")
 
 
-def test_what_is_no_model_is_refused_and_leaves_nothing(model: Path, tmp_path: Path) -> None:
-    """Protects: a name that is known can be loaded; every reason is one line."""
+def test_invalid_models_are_rejected_and_leave_no_files(model: Path, tmp_path: Path) -> None:
+    """Protects: every known model can be loaded; every reason is one line."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.zip").write_text("no archive")
     two = {f"a/{CONFIG}": CONFIG, f"b/{CONFIG}": CONFIG, WEIGHTS: WEIGHTS}
@@ -102,7 +102,7 @@ def test_what_is_no_model_is_refused_and_leaves_nothing(model: Path, tmp_path: P
         tmp_path / "text.zip": "is not an archive, or is damaged",
         tmp_path / "none.zip": "is not a model",
         packed(model, ".zip", two): "contains 2 config.json",
-        changed: "its sha256 is not the one",
+        changed: "its sha256 differs",
     }
     for source, reason in wrong.items():
         with pytest.raises(CheckpointError, match=reason) as caught:
@@ -113,7 +113,7 @@ def test_what_is_no_model_is_refused_and_leaves_nothing(model: Path, tmp_path: P
 
 
 def test_a_bomb_is_refused(model: Path, tmp_path: Path) -> None:
-    """Protects: memory. A config.json of 2 MB is none, whatever its header claims."""
+    """Protects: memory. A config.json of 2 MB is rejected, whatever its header claims."""
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(CONFIG, bytes(2 * 2**20))
         archive.writestr(WEIGHTS, b"")
@@ -121,8 +121,8 @@ def test_a_bomb_is_refused(model: Path, tmp_path: Path) -> None:
         add_model(tmp_path / "bomb.zip")
 
 
-def test_which_model_is_meant(model: Path, tmp_path: Path) -> None:
-    """Protects: nothing is guessed. The only known model needs no name, one of several does."""
+def test_a_model_is_found_by_name_or_path(model: Path, tmp_path: Path) -> None:
+    """Protects: nothing is guessed. A single known model needs no name; with several, a name is required."""
     with pytest.raises(CheckpointError, match="no models on this machine yet; add one"):
         find_model()
     assert find_model(str(model)) == model
@@ -146,8 +146,8 @@ def test_which_model_is_meant(model: Path, tmp_path: Path) -> None:
         find_model("dash")
 
 
-def test_a_listing_shows_only_what_a_terminal_may(model: Path, tmp_path: Path) -> None:
-    """Protects: a config.json from elsewhere cannot steer the terminal, nor break the list."""
+def test_a_listing_contains_only_printable_text(model: Path, tmp_path: Path) -> None:
+    """Protects: an untrusted config.json cannot control the terminal or break the list."""
     for name, text in (
         ("a", '{"camera": "\\u001b[2Jx", "method": 1, "step": "9"}'),
         ("b", "[]"),
@@ -162,7 +162,7 @@ def test_a_listing_shows_only_what_a_terminal_may(model: Path, tmp_path: Path) -
     ]  # fmt: skip
 
 
-def test_a_login_page_saved_as_an_archive_is_called_one(model, tmp_path):
+def test_a_login_page_saved_as_an_archive_is_detected(model, tmp_path):
     page = tmp_path / "phone.zip"
     page.write_bytes(b"<!DOCTYPE html><html>please log in")
     with pytest.raises(CheckpointError, match="it is a web page, perhaps a login page"):

@@ -10,7 +10,7 @@ from pipeline.models.model_folder import Canvas, Model
 from pipeline.photos.colour_profile import Colours
 from wespe.generator import Generator
 from wespe.networks.resnet import ResNet, ResNetConfig
-from wespe.precision import InBfloat16, suits_bfloat16
+from wespe.precision import Bfloat16Generator, suits_bfloat16
 
 
 def model(norm: str = "none", output: str = "tanh") -> Model:
@@ -38,8 +38,8 @@ def test_a_small_budget_changes_no_pixel(norm, dtype, colours, photo, profiles):
 
 
 @pytest.mark.parametrize("colours", ["sRGB", "Display P3", "Adobe RGB"])
-def test_strength_0_gives_the_pixels_back_and_half_lies_between(colours, photo, profiles):
-    """Protects: also colours that sRGB does not have, like the noise here."""
+def test_strength_0_keeps_pixels_and_half_is_in_between(colours, photo, profiles):
+    """Protects: colours outside sRGB are kept as well, such as the noise here."""
     noise = np.random.default_rng(0).integers(0, 65536, (80, 90, 3), np.uint16)
     known = Colours.of(profiles[colours])
     for untouched in (photo, noise):
@@ -78,14 +78,14 @@ def test_what_cannot_be_tiled_is_refused_with_a_remedy(photo):
 
 @pytest.mark.parametrize("colours", [None, "Display P3"])
 def test_a_network_sees_channels_last(colours, photo, profiles):
-    """Protects: a third of the time. torch looks at the strides, also at that of the single photo."""
+    """Protects: a third of the time. torch checks all strides, including that of the batch dimension."""
     known = Colours.of(profiles[colours]) if colours else None
     tile = Canvas(photo, photo.copy(), 1, known, torch.device("cpu")).read(slice(3, 40), slice(5, 50))
     assert tile.stride() == (37 * 45 * 3, 1, 45 * 3, 3)
 
 
-def test_bfloat16_moves_no_value_by_more_than_a_level_or_is_not_used(photo):
-    """Protects: pixels. Whether or not this processor has it, 8 bits stay within a level of float32."""
+def test_bfloat16_is_only_used_if_it_changes_at_most_one_level(photo):
+    """Protects: on any processor, 8-bit results differ from float32 by at most one level."""
     for norm, output in (("none", "residual"), ("instance", "tanh")):
         torch.manual_seed(0)
         generator = ResNet(ResNetConfig(width=8, blocks=1, norm=norm, output=output)).eval()
@@ -94,11 +94,11 @@ def test_bfloat16_moves_no_value_by_more_than_a_level_or_is_not_used(photo):
         exact = Model(generator, {}, "")
         exact.__dict__["quick_tiling"] = exact.tiling
         assert np.abs(quick.enhance(photo).astype(int) - exact.enhance(photo)).max() <= 1
-        assert not isinstance(quick.tiling.generator, InBfloat16), "16 bits stay in float32"
+        assert not isinstance(quick.tiling.generator, Bfloat16Generator), "16 bits stay in float32"
 
 
-def test_bfloat16_is_refused_where_it_would_show():
-    """Protects: the probe can say no, to a generator that squeezes a large number into a small difference."""
+def test_bfloat16_is_rejected_if_it_would_be_visible():
+    """Protects: the check can fail, for a generator that amplifies rounding errors."""
 
     class Cancels(Generator):
         def __init__(self) -> None:

@@ -74,7 +74,9 @@ def test_every_method_is_tried() -> None:
 
 
 @pytest.mark.parametrize("kind", GENERATORS)
-def test_every_generator_gives_in_onnx_what_it_gives_in_torch(kind: str, make: Make, tmp_path: Path) -> None:
+def test_every_generator_gives_the_same_result_in_onnx_and_torch(
+    kind: str, make: Make, tmp_path: Path
+) -> None:
     """Also at sizes that the export itself does not try, and not by doing nothing."""
     model, path = make(kind), tmp_path / "new" / "model.onnx"
     exported = export_model(model, path)
@@ -92,7 +94,7 @@ def test_every_generator_gives_in_onnx_what_it_gives_in_torch(kind: str, make: M
 @pytest.mark.parametrize("size", [(1, 1), (8, 1000), (1000, 15), (15, 15)])
 @pytest.mark.parametrize("kind", ["wespe", "lut_residual"])
 def test_photos_below_16_px_are_refused(kind: str, size: tuple[int, int], make: Make, tmp_path: Path) -> None:
-    """Protects: no icon comes back with colours that torch would not give."""
+    """Protects: tiny pictures never get colours that differ from torch's."""
     path = tmp_path / "model.onnx"
     assert export_model(make(kind), path).least_px >= 16
     with pytest.raises(Exception, match="out of data bounds"):
@@ -142,7 +144,7 @@ class Norm(Generator):
         return self.norm(photos_nchw)
 
 
-def test_tiles_with_the_halo_that_the_file_tells_are_the_whole_photo_s(make: Make, tmp_path: Path) -> None:
+def test_tiles_with_the_files_halo_match_the_whole_photo(make: Make, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     export_model(make("wespe-stable"), path)
     halo_px = int(facts(path)["halo_px"])
@@ -152,7 +154,7 @@ def test_tiles_with_the_halo_that_the_file_tells_are_the_whole_photo_s(make: Mak
 
 
 @pytest.mark.parametrize("kind", ["wespe", "lut_residual"])
-def test_what_looks_at_the_whole_photo_tells_no_halo(kind: str, make: Make, tmp_path: Path) -> None:
+def test_generators_that_use_the_whole_photo_have_no_halo(kind: str, make: Make, tmp_path: Path) -> None:
     export_model(make(kind), tmp_path / "model.onnx")
     assert "halo_px" not in facts(tmp_path / "model.onnx")
 
@@ -178,12 +180,12 @@ def test_the_file_says_what_it_is_and_nothing_of_this_machine(
     [
         (
             lambda photos, bins: 0.5 * average_pool(photos, bins),
-            r"is [\d.]+ of 255 levels from torch at \d+×",
+            r"differs from torch by [\d.]+ of 255 levels at \d+×",
         ),
-        (lambda photos, bins: average_pool(photos[..., :64, :64], bins), "onnxruntime cannot run it"),
+        (lambda photos, bins: average_pool(photos[..., :64, :64], bins), "onnxruntime cannot run the model"),
     ],
 )
-def test_what_is_not_torch_s_result_is_refused_and_the_old_file_stays(
+def test_results_that_differ_from_torch_are_rejected_and_the_old_file_is_kept(
     pool: Callable, reason: str, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "model.onnx"
@@ -197,8 +199,8 @@ def test_what_is_not_torch_s_result_is_refused_and_the_old_file_stays(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_weights_that_are_no_numbers_are_refused(make: Make, tmp_path: Path) -> None:
-    """Protects: NaN is not more than any tolerance."""
+def test_nan_weights_are_rejected(make: Make, tmp_path: Path) -> None:
+    """Protects: a comparison with NaN must not pass the tolerance."""
     model = make("srcnn")
     model.generator.layers[-1].bias.fill_(torch.nan)
     with pytest.raises(PipelineError, match="onnxruntime is nan of 255 levels"):
@@ -227,7 +229,7 @@ def test_a_missing_package_is_named_with_its_remedy(
         export_model(make("srcnn"), tmp_path / "model.onnx")
 
 
-def test_a_folder_or_a_photo_is_no_place_for_a_model(make: Make, tmp_path: Path) -> None:
+def test_a_folder_or_photo_as_destination_is_rejected(make: Make, tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="is a folder; name a file"):
         export_model(make("srcnn"), tmp_path)
     (tmp_path / "beach.jpg").write_bytes(b"a photo")

@@ -43,6 +43,6 @@ def test_cut_takes_the_pixels_at_the_places() -> None:
     "settings",
     [{}, {"per_photo": 3, "stride_px": 3}, {"per_photo": 0}, {"size_px": 8, "per_photo": 3}],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict) -> None:
+def test_invalid_settings_are_rejected(settings: dict) -> None:
     with pytest.raises(ValueError, match=r"must be|give either"):
         Patches(**settings)

@@ -107,7 +107,7 @@ def test_a_fine_grid_over_a_photo_comes_in_pieces(workplace: Path, demo_photos: 
     assert index.rows("train") + index.rows("validation") == 27 * 42 + 37 * 57  # 300 × 451, 400 × 600 px
 
 
-def test_pairs_lie_upon_each_other_from_the_photos_to_the_stream(workplace: Path) -> None:
+def test_pairs_stay_aligned_from_the_photos_to_the_stream(workplace: Path) -> None:
     """Protects: supervised training. Photos say where each pixel lies; their truths say it in negative."""
     y, x = np.mgrid[:120, :200].astype(np.uint8)
     for number in range(6):

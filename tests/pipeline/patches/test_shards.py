@@ -107,7 +107,7 @@ def test_readers_of_the_pixels_alone_never_read_the_truth(paired: Index) -> None
 
 
 def test_shards_without_truths_are_as_they_always_were(index: Index) -> None:
-    """Protects: trained models; other bytes would train every camera anew."""
+    """Protects: trained models; other bytes would retrain every camera."""
     assert not index.paired
     assert list(json.loads((index.folder / "index.json").read_bytes())) == ["format", "settings", "splits"]
     assert pq.read_schema(index.folder / "train/00000.parquet").names == ["photo_id", "y", "x", "pixels"]

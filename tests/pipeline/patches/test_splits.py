@@ -15,7 +15,7 @@ def ids(count: int) -> list[str]:
 @pytest.mark.parametrize("split", [Split(), Split(validation=0, test=0.5), Split(validation=0.2, test=0.31)])
 @pytest.mark.parametrize("set_number", range(5))
 def test_shares_hold_to_a_photo_or_two_percent(count, split, set_number):
-    """Protects: of six photos at test 0.5 three are learned from, whatever their hashes."""
+    """Protects: with six photos and test 0.5, three are for training, whatever their hashes."""
     members = [f"{set_number}-{id}" for id in ids(count)]
     counts = Counter(assign_splits(members, split).values())
     slack = max(1, 0.02 * count)
@@ -34,7 +34,7 @@ def test_six_photos_at_a_half_are_three_and_three():
 
 
 def test_a_growing_set_moves_few_photos_and_a_large_one_none():
-    """Protects: honest scores. A photo that was learned from hardly ever becomes a test photo later."""
+    """Protects: honest scores. Training photos hardly ever become test photos later."""
     members = [f"{seed}" for seed in ids(3000)]
     assert moves(members[:100], members[:200]) <= 4
     assert moves(members[:500], members[:1000]) <= 5
@@ -58,7 +58,7 @@ def test_order_does_not_matter():
 @pytest.mark.parametrize("count", range(8))
 @pytest.mark.parametrize("split", [Split(), Split(validation=0.45, test=0.45), Split(validation=0, test=0.1)])
 def test_small_sets_fill_every_split(count, split):
-    """Protects: a demo of five photos has something to learn from, first, and something to be judged on."""
+    """Protects: a demo of five photos has photos for training and for testing."""
     counts = Counter(assign_splits(ids(count), split).values())
     assert counts["train"] >= min(count, 1)
     assert counts["test"] >= (count >= 2)

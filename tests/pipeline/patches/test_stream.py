@@ -98,7 +98,7 @@ def test_two_workers_get_enough_and_share_nothing_in_an_epoch(source: Stream) ->
     assert min(map(len, found)) >= 1000
 
 
-def test_source_and_target_do_not_keep_step(tmp_path: Path, source: Stream) -> None:
+def test_source_and_target_are_shuffled_independently(tmp_path: Path, source: Stream) -> None:
     """Sets of one length, order and seed are still not paired."""
     target = stream_of(write(tmp_path / "target", 1000), "train", name="target", seed=1)
     pairs = zip(*(numbers_of(one.read(0)[0]) for one in (source, target)), strict=False)
@@ -111,7 +111,7 @@ def test_source_and_target_do_not_keep_step(tmp_path: Path, source: Stream) -> N
 def test_arrays_and_shards_of_the_same_patches_give_one_stream(
     request: pytest.FixtureRequest, stored: str, first_row: int
 ) -> None:
-    """Protects: what is compared in memory is what cameras are trained on."""
+    """Protects: comparisons in memory use the same batches as cameras' training."""
     shards_stream: Stream = request.getfixturevalue(stored)
     groups = shards_stream.groups
     read_groups = [groups.read(group) for group in range(len(groups.rows))]
@@ -135,13 +135,13 @@ def test_neighbours_in_the_file_are_not_neighbours_in_the_stream(source: Stream)
     assert np.mean(np.abs(np.diff(numbers)) < 20) < 0.1
 
 
-def test_patches_are_flipped_and_turned_in_all_eight_ways() -> None:
+def test_patches_are_transformed_by_all_eight_symmetries() -> None:
     patch = np.arange(4).reshape(2, 2, 1)
     turned = {tuple(stream._transform(patch, turn).ravel()) for turn in range(8)}
     assert len(turned) == 8
 
 
-def test_a_window_is_the_set_in_the_order_and_turns_of_its_seed(source: Stream) -> None:
+def test_a_windows_order_and_symmetries_depend_on_its_seed(source: Stream) -> None:
     """Protects: reruns, bit for bit, whatever is done for speed."""
     patches = np.concatenate([source.groups.read(group)[0] for group in source.window_groups(3)])
     rng = np.random.default_rng(seed_of(1, "source", "window", 3))
@@ -152,7 +152,7 @@ def test_a_window_is_the_set_in_the_order_and_turns_of_its_seed(source: Stream) 
     assert np.array_equal(source.read(3)[0], expected)
 
 
-def test_every_corner_comes_up(source: Stream) -> None:
+def test_all_corners_are_transformed(source: Stream) -> None:
     patches = source.read(0)[0][..., 2]
     corners = [patches[:, y, x].mean() / 255 for y in (0, -1) for x in (0, -1)]
     assert all(math.isclose(share, 0.25, abs_tol=0.06) for share in corners)
@@ -164,7 +164,7 @@ def test_a_set_without_patches_to_learn_from_is_an_error(tmp_path: Path) -> None
         stream_of(index, "test", name="source", seed=1)
 
 
-def test_patch_and_truth_are_shuffled_flipped_and_turned_alike(pairs: Stream) -> None:
+def test_patch_and_truth_are_shuffled_and_transformed_alike(pairs: Stream) -> None:
     """Protects: supervised training, which would learn a blur from pairs that do not match."""
     patches, truths = pairs.read(0)
     assert len(np.unique(patches.reshape(len(patches), -1), axis=0)) == len(patches) == 1024

@@ -32,7 +32,7 @@ def test_srgb_is_what_littlecms_makes_of_it(name, photo, profiles):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_there_and_back_loses_no_16_bit_level(name, profiles):
+def test_converting_to_srgb_and_back_loses_no_16_bit_level(name, profiles):
     """Protects: dark and bright greys and muted colours, which every profile has."""
     colours = Colours.of(profiles[name])
     darkest = 0.01 if name == "table" else 0  # its 16-bit entries are equal there
@@ -43,11 +43,11 @@ def test_there_and_back_loses_no_16_bit_level(name, profiles):
         assert (back - values).abs().max() < 0.5 / 65535 * 4
 
 
-def test_srgb_is_told_from_the_others(profiles):
+def test_srgb_profiles_are_recognised(profiles):
     assert {name for name, profile in profiles.items() if Colours.of(profile).is_srgb()} == {"sRGB"}
 
 
 @pytest.mark.parametrize("profile", [b"", b"rubbish", bytes(200), os.urandom(500)])
-def test_a_broken_profile_is_none(profile, profiles):
+def test_a_broken_profile_is_ignored(profile, profiles):
     assert Colours.of(profile) is None
     assert Colours.of(profiles["table"][:400]) is None

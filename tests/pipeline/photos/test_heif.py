@@ -180,7 +180,7 @@ def test_pixels_are_the_photos(photo):
 
 @pytest.mark.parametrize("quarter_turns", range(4))
 def test_a_photo_is_turned_once(quarter_turns, photo, model):
-    """Protects: libheif turns by the file's own mark; the orientation that EXIF and XMP repeat is spent."""
+    """Protects: libheif applies the orientation; EXIF and XMP must not apply it again."""
     tags = Image.Exif()
     tags[Base.Orientation] = 6
     xmp = b'<x tiff:Orientation="6"/>'
@@ -195,7 +195,7 @@ def test_a_photo_is_turned_once(quarter_turns, photo, model):
         assert b'Orientation="6"' not in image.info["xmp"]
 
 
-def test_what_a_heif_carries_is_in_the_jpeg(photo, model, profiles):
+def test_heif_metadata_is_kept_in_the_jpeg(photo, model, profiles):
     """Protects: EXIF with its directories, XMP and the profile, which decides on the colours."""
     tags = Image.Exif()
     tags[Base.Make] = "Maker"
@@ -219,7 +219,8 @@ def test_without_pi_heif_the_reason_names_it(photo, monkeypatch):
     can_read_heif.cache_clear()
     try:
         with pytest.raises(
-            PhotoError, match=r"^HEIF needs `pip install 'wespe\[heif\]'`; or export it as JPEG$"
+            PhotoError,
+            match=r"^HEIF requires `pip install 'wespe\[heif\]'`; install it, or export the photo as JPEG$",
         ):
             decode_photo(heic(photo))
         assert read_exif(heic(photo)).make == ""

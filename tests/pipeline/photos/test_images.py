@@ -37,7 +37,7 @@ def test_every_format_written_reads_back(tmp_path, suffix):
 
 
 def test_an_unknown_suffix_is_refused(tmp_path):
-    with pytest.raises(PhotoError, match=r"photo.bmp: not a photo format; use .jpg"):
+    with pytest.raises(PhotoError, match=r"photo.bmp: unsupported photo format; use .jpg"):
         write_photo(tmp_path / "photo.bmp", gradient())
 
 
@@ -62,7 +62,7 @@ def test_orientation_is_applied_once(kind, orientation):
 
 
 def test_grey_palette_and_alpha_become_rgb():
-    """Protects: three channels whatever the mode; what is transparent shows white."""
+    """Protects: three channels for every mode; transparent pixels become white."""
     colour = Image.fromarray(gradient())
     grey = decode_photo(encoded(colour.convert("L"), "PNG"))
     assert grey.shape == (24, 32, 3)
@@ -138,14 +138,14 @@ def test_a_photo_larger_than_the_free_memory_is_refused(monkeypatch):
     bomb[16:24] = (20000).to_bytes(4, "big") * 2
     bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
     with pytest.raises(
-        PhotoError, match=r"400 million pixels need about 6.4 GB of memory, and 2.0 GB are free"
+        PhotoError, match=r"400 million pixels need about 6.4 GB of memory, but only 2.0 GB are free"
     ):
         decode_photo(bytes(bomb))
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_exif_facts_and_bad_exif():
-    """Protects: what the camera noted, cleaned; a hostile block costs the facts and not the photo."""
+    """Protects: EXIF facts are sanitised; a malicious block only loses the facts, not the photo."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110], exif[0x0132] = "Maker\0\0", " Model ", "2024:02:30 25:00:00"
     image = Image.fromarray(gradient())

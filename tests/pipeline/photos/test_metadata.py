@@ -105,10 +105,10 @@ def test_extended_xmp_is_joined_from_pieces_in_any_order():
     assert warnings == ()
     assert b"HasExtendedXMP" not in whole
     assert all(whole.count(f"<dc:p{n}>".encode()) == 1 for n in range(9))
-    assert joined(main, pieces[1:]) == (main, ("its extended XMP is damaged and not carried",))
+    assert joined(main, pieces[1:]) == (main, ("its extended XMP is damaged and was not kept",))
 
 
-def test_what_xmp_promises_and_the_file_has_not_is_removed():
+def test_xmp_references_to_missing_content_are_removed():
     packet = xmp(
         'GCamera:MotionPhoto="1" GCamera:MicroVideoOffset="9" hdrgm:Version="1.0" '
         'tiff:Orientation="6" tiff:ImageWidth="96"><dc:title>stays</dc:title>'
@@ -124,7 +124,7 @@ def test_what_xmp_promises_and_the_file_has_not_is_removed():
 def test_a_motion_photo_says_that_its_video_is_lost(model):
     data = encoded(photo(), "JPEG", xmp=xmp('GCamera:MotionPhoto="1">')) + b"\0\0\0\x18ftypisom" + bytes(4096)
     result = enhanced(model, data, ".jpg")
-    assert result.warnings == ("the video of this motion photo is not carried",)
+    assert result.warnings == ("the video of this motion photo was not kept",)
     assert decode_original(bytes(result.data)).warnings == ()
 
 
@@ -143,17 +143,17 @@ def test_exif_that_fills_its_segment_is_kept_whole(model):
         note = image.getexif().get_ifd(IFD.Exif)[0x927C]
     assert note == np.random.default_rng(0).bytes(65_425)
     assert "wespe phone 0123456789ab" in software(io.BytesIO(result.data)), "so that a second run knows it"
-    assert "noted in a comment" in result.warnings[0]
+    assert "written to a comment" in result.warnings[0]
 
 
 def test_exif_longer_than_a_segment_loses_its_largest_value_and_says_so(model):
-    """Protects: the photo is made, and everything else in its EXIF."""
+    """Protects: the photo and the rest of its EXIF are written."""
     source = encoded(photo(), "PNG", exif=full_block(90_000))
     kept = enhanced(model, source, ".webp")
     assert kept.warnings == ()
     assert len(decode_original(bytes(kept.data)).metadata.exif) > 90_000
     result = enhanced(model, source, ".jpg")
-    assert result.warnings == ("EXIF too long for JPEG: MakerNote not carried",)
+    assert result.warnings == ("EXIF too long for JPEG: MakerNote not kept",)
     assert read_exif(bytes(result.data)).make == "Acme"
 
 
@@ -214,7 +214,7 @@ def test_texts_and_interop_of_a_tiff_keep_their_bytes(text, model):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("density", [(0, 0), (72, 0), (2**32 - 1, 1)])
-def test_a_density_that_is_no_number_costs_nothing_else(density, model):
+def test_an_invalid_resolution_loses_nothing_else(density, model):
     tiff = encoded(photo(), "TIFF", dpi=(300, 300)).replace(
         struct.pack("<II", 300, 1), struct.pack("<II", *density)
     )

@@ -41,7 +41,7 @@ def test_samples_mean_what_the_file_says(variant):
 
 
 def test_training_and_enhancing_see_the_same(variant, model):
-    """Protects: the model is shown, when it enhances, what it was trained on."""
+    """Protects: training and enhancement decode photos in the same way."""
     original = decode_original(variant.data)
     model.enhance(original.photo_hwc, colours=original.colours)
     seen = model.generator.seen[0].permute(1, 2, 0).numpy() * 255

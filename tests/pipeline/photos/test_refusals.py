@@ -77,7 +77,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_uncertain_is_refused_with_the_reason(name):
+def test_unsupported_photos_are_rejected_with_the_reason(name):
     build, reason = REFUSED[name]
     with pytest.raises(PhotoError, match=reason):
         decode_original(build())
@@ -88,7 +88,7 @@ def test_a_jpeg_that_lacks_only_its_end_marker_is_read(progressive):
     whole = encoded(noise(), "JPEG", progressive=progressive)
     original = decode_original(whole[:-2])
     assert (original.photo_hwc == decode_original(whole).photo_hwc).all()
-    assert original.warnings == ("it has no end marker, but its picture is complete",)
+    assert original.warnings == ("its end marker is missing, but it is complete",)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF", "TIFF"])
@@ -126,7 +126,7 @@ def test_a_large_jpeg_is_read_reduced_where_it_does_not_fit_whole(model, monkeyp
 
 
 def test_transparent_colours_do_not_bleed_when_reduced():
-    """Protects: edges. What is invisible beside a white shape must not darken it."""
+    """Protects: edges. Invisible pixels next to a white shape must not darken it."""
     photo = np.zeros((64, 64, 4), np.uint8)
     photo[:, 32:] = 255
     reduced = decode_original(encoded(photo, "PNG"), max_megapixels=0.0009)
@@ -137,7 +137,7 @@ def test_transparent_colours_do_not_bleed_when_reduced():
 
 def test_a_photo_too_wide_for_the_format_is_refused_before_the_work(model):
     data = encoded(np.zeros((16, 16_384, 3), np.uint8), "JPEG")
-    with pytest.raises(PhotoError, match=r"16384×16 px: WEBP holds at most 16383 px a side"):
+    with pytest.raises(PhotoError, match=r"16384×16 px: WEBP supports at most 16383 px a side"):
         enhance_photo(None, io.BytesIO(data), ".webp", Settings())
     assert enhance_photo(model, io.BytesIO(data), ".jpg", Settings()).data
 
@@ -150,7 +150,7 @@ def test_a_photo_too_wide_for_the_format_is_refused_before_the_work(model):
         (b"\xff\x0a" + bytes(20), "JPEG XL"),
         (b"\n<!DOCTYPE html><title>Sign in</title>", "a web page"),
         (b"PK\3\4" + bytes(20), "a ZIP archive"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
     ],
 )
 def test_what_people_take_for_a_photo_is_named(data: bytes, name: str) -> None:

@@ -52,7 +52,7 @@ def client() -> MlflowClient:
     return MlflowClient(f"sqlite:///{Path('mlflow.db').resolve()}")
 
 
-def test_the_first_sound_model_becomes_champion_and_its_run_holds_all_that_is_known(evaluated):
+def test_the_first_valid_model_becomes_champion_and_its_run_is_complete(evaluated):
     paths = evaluated(psnr=20.0)
     registration = register_camera("phone", GATES)
     assert (registration.name, registration.version, registration.new) == (NAME, 1, True)
@@ -124,7 +124,7 @@ def test_a_new_evaluation_is_judged_again_without_a_new_version(evaluated):
     assert float(tags()["enhanced.psnr"]) == 21.5
 
 
-def test_looser_gates_promote_what_is_registered_and_stricter_ones_dethrone_nobody(evaluated):
+def test_looser_gates_promote_a_registered_model_and_stricter_ones_keep_the_champion(evaluated):
     evaluated(noise_gain=2.5)
     assert register_camera("phone", GATES).aliases == ["challenger"]
     assert register_camera("phone", Gates(max_noise_gain=3)).aliases == ["challenger", "champion"]
@@ -186,7 +186,7 @@ def test_a_roll_back_steps_over_versions_that_were_deleted():
 
 
 @pytest.mark.usefixtures("reigned")
-def test_an_interrupted_roll_back_goes_no_further_when_told_again():
+def test_repeating_an_interrupted_roll_back_goes_no_further():
     client().set_registered_model_tag(NAME, "champions", "1 2")  # and then it was killed
     assert roll_back("phone").champion == 2
     assert roll_back("phone").champion == 1
@@ -313,7 +313,7 @@ class Refusing(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize(("status", "remedy"), [(413, "client_max_body_size"), (401, "MLFLOW_TRACKING_USER")])
-def test_what_a_proxy_refuses_is_named_with_a_remedy_and_not_called_silence(monkeypatch, status, remedy):
+def test_a_proxys_rejection_is_reported_with_a_remedy(monkeypatch, status, remedy):
     """Protects: nginx takes no body above 1 MB unless configured; the message must say so."""
     handler = type("Answer", (Refusing,), {"status": status})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -87,7 +87,7 @@ def test_a_champion_that_cannot_be_compared_stays(theirs):
 
 @pytest.mark.parametrize("photos", [1, 2, 4])
 def test_fewer_than_five_photos_have_no_interval_and_promote_nobody(photos):
-    """Protects: nobody is promoted by chance. The reason says what is missing and what to do."""
+    """Protects: no model is promoted by chance. The reason says what is missing and what to do."""
     few = dict.fromkeys("abcd"[:photos], 40.0)
     verdict = decide(scores(few), GATES)
     assert outcomes(verdict) == dict.fromkeys(

@@ -20,7 +20,7 @@ from wespe.metrics.full_reference import psnr
 GREY = np.full((40, 60, 3), 100, np.uint8)
 
 
-def test_what_has_changed_is_said_in_words() -> None:
+def test_changes_are_described_in_words() -> None:
     warm = GREY.copy()
     warm[..., 0] += 20
     said = difference(GREY, warm).words()
@@ -47,7 +47,7 @@ def pairs(tmp_path: Path) -> dict[str, tuple[Path, Path]]:
 
 
 def test_pixels_are_inside_at_1_to_1(pairs, tmp_path: Path) -> None:
-    """Protects: before is left and after right, in their own pixels; a name is never markup."""
+    """Protects: before is left and after right, in original pixels; names are escaped."""
     mean = write_before_after(pairs, tmp_path / "page.html")
     assert mean.brightness == pytest.approx(30, abs=0.1)
     page = (tmp_path / "page.html").read_text()
@@ -61,7 +61,7 @@ def test_pixels_are_inside_at_1_to_1(pairs, tmp_path: Path) -> None:
 
 
 def test_large_photos_show_their_middle_and_many_the_first(pairs, tmp_path: Path, monkeypatch) -> None:
-    """Protects: a page that a browser can open, whatever it is made of; the table has all."""
+    """Protects: a page that browsers can open for any number of photos; the table lists all."""
     monkeypatch.setattr(before_after, "MOST_SHOWN", 1)
     monkeypatch.setattr(before_after, "SHOWN_MEGAPIXELS", 600 / 1_000_000)
     write_before_after(pairs, tmp_path / "page.html")
@@ -73,7 +73,7 @@ def test_large_photos_show_their_middle_and_many_the_first(pairs, tmp_path: Path
     assert page.count("<tr>") == 1 + 2
 
 
-def test_photos_of_two_shapes_are_no_pair(tmp_path: Path) -> None:
+def test_photos_with_different_aspect_ratios_are_rejected_as_a_pair(tmp_path: Path) -> None:
     write_photo(tmp_path / "a.png", GREY)
     write_photo(tmp_path / "b.png", GREY[:20])
     with pytest.raises(PipelineError, match=r"a\.png is 60 × 40 px, .*b\.png 60 × 20; .*one shape"):

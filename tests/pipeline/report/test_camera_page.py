@@ -125,14 +125,14 @@ def test_scores_that_are_missing_are_named_with_their_reason(evaluated_camera):
     assert "Left out: NIQE, fitted to the target: too few sharp patches." in words
 
 
-def test_what_a_photo_is_called_cannot_become_html(evaluated_camera):
+def test_photo_names_are_escaped_in_html(evaluated_camera):
     evaluated_camera(name="</script><img src=x onerror=alert(1)>{number}")
     text = write()
     assert "<img src=x" not in text
     assert photos_of(text)[0]["name"].startswith("</script><img")
 
 
-def test_without_truth_the_first_photos_are_shown_and_colours_judge(evaluated_camera):
+def test_without_truths_the_first_photos_are_shown_and_colours_decide(evaluated_camera):
     evaluated_camera(photos=4, truth=False)
     text = write()
     page = Page(text)
@@ -175,7 +175,7 @@ def test_without_pictures_the_page_says_how_to_get_them(evaluated_camera):
 
 
 @pytest.mark.parametrize("missing", ["scores", "intervals"])
-def test_a_camera_without_scores_is_told_what_to_run(evaluated_camera, missing):
+def test_a_missing_evaluation_is_reported_with_the_command_to_run(evaluated_camera, missing):
     paths = evaluated_camera()
     getattr(paths, missing).unlink()
     with pytest.raises(PipelineError, match=f"{missing}.*dvc repro"):

@@ -22,7 +22,7 @@ def test_a_line_spans_the_chart_and_rises_where_its_numbers_do():
     assert points(line.path) == [(LEFT, (TOP + BOTTOM) / 2), ((LEFT + RIGHT) / 2, BOTTOM), (RIGHT, TOP)]
 
 
-def test_a_long_training_makes_no_long_page_and_keeps_its_level():
+def test_a_long_training_is_thinned_but_keeps_its_level():
     steps = np.arange(100_000)
     [line] = line_chart("loss", {"loss": (steps, np.where(steps % 2, 4.0, 0.0))}, y_range=(0, 4)).lines
     drawn = points(line.path)
@@ -30,7 +30,7 @@ def test_a_long_training_makes_no_long_page_and_keeps_its_level():
     assert {y for _, y in drawn} == {(TOP + BOTTOM) / 2}
 
 
-def test_what_is_not_finite_is_a_gap():
+def test_non_finite_values_leave_a_gap():
     [line] = line_chart("loss", {"loss": ([0, 1, 2], [1.0, np.nan, 2.0])}).lines
     assert line.path.count("M") == 2
 
@@ -40,7 +40,7 @@ def test_nothing_is_drawn_outside_a_given_range():
     assert min(y for _, y in points(line.path)) == TOP
 
 
-def test_the_curve_of_a_channel_is_what_was_done_to_it():
+def test_the_curve_of_a_channel_shows_the_applied_curve():
     photo = data.astronaut()
     darker = (photo * [1.0, 0.5, 0.25]).astype(np.uint8)
     curves = median_curves([sample(photo)], [sample(darker)])
@@ -80,7 +80,7 @@ def test_a_table_marks_the_best_and_says_better_only_where_the_interval_does():
     assert (rows["sharpness"][1].interval, rows["colour_distance"][1].interval) == ("n too small", "")
 
 
-def test_numbers_read_as_numbers():
+def test_numbers_are_formatted():
     assert number(-1.236, 2, True) == "−1.24"
     assert number(-0.0001, 2) == "0.00"
     assert number(float("inf")) == "∞"

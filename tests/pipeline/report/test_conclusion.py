@@ -53,7 +53,7 @@ def test_what_training_added_is_said_with_its_interval():
     assert conclusion.gains["start"].answer == "better"
 
 
-def test_too_few_photos_are_said_to_be_too_few():
+def test_too_few_photos_are_reported():
     conclusion = conclude(scores(untouched=[10.0, 20.0], enhanced=[12.0, 21.0]))
     assert conclusion.headline.startswith("There are too few test photos to tell")
     assert "n too small for an interval: 2 test photos, at least 5 needed" in conclusion.detail

@@ -47,7 +47,7 @@ def test_an_index_without_reports_says_how_to_make_one(evaluated_camera):
     assert "stages.report" in layout.INDEX_PAGE.read_text()
 
 
-def test_a_camera_fills_the_row_and_columns_that_it_stands_for(evaluated_camera):
+def test_a_camera_fills_its_row_and_columns(evaluated_camera):
     paths = evaluated_camera()
     rename(paths, "iphone3gs-wespe", "dped-canon")
     write_camera_page("iphone3gs-wespe")
@@ -61,7 +61,7 @@ def test_a_camera_fills_the_row_and_columns_that_it_stands_for(evaluated_camera)
     assert row(2, "Sony")[1] == ["ours: not measured here", *["–"] * 8]
 
 
-def test_an_iphone_6_is_no_iphone_3gs(evaluated_camera):
+def test_an_iphone_6_is_not_matched_as_iphone_3gs(evaluated_camera):
     paths = evaluated_camera()
     rename(paths, "iphone-6", "div2k")
     write_camera_page("iphone-6")
@@ -70,7 +70,7 @@ def test_an_iphone_6_is_no_iphone_3gs(evaluated_camera):
     assert row(6, "iPhone 6")[1][0] == "ours: iphone-6"
 
 
-def test_every_camera_stands_beside_the_yardsticks_whatever_its_name(evaluated_camera):
+def test_every_camera_is_listed_with_the_baselines(evaluated_camera):
     evaluated_camera()
     write_camera_page("phone")
     write_tables(CAMERAS)

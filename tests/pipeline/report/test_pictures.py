@@ -43,7 +43,7 @@ def test_without_truth_the_first_twenty_are_shown():
     assert strips([]) == []
 
 
-def test_a_picture_is_embedded_as_it_is_and_told_whole_or_middle(tmp_path: Path):
+def test_a_picture_is_embedded_unchanged_and_labelled_whole_or_centre(tmp_path: Path):
     Image.fromarray(data.coffee()).save(tmp_path / "cup.jpg")
     shot = embed(tmp_path / "cup.jpg", (600, 400))
     assert (shot.width, shot.height, shot.shown) == (600, 400, "at 1:1")

@@ -128,7 +128,7 @@ def test_a_preset_that_diverges_is_listed_and_the_others_are_trained(
     assert "| wild | – | – | – | – | – | – | – | 0, 1 failed |" in table([wild], [])
 
 
-def test_scores_are_the_known_ones(folders: dict[str, Path]) -> None:
+def test_scores_match_known_values(folders: dict[str, Path]) -> None:
     tests = read(folders).tests
     errors = [np.square(photo.astype(float) - truth).mean() for photo, truth in tests]
     untouched = score(lambda photo_hwc: photo_hwc, tests)
@@ -195,7 +195,7 @@ def test_test_photos_may_differ_in_size(folders: dict[str, Path]) -> None:
     assert "several sizes" not in table([], tests[:1])
 
 
-def test_steps_of_zero_score_the_start_alone(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_zero_steps_only_score_the_initial_transform(folders: dict[str, Path], tmp_path: Path) -> None:
     settings = Settings(steps=0, batch_size=2, patches=PATCHES, seeds=[1])
     rows = compare({"srcnn": Preset(method=SrcnnConfig())}, settings, read(folders), tmp_path / "out")
     assert [row.name for row in rows] == ["untouched", "histogram match", "srcnn"]

@@ -70,7 +70,7 @@ def test_links_are_refused_in_zip(tmp_path):
 @pytest.mark.parametrize("name", ["bomb.jpg", "bomb.txt"])
 @pytest.mark.parametrize("pack", [zipped, tarred])
 def test_bombs_are_refused_before_they_fill_the_disk(tmp_path, pack, name):
-    """Protects: disk and time. A thousandfold ratio, in a photo and in what would be passed over."""
+    """Protects: disk and time. A compression ratio of 1,000, in photos and in skipped members."""
     archive = pack(tmp_path / ("set.zip" if pack is zipped else "set.tgz"), {name: bytes(5_000_000)})
     with pytest.raises(SourceError, match="refused: it unpacks to more than 1 MB"):
         unpack(archive, archive.name, Limits(harmless_bytes=10**6))
@@ -78,8 +78,8 @@ def test_bombs_are_refused_before_they_fill_the_disk(tmp_path, pack, name):
         unpack(archive, archive.name, Limits(unpacked_bytes=10**6))
 
 
-def test_a_header_that_lies_about_the_size_is_not_believed(tmp_path):
-    """Protects: the limit holds for what comes out, whatever the directory of the zip claims."""
+def test_a_wrong_size_in_a_header_is_not_trusted(tmp_path):
+    """Protects: the limit applies to the actual size, whatever the zip's directory claims."""
     archive = zipped(tmp_path / "set.zip", {"bomb.jpg": bytes(5_000_000)})
     data = archive.read_bytes()
     archive.write_bytes(data.replace((5_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
@@ -96,7 +96,7 @@ def test_too_many_members_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["set.zip", "set.tar", "set.tgz"])
 def test_damage_is_one_line(tmp_path, jpegs, name):
-    """Protects: rubbish, and an archive cut in the middle, are named; nothing half-unpacked stays."""
+    """Protects: invalid and truncated archives are reported; no partially unpacked files remain."""
     archive = (zipped if name.endswith("zip") else tarred)(tmp_path / name, jpegs)
     whole = archive.read_bytes()
     for damaged in (b"", b"rubbish" * 100, whole[: len(whole) // 2]):

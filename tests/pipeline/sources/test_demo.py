@@ -17,7 +17,7 @@ def photos(half: str, workspace: Path) -> list[np.ndarray]:
 
 
 def test_the_halves_share_no_photo_and_differ_little_in_colour(tmp_path: Path):
-    """Protects: honest scores. A method must not gain by taking on what the other half shows."""
+    """Protects: honest scores. A method must not gain from similar subjects in both halves."""
     camera, target = photos("camera", tmp_path), photos("target", tmp_path)
     assert (len(camera), len(target)) == (20, 5)
     assert not {photo.tobytes() for photo in camera} & {photo.tobytes() for photo in target}

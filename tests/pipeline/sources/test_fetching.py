@@ -77,7 +77,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_originals_are_copied_byte_for_byte_and_left_alone(folder):
-    """Protects: the user's photos, and that a photo is what its id says."""
+    """Protects: the user's photos are not changed, and ids match the content."""
     before = contents(folder)
     fetched = fetch_photos("cameras.phone", photo_set(folder))
     assert contents(folder) == before
@@ -117,7 +117,7 @@ def test_a_few_broken_photos_become_rows_with_a_reason(folder):
 
 
 def test_too_many_broken_photos_stop_the_stage_and_leave_nothing(folder):
-    """Protects: a folder gone bad is not trained on; what was there before stays; mending it is enough."""
+    """Protects: broken folders are not used for training; earlier data is kept until photos are fixed."""
     fetch_photos("cameras.phone", photo_set(folder))
     before = contents(Path("data"))
     for number in range(7):
@@ -169,7 +169,7 @@ def test_the_simulated_camera_moves_no_photo_to_another_split(folder):
 
 
 def test_the_demo_loses_about_20_db_to_its_camera(tmp_path, monkeypatch):
-    """Protects: the demo's task, clearly worse than the truth and yet within reach of it."""
+    """Protects: the demo's task: photos clearly worse than the truth, but close enough to learn from."""
     monkeypatch.chdir(tmp_path)
     settings = PhotoSet(source=Demo(kind="demo", half="camera"), simulated_camera=SimulatedCamera())
     fetched = fetch_photos("cameras.phone", settings)
@@ -179,7 +179,7 @@ def test_the_demo_loses_about_20_db_to_its_camera(tmp_path, monkeypatch):
 
 
 def test_downloads_go_once_the_photos_are_there(folder, tmp_path):
-    """Protects: disk space afterwards, and the downloads as long as they may be needed."""
+    """Protects: downloads are kept as long as they are needed, then deleted."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -199,7 +199,7 @@ def test_downloads_go_once_the_photos_are_there(folder, tmp_path):
     assert sorted(photo.name for photo in read_manifest(PHOTOS)) == ["00.jpg", "01.jpg"]
 
 
-def test_one_odd_photo_never_stops_the_others(folder):
+def test_one_broken_photo_never_stops_the_others(folder):
     """Protects: small sets, where one file is a large share."""
     for path in sorted(folder.iterdir())[4:]:
         path.unlink()
@@ -224,7 +224,7 @@ def test_a_small_set_is_told_what_to_expect_and_one_photo_is_refused(folder):
         fetch_photos("cameras.phone", photo_set(folder, split=split))
 
 
-def test_two_fetches_of_one_set_do_not_meet(folder):
+def test_two_fetches_of_one_set_exclude_each_other(folder):
     Path("data/.downloads/cameras").mkdir(parents=True)
     refused = pytest.raises(SourceError, match=r"^cameras\.phone: another process is fetching it")
     with FileLock("data/.downloads/cameras/phone.lock"), refused:
@@ -237,8 +237,8 @@ def test_the_share_is_a_share(folder):
         photo_set(folder, max_rejected_share=1.5)
 
 
-def test_help_teaches():
-    """Protects: someone who types the command alone learns what it wants."""
+def test_missing_arguments_print_usage():
+    """Protects: a command without arguments explains what it needs."""
     root = Path(__file__).parents[2]
     shown = subprocess.run(
         [sys.executable, "-m", "stages.fetch", "--help"], cwd=root, capture_output=True, text=True, check=True
@@ -246,8 +246,8 @@ def test_help_teaches():
     assert "cameras.NAME|targets.NAME" in shown.stdout
 
 
-def test_an_icon_is_a_row_with_a_reason(folder):
-    """Protects: scores, which cannot be had of a photo of a few pixels."""
+def test_a_tiny_picture_is_rejected_with_a_reason(folder):
+    """Protects: scores, which cannot be computed for photos of a few pixels."""
     Image.new("RGB", (8, 8)).save(folder / "icon.png")
     fetched = fetch_photos("cameras.phone", photo_set(folder))
     [icon] = [photo for photo in fetched.photos if photo.name == "icon.png"]
@@ -316,22 +316,22 @@ def test_photos_without_a_truth_to_learn_from_are_rows_with_a_reason(folder, tru
 
 
 @pytest.mark.parametrize(("side", "name"), [("truths", "07.tif"), ("photos", "07.webp")])
-def test_names_that_do_not_tell_the_pair_stop_the_stage(folder, truths, side, name):
-    """Protects: pairs, none of which is guessed."""
+def test_ambiguous_names_of_pairs_stop_the_stage(folder, truths, side, name):
+    """Protects: pairs are never guessed."""
     (folder.parent / side / name).write_bytes(png(500))
     with pytest.raises(SourceError, match=rf"^cameras.phone: 2 {side} have the name '07' \('07.*'{name}'\)"):
         fetch_photos("cameras.phone", pairs(folder, truths))
     assert not PHOTOS.exists()
 
 
-def test_a_truth_that_no_photo_asks_for_is_left_out(folder, truths):
+def test_a_truth_without_a_photo_is_ignored(folder, truths):
     (truths / "holiday.png").write_bytes(png(1))
     (truths / "holiday.tif").write_bytes(png(2))
     assert len(accepted(fetch_photos("cameras.phone", pairs(folder, truths)).photos)) == 20
     assert len(list((PHOTOS / "truth").iterdir())) == 20
 
 
-def test_a_simulated_camera_brings_its_own_truth(folder, truths):
+def test_truth_and_simulated_camera_exclude_each_other(folder, truths):
     with pytest.raises(ValueError, match="give either truth or simulated_camera"):
         pairs(folder, truths, simulated_camera=SimulatedCamera())
 

@@ -56,7 +56,7 @@ def test_a_missing_or_empty_folder_is_an_error(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_folder_is_not_passed_over(tmp_path):
+def test_an_unreadable_folder_is_an_error(tmp_path):
     (tmp_path / "closed").mkdir(mode=0)
     with pytest.raises(SourceError, match="closed cannot be read"):
         names(tmp_path, tmp_path=tmp_path)

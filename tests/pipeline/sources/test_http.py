@@ -76,7 +76,7 @@ def test_a_compressed_transfer_that_breaks_off_is_resumed(server, tmp_path, jpeg
 
 
 @pytest.mark.parametrize("name", ["set.zip", "a.jpg"])
-def test_a_login_page_is_called_one(server, tmp_path, name):
+def test_a_login_page_is_detected(server, tmp_path, name):
     server.files = {f"/{name}": b"\n<!DOCTYPE html><html>please log in</html>"}
     with pytest.raises(SourceError, match=rf"{name} is a web page, not {name}; .*login page.*netrc"):
         fetch(tmp_path, f"{server.url}/{name}")
@@ -102,7 +102,7 @@ def test_a_wrong_checksum_names_both_and_keeps_nothing(server, tmp_path, jpegs):
     assert digest(found.path.read_bytes()) == right
 
 
-def test_a_truncated_download_goes_on_where_it_broke_off(server, tmp_path):
+def test_a_truncated_download_is_resumed(server, tmp_path):
     """Protects: no half file under a final name; nothing is sent twice."""
     server.files = {"/large.jpg": LARGE}
     server.cut_after = 300_000
@@ -118,7 +118,7 @@ def test_a_truncated_download_goes_on_where_it_broke_off(server, tmp_path):
 
 @pytest.mark.parametrize("with_etag", [True, False])
 def test_a_file_that_changed_meanwhile_starts_over(server, tmp_path, with_etag):
-    """Protects: two versions are never glued together, with a validator or without one."""
+    """Protects: two versions are never mixed, with or without a validator."""
     server.files, server.cut_after, server.with_etag = {"/large.jpg": LARGE}, 300_000, with_etag
     with pytest.raises(SourceError, match="broke off"):
         fetch(tmp_path, f"{server.url}/large.jpg")
@@ -148,7 +148,7 @@ def test_a_whole_part_is_not_downloaded_again(server, tmp_path):
     assert ranges(server) == ["bytes=2000000-"]
 
 
-def test_a_killed_process_goes_on_where_it_was(server, tmp_path):
+def test_a_killed_process_resumes(server, tmp_path):
     """Protects: hours of download. The process really dies by SIGKILL in the middle of the body."""
     server.files, server.chunk_pause_s = {"/large.jpg": LARGE}, 0.05
     url, downloads = f"{server.url}/large.jpg", tmp_path / "downloads"
@@ -166,14 +166,14 @@ def test_a_killed_process_goes_on_where_it_was(server, tmp_path):
     assert ranges(server) == [f"bytes={size}-"]
 
 
-def test_a_server_that_stumbles_is_asked_again(server, tmp_path, jpegs):
+def test_temporary_server_errors_are_retried(server, tmp_path, jpegs):
     server.files, server.failures = {"/a.jpg": jpegs["photo-0.jpg"]}, 2
     assert len(fetch(tmp_path, f"{server.url}/a.jpg")) == 1
     assert len(server.requests) == 3
 
 
 def test_a_damaged_archive_is_not_kept(server, tmp_path, jpegs):
-    """Protects: a rerun works once the server's file has been put right, even where it sends no validator."""
+    """Protects: a rerun works once the server's file has been fixed, even without a validator."""
     server.files = {"/set.zip": b"rubbish"}
     with pytest.raises(SourceError, match=r"archive set.zip is damaged"):
         fetch(tmp_path, f"{server.url}/set.zip")

@@ -114,7 +114,7 @@ def test_an_unreachable_endpoint_is_one_line(endpoint, tmp_path, monkeypatch):
 
 
 def test_a_part_is_completed_and_not_fetched_again(bucket, endpoint, tmp_path):
-    """Protects: Range and If-Match. What is here is kept as it is; only the rest is asked for."""
+    """Protects: Range and If-Match: existing bytes are kept, only the rest is requested."""
     put(bucket, {"large.jpg": LARGE})
     [found] = fetch(endpoint, tmp_path)
     found.path.with_name(found.path.name + ".part").write_bytes(LARGE[:1_000_000])
@@ -135,7 +135,7 @@ def test_a_damaged_part_is_noticed_and_thrown_away(bucket, endpoint, tmp_path):
 
 
 def test_a_replaced_object_is_another_file(bucket, endpoint, tmp_path):
-    """Protects: two versions are never glued together."""
+    """Protects: two versions are never mixed."""
     put(bucket, {"large.jpg": LARGE})
     [found] = fetch(endpoint, tmp_path)
     found.path.rename(found.path.with_name(found.path.name + ".part"))

@@ -96,8 +96,8 @@ def is_what_training_needs(stored: dict[str, torch.Tensor], content: ContentConf
     return all(torch.equal(value, expected[name]) for name, value in written.items())
 
 
-def test_torchvisions_weights_are_cut_to_what_training_needs(site, stored, monkeypatch):
-    """Protects: the way through torchvision's real loading code, without its server."""
+def test_only_the_needed_layers_of_torchvisions_weights_are_stored(site, stored, monkeypatch):
+    """Protects: torchvision's real loading code, without its server."""
     torchvision_has(monkeypatch, site.put(*pth(stored)))
     line = fetch(squeezenet())
     size_mb = (CAMERA / FEATURES).stat().st_size / 1e6
@@ -107,7 +107,7 @@ def test_torchvisions_weights_are_cut_to_what_training_needs(site, stored, monke
     assert len(site.asked) == 1  # other cameras read torchvision's cache
 
 
-def test_a_network_that_is_down_names_the_other_ways(site, monkeypatch):
+def test_without_network_the_error_names_alternatives(site, monkeypatch):
     torchvision_has(monkeypatch, "http://127.0.0.1:1/squeezenet1_1-00000000.pth")
     with pytest.raises(SourceError) as caught:
         fetch(squeezenet())
@@ -121,7 +121,7 @@ def test_a_network_that_is_down_names_the_other_ways(site, monkeypatch):
 
 
 def test_torchvisions_weights_are_checked_and_unpickle_nothing_else(site, stored, monkeypatch):
-    """Protects: from a file that came damaged, and from one that would run code."""
+    """Protects: damaged files, and files that would run code."""
     _, data = pth(stored)
     torchvision_has(monkeypatch, site.put("squeezenet1_1-00000000.pth", data))
     with pytest.raises(SourceError, match=r"00000000\.pth or its copy .* is damaged; delete the copy"):
@@ -161,7 +161,7 @@ def test_a_kept_download_that_was_damaged_is_fetched_again(site, stored):
 
 
 def test_a_wrong_checksum_leaves_what_was_there(site, stored, tmp_path):
-    """Protects: a camera's good weights, from a file that changed at its address."""
+    """Protects: a camera's valid weights, if the file at the URL changes."""
     data = save(stored)
     url, path = site.put("w.safetensors", data), tmp_path / "site/w.safetensors"
     fetch(squeezenet(weights=url, sha256=digest(data)))
@@ -194,7 +194,7 @@ def test_a_path_is_read_with_and_without_its_checksum(site, stored, tmp_path):
         (save({"a": torch.zeros(1)}), r"missing\.safetensors lacks features\.0\.weight, .*; correct"),
     ],
 )
-def test_a_file_that_does_not_do_is_named_with_its_camera(site, content, message):
+def test_an_unsuitable_file_is_named_with_its_camera(site, content, message):
     if content:
         Path("missing.safetensors").write_bytes(content)
     for sha256 in ("", digest(content or b"")):
@@ -204,22 +204,22 @@ def test_a_file_that_does_not_do_is_named_with_its_camera(site, content, message
 
 
 @pytest.mark.parametrize("content", [None, squeezenet(weights="random")])
-def test_who_needs_no_weights_still_gets_a_file(site, content):
-    """Protects: DVC, which wants every camera's stage to have an output."""
+def test_a_method_without_weights_still_gets_a_file(site, content):
+    """Protects: DVC requires an output of every stage."""
     assert fetch(content).endswith("no weights are needed")
     assert load_file(CAMERA / FEATURES) == {}
     assert not site.asked
 
 
 def test_the_method_file_has_the_digest_of_the_methods_code(site):
-    """Protects: a camera, which is trained again when the code of its own method changes."""
+    """Protects: a camera is retrained if its method's code changes."""
     write_method("wespe", CAMERA)
     content = {"method": "wespe", "sha256": code_digest("wespe.methods.wespe")}
     assert json.loads((CAMERA / METHOD).read_bytes()) == content
 
 
 def test_the_command_writes_both_files_and_describes_them(site, repository):
-    """Protects: the way from params.yaml to the files that dvc.yaml names."""
+    """Protects: params.yaml leads to the files in dvc.yaml."""
     Path("params.yaml").write_bytes((repository / "params.yaml").read_bytes())
     command = [sys.executable, "-m", "stages.features", "demo-phone"]
     environment = os.environ | {"PYTHONPATH": str(repository)}
@@ -230,8 +230,8 @@ def test_the_command_writes_both_files_and_describes_them(site, repository):
     assert sorted(paths.root.iterdir()) == sorted([paths.features, paths.method])
 
 
-def test_help_teaches(repository):
-    """Protects: someone who types the command alone learns what it wants."""
+def test_missing_arguments_print_usage(repository):
+    """Protects: a command without arguments explains what it needs."""
     command = [sys.executable, "-m", "stages.features", "--help"]
     shown = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
     assert "TORCH_HOME" in shown.stdout

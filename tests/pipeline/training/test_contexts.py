@@ -149,8 +149,8 @@ def test_a_resumed_run_keeps_the_precision_that_it_began_with(
     assert next(choices, None) is None, "both asked"
 
 
-def test_a_run_of_no_steps_keeps_the_start(patches, features: Path, tmp_path: Path) -> None:
-    """Protects: a method whose fitted start needs no training, and tables that show what training adds."""
+def test_zero_steps_keep_the_initial_transform(patches, features: Path, tmp_path: Path) -> None:
+    """Protects: methods that need no training, and tables that show the effect of training."""
     start, trained = tmp_path / "start", tmp_path / "trained"
     none = replace(RUN, training=replace(RUN.training, steps=0))
     train(none, MemoryContext(none, *patches, checkpoint=start), features)
@@ -161,7 +161,9 @@ def test_a_run_of_no_steps_keeps_the_start(patches, features: Path, tmp_path: Pa
     assert weights[0] != weights[1]
 
 
-def test_the_start_is_fitted_before_any_step(patches, features: Path, tmp_path: Path) -> None:
+def test_the_initial_transform_is_fitted_before_the_first_step(
+    patches, features: Path, tmp_path: Path
+) -> None:
     """The generator of a run without steps already changes photos towards the target."""
     none = replace(RUN, training=replace(RUN.training, steps=0))
     source, target = patches

@@ -109,7 +109,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Path:
     return folder
 
 
-def test_two_workers_learn_what_one_learns_from_the_joined_batch(ranks: Path) -> None:
+def test_two_workers_learn_the_same_as_one_from_the_joined_batch(ranks: Path) -> None:
     """Eqs. 3 and 4 sum over the batch, DDP averages over the workers: the scale must come out right."""
     first, second = (load_file(ranks / f"{rank}.safetensors") for rank in range(2))
     assert all(torch.equal(value, second[name]) for name, value in first.items())

@@ -40,7 +40,7 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_crawl_keeps_photos_with_faves_and_what_authors_are_owed(flickr_server, tmp_path):
+def test_a_crawl_stores_photos_with_faves_licences_and_authors(flickr_server, tmp_path):
     crawled = bring(flickr_server, tmp_path)
     rows = table(tmp_path)
     assert [row["id"] for row in rows] == [str(1000 + number) for number in range(10)]
@@ -62,7 +62,7 @@ def test_a_rater_can_learn_from_what_was_crawled(flickr_server, tmp_path):
     assert all(line.path.is_file() for line, _ in lines)
 
 
-def test_pages_go_back_in_time_and_miss_nobody(flickr_server, tmp_path):
+def test_pages_go_back_in_time_and_skip_no_photo(flickr_server, tmp_path):
     """Protects: Flickr ends numbered pages at 4,000 photos, and a page may end within a second."""
     flickr_server.page_size = 3
     assert len(bring(flickr_server, tmp_path, photos=100).rows) == 10
@@ -71,14 +71,14 @@ def test_pages_go_back_in_time_and_miss_nobody(flickr_server, tmp_path):
     assert "page" not in flickr_server.searches()[1]
 
 
-def test_a_crawl_that_wants_more_goes_on(flickr_server, tmp_path):
+def test_a_crawl_continues_if_more_photos_are_requested(flickr_server, tmp_path):
     assert len(bring(flickr_server, tmp_path, photos=5).rows) == 5
     bring(flickr_server, tmp_path)
     assert len(table(tmp_path)) == 10
     assert sorted(flickr_server.asked) == sorted(flickr_server.files)  # each photo once
 
 
-def test_a_killed_crawl_goes_on_where_it_was(flickr_server, tmp_path, monkeypatch):
+def test_a_killed_crawl_resumes(flickr_server, tmp_path, monkeypatch):
     """Protects: hours of crawling, and the user's key. The process really dies by SIGKILL in a page."""
     monkeypatch.setenv("FLICKR_API_KEY", flickr_server.key)
     flickr_server.pause_s, flickr_server.page_size = 0.1, 6
@@ -111,7 +111,7 @@ def test_a_photo_that_is_gone_is_left_out(flickr_server, tmp_path):
     assert crawled.left_out == {"HTTP 404": 1}
 
 
-def test_trouble_in_the_middle_of_a_page_keeps_its_rows(flickr_server, tmp_path):
+def test_an_error_within_a_page_keeps_its_rows(flickr_server, tmp_path):
     sent = []
     flickr_server.page_size = 6
 
@@ -130,7 +130,7 @@ def test_trouble_in_the_middle_of_a_page_keeps_its_rows(flickr_server, tmp_path)
 
 
 def test_hostile_and_unwanted_photos_are_left_out_with_their_reasons(flickr_server, tmp_path):
-    """Protects: no path, no host, no number of others is trusted; the rest of the page is still taken."""
+    """Protects: untrusted paths, hosts and numbers are rejected; the rest of the page is still used."""
     flickr_server.photos[0] |= {"id": "../../escaped"}
     flickr_server.photos[1] |= {"owner": "https://evil.com"}
     flickr_server.photos[2] |= {"license": "0"}
@@ -176,7 +176,7 @@ def test_a_list_that_never_gets_older_ends(flickr_server, tmp_path):
         bring(flickr_server, tmp_path)
 
 
-def test_young_photos_are_not_asked_for(flickr_server, tmp_path):
+def test_recent_photos_are_not_requested(flickr_server, tmp_path):
     bring(flickr_server, tmp_path, min_age_days=30)
     age_s = time.time() - int(flickr_server.searches()[0]["max_upload_date"])
     assert 30 * 86_400 <= age_s < 30 * 86_400 + 60
@@ -191,7 +191,7 @@ def test_another_search_needs_another_folder(flickr_server, tmp_path):
         bring(flickr_server, tmp_path)
 
 
-def test_the_state_tells_no_key(flickr_server, tmp_path):
+def test_the_state_file_does_not_contain_the_key(flickr_server, tmp_path):
     bring(flickr_server, tmp_path, photos=1)
     state = json.loads((tmp_path / "crawl.json").read_text())
     assert sorted(state) == ["left_out", "search", "until"]

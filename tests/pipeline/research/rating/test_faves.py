@@ -61,7 +61,7 @@ def _first_crops(faves):
         yield from zip(part.crops[:, 0], part.labels, strict=True)
 
 
-def test_photos_to_learn_from_have_one_crop_and_those_to_judge_by_have_five(twenty):
+def test_training_photos_have_one_crop_and_others_five(twenty):
     parts = read_faves(twenty, SMALL, THIRDS, min_views=1).parts
     assert {name: part.crops.shape[1:] for name, part in parts.items()} == {
         "train": (1, 32, 32, 3),
@@ -72,7 +72,7 @@ def test_photos_to_learn_from_have_one_crop_and_those_to_judge_by_have_five(twen
 
 @pytest.mark.parametrize("change", ["the same bytes", "half the size", "another quality"])
 def test_copies_of_a_photo_are_left_out(twenty, change):
-    """Protects: the accuracy, which a photo on both sides would flatter."""
+    """Protects: an honest accuracy: no photo is in both training and test."""
     copies = []
     for number in range(5):
         original = Image.open(twenty.parent / f"{number}.png")
@@ -96,7 +96,7 @@ def test_different_photos_look_different(demo_photos):
 
 
 def test_adding_photos_moves_few_to_another_part(twenty):
-    """Protects: figures of raters that learn from a table as it grows stay comparable."""
+    """Protects: results stay comparable when a table grows."""
     few = table(twenty.parent, [(f"{number}.png", number, 100) for number in range(14)])
     before = read_faves(few, SMALL, THIRDS, min_views=1).parts
     rows = [(f"{number}.png", number, 100) for number in range(20)]
@@ -130,14 +130,14 @@ def test_a_photo_smaller_than_a_crop_is_named(twenty):
 
 
 @pytest.mark.parametrize("alike", [1, 2])
-def test_a_set_that_teaches_nothing_is_refused(twenty, alike):
+def test_a_set_without_differences_is_rejected(twenty, alike):
     rows = [(f"{number}.png", 5, 100) for number in range(20)][: 20 if alike == 1 else alike]
     with pytest.raises(TrainingError, match="are too few, or have equal faves per view"):
         read_faves(table(twenty.parent, rows), SMALL, THIRDS, min_views=1)
 
 
 @pytest.mark.parametrize("row", [("a.png", "x", 1), ("a.png", 1, ""), ("", 1, 1), ("a.png", -1, 1)])
-def test_a_line_that_makes_no_sense_is_named(tmp_path, row):
+def test_an_invalid_line_is_named(tmp_path, row):
     with pytest.raises(TrainingError, match=r"photos\.csv, line 3: needs a photo, and whole numbers"):
         read_table(table(tmp_path, [("a.png", 1, 2), row]))
 

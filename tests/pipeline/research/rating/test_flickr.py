@@ -37,7 +37,7 @@ def test_licences_are_chosen_by_what_they_are(flickr_server):
 
 
 def test_the_key_is_in_no_address_header_or_error(flickr_server):
-    """Protects: logs and proxies keep addresses; Flickr's own error repeats the key it was given."""
+    """Protects: logs and proxies store URLs; Flickr's error message repeats the key."""
     secret, errors = "feedfacefeedface", []
     with pytest.raises(SourceError, match=r"Invalid API Key … \(code 100\); check FLICKR_API_KEY") as caught:
         list_photos(client(flickr_server, secret), ["street"], LICENCES, flickr_server.newest)
@@ -56,7 +56,7 @@ def test_the_key_is_in_no_address_header_or_error(flickr_server):
     assert secret not in repr(vars(Flickr)) + repr(client(flickr_server, secret))
 
 
-def test_trouble_is_waited_out(flickr_server):
+def test_temporary_errors_are_retried(flickr_server):
     flickr_server.statuses = [503, 429]
     assert list_photos(client(flickr_server), ["street"], LICENCES, flickr_server.newest)
     flickr_server.answers = [json.dumps({"stat": "fail", "code": 105, "message": "busy"}).encode()]
@@ -64,7 +64,7 @@ def test_trouble_is_waited_out(flickr_server):
     assert len(flickr_server.forms) == 5
 
 
-def test_trouble_that_lasts_ends_with_what_to_do(flickr_server):
+def test_permanent_errors_are_reported_with_a_remedy(flickr_server):
     flickr_server.statuses = [503] * 3
     with pytest.raises(
         SourceError, match=r"does not answer for photos \(HTTP 503\); run the same command again to resume"
@@ -86,7 +86,7 @@ def test_pauses_grow_and_a_server_may_ask_for_longer_ones(flickr_server):
     assert 1 <= time.monotonic() - began < 5
 
 
-def test_a_pause_that_never_ends_is_not_kept(flickr_server, monkeypatch):
+def test_an_excessive_pause_is_not_accepted(flickr_server, monkeypatch):
     monkeypatch.setattr(flickr, "LONGEST_S", 0.05)
     flickr_server.statuses, flickr_server.retry_after = [429], "999999999"
     began = time.monotonic()
@@ -139,7 +139,7 @@ def test_flickrs_own_hosts_pass(flickr_server):
 
 
 def test_redirects_are_not_followed(flickr_server):
-    """Protects: the picture "photo unavailable", and requests to anywhere."""
+    """Protects: the placeholder "photo unavailable" is not stored, and no other host is contacted."""
     flickr_server.statuses = [302]
     with pytest.raises(PhotoError, match="HTTP 302"):
         client(flickr_server).photo(f"{flickr_server.url}/1_h.jpg")
@@ -169,14 +169,14 @@ def test_what_is_too_large_is_not_read_to_its_end(flickr_server, monkeypatch):
         b'{"stat": "fail", "code": {}, "message": ["\\u001b[2J"]}',
     ],
 )
-def test_answers_that_make_no_sense_end_in_one_line(answer, flickr_server):
+def test_invalid_answers_are_reported_in_one_line(answer, flickr_server):
     flickr_server.answers = [answer]
     with pytest.raises(SourceError, match=r"^Flickr('s search returned no list| refuses flickr\.)") as caught:
         list_photos(client(flickr_server), ["street"], LICENCES, flickr_server.newest)
     assert str(caught.value).isprintable()
 
 
-def test_texts_of_others_are_harmless():
+def test_untrusted_texts_are_sanitised():
     assert readable("Anna\n\x1b[2J\ud800 B") == "Anna[2J B"
     assert readable("=HYPERLINK(1)") == "'=HYPERLINK(1)"
     assert len(readable("a" * 10_000)) == 200

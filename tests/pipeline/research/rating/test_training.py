@@ -43,7 +43,7 @@ def vgg19() -> dict[str, torch.Tensor]:
     return Rater(RaterConfig(hidden=8)).state_dict()
 
 
-def test_a_rater_learns_is_kept_and_comes_back_with_its_accuracy(table, tmp_path):
+def test_a_rater_is_trained_saved_and_loaded_with_its_accuracy(table, tmp_path):
     trained = train_rater(table, rating(), tmp_path / "rater")
     accuracy = trained.accuracy
     assert accuracy.value > 0.9
@@ -57,7 +57,7 @@ def test_a_rater_learns_is_kept_and_comes_back_with_its_accuracy(table, tmp_path
     assert "the paper's rater: 68.75 %" in accuracy.in_words
 
 
-def test_config_says_where_it_comes_from_and_names_no_place(table, tmp_path):
+def test_config_records_the_origin_without_local_paths(table, tmp_path):
     config = train_rater(table, rating(), tmp_path / "rater").config
     assert config["photos"] | {"train": 0, "validation": 0, "test": 0} == {
         **{"used": 40, "rarely_viewed": 0, "unreadable": 0, "copies": 0},
@@ -94,7 +94,7 @@ class Evil:
         return (Path("/tmp/never").touch, ())
 
 
-def test_files_that_hold_no_weights_are_refused_and_run_nothing(vgg19, tmp_path):
+def test_files_without_weights_are_rejected_and_run_no_code(vgg19, tmp_path):
     rater = Rater(RaterConfig(width=1, hidden=1))
     torch.save({"evil": Evil()}, tmp_path / "evil.pth")
     torch.save([1, 2], tmp_path / "list.pth")
@@ -114,7 +114,7 @@ def test_files_that_hold_no_weights_are_refused_and_run_nothing(vgg19, tmp_path)
     assert not Path("/tmp/never").exists()
 
 
-def test_a_folder_that_is_no_whole_rater_is_refused(table, tmp_path):
+def test_an_incomplete_rater_folder_is_rejected(table, tmp_path):
     with pytest.raises(
         CheckpointError, match=r"contains no rater .*; train one with `python -m stages.rate train`"
     ):

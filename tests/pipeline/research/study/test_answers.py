@@ -11,7 +11,7 @@ from pipeline.research.study.answers import LARGEST_BYTES, read_answers
 ZEROS = "0" * 16
 
 
-def test_honest_exports_are_read(study, export) -> None:
+def test_valid_exports_are_read(study, export) -> None:
     read = read_answers([export(1), export(2)], study)
     assert [answers.participant[-1] for answers in read] == ["1", "2"]
     assert {len(answers.choices) for answers in read} == {4}
@@ -45,7 +45,7 @@ CHANGES: dict[str, tuple[Callable[[dict], object], str]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_the_page_cannot_have_written_is_refused(study, export, name) -> None:
+def test_exports_that_the_page_cannot_produce_are_rejected(study, export, name) -> None:
     change, message = CHANGES[name]
     file = export(1)
     content = json.loads(file.read_text())
@@ -63,7 +63,7 @@ def test_what_the_page_cannot_have_written_is_refused(study, export, name) -> No
     [b"", b"\xff\xfe", b"[" * 100_000, b'{"study": NaN}', b"1" * 10_000, b"null", b"\x00" * 99],
     ids=["empty", "no text", "deep", "NaN", "long number", "null", "zeros"],
 )
-def test_what_is_no_json_of_ours_is_refused(study, tmp_path, data) -> None:
+def test_other_json_is_rejected(study, tmp_path, data) -> None:
     (tmp_path / "x.json").write_bytes(data)
     with pytest.raises(PipelineError, match=r"x\.json is not a valid file of choices"):
         read_answers([tmp_path / "x.json"], study)

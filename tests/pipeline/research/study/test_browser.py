@@ -85,7 +85,7 @@ def test_a_space_after_a_click_is_no_preference_and_not_the_clicked_photo_again(
     assert answers(browser)[1]["chosen"] is None
 
 
-def test_a_reload_goes_on_with_the_same_participant_and_pair(browser, page):
+def test_a_reload_continues_with_the_same_participant_and_pair(browser, page):
     begin(browser, page)
     browser.press("ArrowLeft")
     browser.wait(READY)
@@ -99,7 +99,7 @@ def test_a_reload_goes_on_with_the_same_participant_and_pair(browser, page):
 @pytest.mark.parametrize(
     "kept", ["{", '{"participant": 1}', '{"participant": "%s", "choices": [{}]}' % ("0" * 32)]
 )
-def test_a_damaged_memory_starts_anew(browser, page, study, kept):
+def test_damaged_local_storage_starts_over(browser, page, study, kept):
     browser.open(page)
     browser.js(f"localStorage.setItem('study-{study.id}', {json.dumps(kept)})")
     begin(browser, page)
@@ -163,7 +163,7 @@ def test_photos_are_of_one_size_and_all_fits_the_screen(browser, page, width, he
         browser.wait(f"{READY} || !document.getElementById('end').hidden")
 
 
-def test_nothing_is_fetched_and_nothing_that_is_read_tells_the_sides_apart(browser, page):
+def test_the_page_fetches_nothing_and_does_not_reveal_sides(browser, page):
     begin(browser, page)
     assert (
         browser.js("performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:'))")
@@ -189,7 +189,7 @@ def test_the_browser_and_python_agree_on_order_and_sides(browser, page, study):
         assert shown == [[pair.id, on_left(participant, pair)] for pair in asked]
 
 
-def test_another_person_starts_anew_once_the_choices_are_saved(browser, page):
+def test_another_participant_can_start_after_saving(browser, page):
     begin(browser, page)
     first = browser.js("answers.participant")
     for _ in range(4):

@@ -27,7 +27,7 @@ def pixels(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
 
 
-def test_the_key_knows_which_photo_is_whose(study: Study, studies: Path) -> None:
+def test_the_key_maps_photos_to_folders(study: Study, studies: Path) -> None:
     assert read_key(studies, "walk") == study
     sources = {photo["id"]: photo["src"] for pair in shown(studies / "walk.html") for photo in pair["photos"]}
     for pair in study.pairs:
@@ -51,7 +51,7 @@ def test_the_page_names_no_label_folder_or_photo_and_no_other_place(study: Study
     assert "default-src 'none'" in page
 
 
-def test_pairs_and_photos_are_written_in_an_order_that_tells_nothing(study: Study, studies: Path) -> None:
+def test_the_order_of_pairs_and_photos_reveals_nothing(study: Study, studies: Path) -> None:
     for pair in (pairs := shown(studies / "walk.html")):
         assert [photo["id"] for photo in pair["photos"]] == sorted(photo["id"] for photo in pair["photos"])
     assert [pair["id"] for pair in pairs] == sorted(pair["id"] for pair in pairs)

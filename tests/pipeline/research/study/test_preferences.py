@@ -32,7 +32,7 @@ def six(study, export):
     return count_preferences(study, read_answers([export(i, like) for i, like in enumerate(likes)], study))
 
 
-def test_the_interval_between_participants_knows_that_their_answers_go_together(six, mixed) -> None:
+def test_the_interval_between_participants_respects_dependent_answers(six, mixed) -> None:
     between, share = six.between_participants["before"], six.overall["before"]
     assert between.fraction == pytest.approx(share.fraction)
     assert between.high - between.low > share.high - share.low
@@ -55,7 +55,7 @@ def test_the_table_has_a_line_per_pair_and_the_total(mixed) -> None:
     assert len({len(line) for line in [header, *lines]}) == 1
 
 
-def test_the_file_holds_all_of_it(mixed, tmp_path) -> None:
+def test_the_file_contains_all_results(mixed, tmp_path) -> None:
     write_preferences(tmp_path / "walk.json", mixed)
     content = json.loads((tmp_path / "walk.json").read_bytes())
     assert content["labels"] == ["before", "after"]
