@@ -76,6 +76,6 @@ def test_large_photos_show_their_middle_and_many_the_first(pairs, tmp_path: Path
 def test_photos_with_different_aspect_ratios_are_rejected_as_a_pair(tmp_path: Path) -> None:
     write_photo(tmp_path / "a.png", GREY)
     write_photo(tmp_path / "b.png", GREY[:20])
-    with pytest.raises(PipelineError, match=r"a\.png is 60 × 40 px, .*b\.png 60 × 20; .*one shape"):
+    with pytest.raises(PipelineError, match=r"a\.png is 60 × 40 px, .*b\.png 60 × 20; .*same aspect ratio"):
         write_before_after({"a": (tmp_path / "a.png", tmp_path / "b.png")}, tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
