@@ -27,7 +27,7 @@ class PhotoWarnings:
     def add(self, photo: str, texts: Iterable[str]) -> None:
         for text in texts:
             self._counts[text] += 1
-            self._first.setdefault(text, photo)
+            self._first[text] = min(photo, self._first.get(text, photo))  # threads finish in any order
 
     def lines(self) -> tuple[str, ...]:
         """One line per text, the most frequent first."""

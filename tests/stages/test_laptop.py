@@ -205,7 +205,7 @@ def test_invalid_commands_fail_fast_with_one_line(wespe: Run, model: Path, holid
         ("enhance", "none.jpg"): "none.jpg: no such photo or folder",
         ("enhance", str(holiday / "rocket.nef")): "RAW is unsupported; convert it",
         ("enhance", str(holiday / "rocket.jpg")): "no models on this machine yet; add one with",
-        ("enhance", str(holiday / "rocket.jpg"), "--model", "x"): "--model x: no model folder",
+        ("enhance", str(holiday / "rocket.jpg"), "--model", "x"): "--model x: no such model folder",
         ("compare", str(holiday), "none"): "none: no such photo or folder",
         ("models", "add"): "nothing to add; give a model folder",
     }
@@ -249,7 +249,9 @@ def test_two_folders_become_a_page(wespe: Run, holiday: Path) -> None:
 def test_a_page_replaces_no_photo(wespe: Run, holiday: Path) -> None:
     photo = holiday / "rocket.jpg"
     before = photo.read_bytes()
-    assert "rocket.jpg: a page must end in .html" in error_of(wespe("compare", photo, photo, "-o", photo))
+    assert "rocket.jpg: the page's name must end in .html" in error_of(
+        wespe("compare", photo, photo, "-o", photo)
+    )
     assert photo.read_bytes() == before
     assert wespe("compare", photo, photo, "-o", holiday / "new/page.html").returncode == 0
     trip = holiday.rename(holiday.with_name("trip.2024"))
