@@ -74,7 +74,7 @@ def test_folders_without_usable_photos_are_one_line_with_a_remedy(tmp_path):
 
 
 def test_the_stage_rejects_invalid_options_before_training(demo_photos, tmp_path, repository):
-    for options, words in ((["--words", "0"], "words must be at least 1"), ([], "is a folder; name a file")):
+    for options, words in ((["--words", "0"], "words must be at least 1"), ([], "is a folder; give a file")):
         command = [sys.executable, "-m", "stages.cornia", demo_photos, "--out", tmp_path, *options]
         ended = subprocess.run(command, cwd=repository, capture_output=True, text=True)
         assert ended.returncode == 1

@@ -95,10 +95,10 @@ def test_photos_that_differ_in_size_but_not_in_shape_are_shown_alike(tmp_path: P
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"a/x.png": (30, 20), "b/y.png": (30, 20)}, "share no name"),
+        ({"a/x.png": (30, 20), "b/y.png": (30, 20)}, "have no name in common"),
         ({"a/x.png": (30, 20)}, "b: no such folder"),
-        ({"a/x.png": (30, 20), "b/x.png": (20, 30)}, r"30 × 20 px, .*one shape"),
-        ({"a/x.png": (30, 20), "a/x.jpg": (30, 20), "b/x.png": (30, 20)}, "have one name"),
+        ({"a/x.png": (30, 20), "b/x.png": (20, 30)}, r"30 × 20 px, .*20 × 30"),
+        ({"a/x.png": (30, 20), "a/x.jpg": (30, 20), "b/x.png": (30, 20)}, "have the same name"),
     ],
 )
 def test_folders_that_make_no_pairs_are_reported(tmp_path: Path, files, message) -> None:
