@@ -101,11 +101,11 @@ def test_undoing_it_brings_unseen_photos_nearer_to_the_truth() -> None:
 def test_a_training_cut_in_the_middle_resumes_bit_for_bit() -> None:
     """Protects: the degradation, which is fitted before the first step, and the noise that is drawn later."""
     config = replace(CONFIG, start_patches=BATCH, degradation=DegradationConfig(steps=2))
-    whole = run(learner(6, config), batches(), 6)
-    half = run(learner(6, config), batches(), 3)
+    whole = run(learner(6, config), batches(), 3)
     resumed = learner(6, config)
-    resumed.load_state_dict(load(save(half.state_dict())))
-    run(resumed, batches(3), 6)
+    resumed.load_state_dict(load(save(whole.state_dict())))
+    for one in (whole, resumed):
+        run(one, batches(3), 6)
     wanted = whole.state_dict()
     assert not whole.start["detail.tail.weight"].any()  # training begins here
     assert not torch.equal(whole.start["colour.curves"], learner(6, config).start["colour.curves"])  # fitted
