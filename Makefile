@@ -17,13 +17,12 @@ demo: $(BIN)/.installed  ## photos → patches → training → scores → regis
 	dvc repro
 	@python -m stages.summary
 
-# In the order of their names: tests/flow takes longest, and comes first.
 test: $(BIN)/.installed  ## lint, types, import rules and the tests
 	ruff check
 	ruff format --check
 	mypy
 	lint-imports
-	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	pytest --numprocesses 2 --dist loadfile
 
 check: $(BIN)/.installed  ## lint, types, import rules and the quick tests: no engines
 	ruff check
