@@ -22,7 +22,8 @@ class Bfloat16Generator(Generator):
     def __init__(self, generator: Generator):
         super().__init__()
         self.generator = generator
-        self.decides, self.strip_px = generator.decides, generator.strip_px  # type: ignore[misc]
+        self.decides = generator.decides  # type: ignore[misc]
+        self.step_px, self.strip_px = generator.step_px, generator.strip_px
 
     def decide(self, strips_nchw: Iterable[torch.Tensor]) -> Any:
         return self.generator.decide(strips_nchw)

@@ -18,6 +18,7 @@ from wespe.methods.lut_restore import LutRestoreConfig
 from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.networks.restorer import RestorerConfig
 from wespe.networks.srcnn import SRCNN
+from wespe.precision import Bfloat16Generator
 from wespe.tiling import Tiling, TooLarge, _strips, bytes_per_pixel, reach_px
 
 
@@ -276,3 +277,13 @@ def test_strips_decide_as_the_whole_photo(height, rows):
     decided = colour.decide_by_strips(photo[:, :, rows] for rows in strips)
     for part, whole in zip(decided, colour.decide(photo), strict=True):
         torch.testing.assert_close(part, whole, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lut residual", "lut restore"])
+def test_bfloat16_generators_have_the_same_needs(name: str) -> None:
+    """Protects: a wrapper that forgets one, such as where tiles may begin, makes seams on some processors."""
+    generator = trained(name)
+    wrapped = Bfloat16Generator(generator)
+    needs = [key for key in Generator.__annotations__ if not key.startswith("_")]
+    assert "step_px" in needs
+    assert {key: getattr(wrapped, key) for key in needs} == {key: getattr(generator, key) for key in needs}
