@@ -1,8 +1,19 @@
 """One function per equation; each returns a scalar, at least float32. Adversarial losses: adversarial.py."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonNegative:
+    """Weights of a method's losses. Raises ValueError if one is negative."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{name} must be at least 0, not {value}")
 
 
 def content_loss(

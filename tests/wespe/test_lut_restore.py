@@ -112,6 +112,11 @@ def test_a_training_cut_in_the_middle_resumes_bit_for_bit() -> None:
     assert {n for n, v in resumed.state_dict().items() if not torch.equal(v, wanted[n])} == set()
 
 
+def test_a_degradation_needs_a_step_to_be_fitted() -> None:
+    with pytest.raises(ValueError, match="steps must be at least 1, not 0"):
+        DegradationConfig(steps=0)
+
+
 def test_the_network_stays_within_its_budget() -> None:
     assert multiply_adds_per_pixel(Restorer(RestorerConfig())) < 4000
 

@@ -10,7 +10,7 @@ from torch import nn
 from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
 from wespe.generator import Generator
-from wespe.losses import colour_loss, content_loss, total_variation_loss
+from wespe.losses import NonNegative, colour_loss, content_loss, total_variation_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.critic import Critic, CriticConfig
 from wespe.networks.features import ContentConfig, Features
@@ -19,18 +19,13 @@ from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossWeights:
+class LossWeights(NonNegative):
     """Weights of the losses, as in the authors' code; the paper prints 1, 0.4, 0.1 and 400."""
 
     content: float = 10.0
     texture: float = 1.0
     colour: float = 0.5
     tv: float = 2000.0
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < 0:
-                raise ValueError(f"{name} must be at least 0, not {value}")
 
 
 @dataclass(frozen=True, kw_only=True)

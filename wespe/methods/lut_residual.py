@@ -10,7 +10,7 @@ from torch import nn
 from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
 from wespe.generator import Generator, Place
-from wespe.losses import content_loss, identity_loss, total_variation_loss
+from wespe.losses import NonNegative, content_loss, identity_loss, total_variation_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.activity import Noise
 from wespe.networks.detail import Detail, DetailConfig
@@ -25,7 +25,7 @@ COLOUR_GAIN, TEXTURE_GAIN = 2.0, 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossWeights:
+class LossWeights(NonNegative):
     """Weights of the losses.
 
     content: between the initial transform's output and the enhanced photo; keeps their colours similar.
@@ -40,11 +40,6 @@ class LossWeights:
     tv: float = 1.0
     smooth: float = 0.1
     monotone: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < 0:
-                raise ValueError(f"{name} must be at least 0, not {value}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from torch import nn
 
 from wespe.batch import Batch
 from wespe.degradation import Degradation, fit_degradation
-from wespe.losses import identity_loss
+from wespe.losses import NonNegative, identity_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.methods.lut_residual import LutResidual
 from wespe.networks.features import ContentConfig, Features
@@ -20,7 +20,7 @@ from wespe.set_match import distinct, fit_start
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossWeights:
+class LossWeights(NonNegative):
     """Weights of the losses.
 
     features: mean |difference| between the content features of a restored patch and its original.
@@ -29,11 +29,6 @@ class LossWeights:
 
     features: float = 1.0
     pixels: float = 4.0
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < 0:
-                raise ValueError(f"{name} must be at least 0, not {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +43,8 @@ class DegradationConfig:
     noise: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.steps < 0:
-            raise ValueError(f"steps must be at least 0, not {self.steps}")
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, not {self.steps}")
         if self.noise < 0:
             raise ValueError(f"noise must be at least 0, not {self.noise}")
 

@@ -10,7 +10,7 @@ from torch import nn
 from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
 from wespe.generator import Generator
-from wespe.losses import content_loss, identity_loss, total_variation_loss
+from wespe.losses import NonNegative, content_loss, identity_loss, total_variation_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.critic import Critic, CriticConfig
 from wespe.networks.features import ContentConfig, Features
@@ -19,7 +19,7 @@ from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossWeights:
+class LossWeights(NonNegative):
     """Weights of the losses in eq. 6. `direct` and `identity` are our additions; 0 disables them.
 
     direct: content loss between x and G(x). Eq. 6 only compares x with F(G(x)), which does not penalise
@@ -33,11 +33,6 @@ class LossWeights:
     tv: float = 10.0
     direct: float = 0.0
     identity: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < 0:
-                raise ValueError(f"{name} must be at least 0, not {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
