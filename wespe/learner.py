@@ -1,9 +1,9 @@
 """Trains a method: optimiser steps, mean losses, and exact saving and loading of the state."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Literal
 
 import torch
@@ -15,6 +15,7 @@ from wespe.losses import psnr_db
 from wespe.method import Gather, Method, Networks, State, Turn
 from wespe.optimisers import OptimiserConfig, build_optimiser
 from wespe.precision import computes_in_bfloat16
+from wespe.sample import Sample
 
 Wrap = Callable[[nn.Module], nn.Module]
 
@@ -119,22 +120,18 @@ class Learner:
         """The generator's weights before the first step, after `prepare`: training is measured against it."""
         return self._start
 
-    def prepare(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Let the method initialise itself from the first batches; return a stream that still contains them.
-
-        Training also learns from these batches, so that a batch's index always equals its step. A resumed
-        training skips the initialisation.
-        """
-        if self.step or not self.method.first_patches:
-            return batches
-        first = next(batches)
-        more = -(-self.method.first_patches // first.total) - 1
-        seen = [first, *islice(batches, more)]
-        self.method.prepare(seen)
+    def prepare(self, source: Sample, target: Sample) -> str:
+        """Let the method initialise itself before the first step; return what it says of the samples."""
+        found = self.method.prepare(source, target)
+        generator = self.method.generator
+        prepared = chain(generator.state_dict().values(), self.method.memory().values())
+        with torch.no_grad():  # two kinds of processors may have rounded differently
+            for value in filter(torch.is_floating_point, prepared):
+                value.copy_(self._gather(value.flatten()).mean(0).view_as(value))
         if self._average is not None:
-            self._average.load_state_dict(self.method.generator.state_dict())
-        self._start = _copy_of(self.method.generator)
-        return chain(seen, batches)
+            self._average.load_state_dict(generator.state_dict())
+        self._start = _copy_of(generator)
+        return found
 
     def learn(self, batch: Batch) -> None:
         """Take one step: render once, then run all turns that are due, in order."""

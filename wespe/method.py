@@ -1,7 +1,7 @@
 """The interface of every method: its networks, and which of them learn from which losses."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from wespe.batch import Batch
 from wespe.generator import Generator
+from wespe.sample import Sample
 
 Losses = dict[str, torch.Tensor]
 Networks = Mapping[str, nn.Module]
@@ -53,7 +54,7 @@ class Method(nn.Module, ABC):
     renders: the group that `render` calls; '' means the group of the first turn. The scene carries gradients
         of this group if one of its turns is due, and none otherwise. Its turn must not repeat.
     frozen: names of children that never change, such as content features. They are not saved.
-    first_patches: number of patches per set that `prepare` needs before the first step.
+    first_patches: maximum number of patches per set that `prepare` gets before the first step; 0: no call.
 
     Persistent buffers of the method and of its other children (an adaptive weight, an image pool) are saved,
     resumed and rolled back with the weights. They must be equal on all workers; use `gather` to combine what
@@ -71,12 +72,13 @@ class Method(nn.Module, ABC):
         """Stack one vector per worker, (n,) → (workers, n). The learner replaces this function."""
         return values[None]
 
-    def prepare(self, batches: Sequence[Batch]) -> None:
-        """Initialise the networks from the first batches, before the first step.
+    def prepare(self, source: Sample, target: Sample) -> str:
+        """Initialise the networks from a sample of both sets, before the first step.
 
-        The result must be equal on all workers (use `gather`). Store it in the networks' parameters or
-        buffers, so that it is part of checkpoints and of the final model.
+        All workers get the same samples. Store the result in the networks' parameters or buffers, so that it
+        is part of checkpoints and of the final model. Return a sentence about what was found, or nothing.
         """
+        return ""
 
     @abstractmethod
     def render(self, networks: Networks, batch: Batch) -> Any:

@@ -1,64 +1,61 @@
 """Fits the initial transform between two unpaired sets without training: tone curves, statistics, texture."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from wespe.batch import Batch
+from wespe.evidence import evident
 from wespe.histogram_match import HistogramMatch
 from wespe.networks.activity import RANGE, activity, bands, block_means, quietest
-from wespe.networks.lut import Colour
+from wespe.networks.lut import Colour, ColourConfig
 from wespe.networks.texture import Texture
 from wespe.networks.tone import LEVELS, rolled_off
+from wespe.sample import Sample
 from wespe.views import BlurConfig, gaussian_kernel, texture_view
-
-Gather = Callable[[torch.Tensor], torch.Tensor]
-Patches = Sequence[torch.Tensor]
 
 SMOOTH_ACTIVITY = 6  # smoothing of the activity curves, in levels of about 1/20 of a doubling each
 STEEPEST = 4.0  # maximum slope assumed for noise amplification; the minimum is its inverse
-MOST_VIVID = 3.0  # maximum saturation factor; photos that would need more have no usable colour
-RARE = 0.02  # share of pixels at either end that is too small for a reliable match
+MOST_VIVID = 1.2  # maximum saturation factor; sets that need more show other things, not another camera
+RARE = 0.02  # share of places at either end of activity that is too small for a reliable match
+EMPTY = 1e-6  # the same of pixels at either end of tones: only levels that a camera does not use
 
 
 @torch.no_grad()
-def fit_start(colour: Colour, texture: Texture, batches: Sequence[Batch], gather: Gather) -> None:
-    """Fit the initial colour and texture transforms, in place, to the batches of all workers."""
-    sources = distinct(batch.source for batch in batches)
-    targets = distinct(batch.target for batch in batches)
-    _fit_curves(colour, sources, targets, gather)
-    _fit_statistics(colour, sources, targets, gather)
-    fit_texture(texture, map(colour.start, sources), targets, gather)
-    _fit_excess(colour, texture, sources, gather)
+def fit_start(colour: Colour, texture: Texture, source: Sample, target: Sample) -> str:
+    """Fit the initial colour and texture transforms, in place; return what was found."""
+    share = _fit_curves(colour, source, target)
+    _fit_statistics(colour, source, target, share)
+    fit_texture(texture, source, target, colour.start)
+    _fit_excess(colour, texture, source)
+    photos = f"fitted to {source.number_of_photos:,} and {target.number_of_photos:,} photos"
+    evidence = f"; {share:.0%} of their difference in tones exceeds chance" if colour.config.evidence else ""
+    return photos + evidence
 
 
-def distinct(batches_nchw: Iterable[torch.Tensor]) -> list[torch.Tensor]:
-    """Remove duplicate patches, including mirrored and rotated ones, so that each counts once."""
-    seen: set[tuple[int, ...]] = set()
-    kept = []
-    for photos_nchw in batches_nchw:
-        levels = (photos_nchw * (LEVELS - 1)).round().long()
-        # These sums do not change when a patch is mirrored or rotated.
-        sums = torch.cat([(levels**power).sum((2, 3)) for power in (1, 2, 3)], dim=1)
-        fresh = {tuple(row): index for index, row in enumerate(sums.tolist()) if tuple(row) not in seen}
-        seen |= fresh.keys()
-        if len(fresh) == len(photos_nchw):
-            kept.append(photos_nchw)  # the usual case, without a copy
-        elif fresh:
-            kept.append(photos_nchw[sorted(fresh.values())])
-    return kept
-
-
-def _fit_curves(colour: Colour, sources: Patches, targets: Patches, gather: Gather) -> None:
-    curves = _matched(_histogram(sources, gather), _histogram(targets, gather))
-    shared, levels = curves.mean(dim=0).expand_as(curves), torch.linspace(0, 1, LEVELS)
-    casts = smoothed(curves - shared + levels, colour.config.cast_levels) - levels
-    both = (smoothed(shared, colour.config.smooth_levels) + casts).cummax(dim=1).values
-    colour.curves.copy_(rolled_off(both, both[:, :1], both[:, -1:]))
+def _fit_curves(colour: Colour, source: Sample, target: Sample) -> float:
+    """Return the share of the sets' difference in tones that is more than chance, 0–1, by its energy."""
+    before, after = source.photo_means(_histograms), target.photo_means(_histograms)
+    difference = _curves(before.mean(0), after.mean(0), colour.config)
+    kept = evident(partial(_curves, config=colour.config), before, after, colour.config.evidence)
+    curves = (kept.view(3, LEVELS) + torch.linspace(0, 1, LEVELS)).cummax(dim=1).values
+    colour.curves.copy_(rolled_off(curves, curves[:, :1], curves[:, -1:]))
     colour.slopes.copy_(_slopes(texture_view(colour.curves[None, :, None])[0, 0, 0]))
+    share = (kept.square().sum() / difference.square().sum().clamp(min=1e-12)).clamp(0, 1)
+    colour.share.copy_(share)
+    return share.item()
+
+
+def _curves(before: torch.Tensor, after: torch.Tensor, config: ColourConfig) -> torch.Tensor:
+    """Return the smoothed curves that match two distributions of levels, minus the identity, (3 · 256,)."""
+    levels = torch.linspace(0, 1, LEVELS)
+    curves = _extended(_matched(before, after), before.cumsum(1), EMPTY)
+    shared = curves.mean(dim=0).expand_as(curves)
+    casts = smoothed(curves - shared + levels, config.cast_levels) - levels
+    return (smoothed(shared, config.smooth_levels) + casts - levels).flatten()
 
 
 def _slopes(curve: torch.Tensor) -> torch.Tensor:
@@ -68,29 +65,36 @@ def _slopes(curve: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.interp(np.linspace(0, 1, LEVELS), given, slopes)).float()
 
 
-def _fit_statistics(colour: Colour, sources: Patches, targets: Patches, gather: Gather) -> None:
+def _fit_statistics(colour: Colour, source: Sample, target: Sample, share: float) -> None:
+    """Fit what varies between photos.
+
+    share: what is evident of the sets' difference in tones. Where the cameras do not differ, the sets' photos
+        vary differently by chance only.
+    """
     config = colour.config
-    before = _moments(map(colour.statistics, map(colour.matched, sources)), gather)
-    after = _moments(map(colour.statistics, targets), gather)
+    adapt, regress = share * config.adapt, share * config.regress
+    before = _moments(source, lambda patches: colour.statistics(colour.matched(patches)))
+    after = _moments(target, colour.statistics)
     slope, offset = monge_kantorovich(before, after)
-    slope = torch.lerp(torch.eye(len(slope)).to(slope), slope, config.adapt)
-    offset = config.adapt * offset
-    slope[0] *= 1 - config.regress
-    offset[0] = torch.lerp(offset[0], after[0][0], config.regress)
+    slope = torch.lerp(torch.eye(len(slope)).to(slope), slope, adapt)
+    offset = adapt * offset
+    slope[0] *= 1 - regress
+    offset[0] = torch.lerp(offset[0], after[0][0], regress)
     colour.slope.copy_(slope)
     colour.offset.copy_(offset)
-    dull, wanted = (_colourfulness(one, gather) for one in (map(colour.start, sources), targets))
-    vivid = (wanted / dull.clamp(min=1e-6)) ** (config.adapt / 2)
+    dull = source.photo_means(lambda patches: _colourfulness(colour.start(patches))).mean()
+    vivid = (target.photo_means(_colourfulness).mean() / dull.clamp(min=1e-6)) ** (adapt / 2)
     colour.saturation.copy_(vivid.clamp(1 / MOST_VIVID, MOST_VIVID))
 
 
 def fit_texture(
-    texture: Texture, started: Iterable[torch.Tensor], targets: Iterable[torch.Tensor], gather: Gather
+    texture: Texture, source: Sample, target: Sample, start: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
-    """Fit the texture transform, in place. started: source patches after the colour transform."""
-    before, after = (_histogram(map(_activity, side), gather) for side in (started, targets))
+    """Fit the texture transform, in place. start: the colour transform of source patches."""
+    before = source.photo_means(lambda patches: _histograms(_activity(start(patches)))).mean(0)
+    after = target.photo_means(lambda patches: _histograms(_activity(patches))).mean(0)
     levels = torch.linspace(0, 1, LEVELS).repeat(len(before), 1)
-    curves = _extended(_matched(before, after), before.cumsum(1).cpu())
+    curves = _extended(_matched(before, after), before.cumsum(1), RARE)
     growth = (smoothed(curves, SMOOTH_ACTIVITY) - levels) * RANGE * texture.config.match
     texture.gains.copy_(growth.exp().clamp(max=texture.config.most))
     texture.fitted.fill_(1)
@@ -100,16 +104,15 @@ def _activity(photos_nchw: torch.Tensor) -> torch.Tensor:
     return activity(bands(texture_view(photos_nchw)))
 
 
-def _fit_excess(colour: Colour, texture: Texture, sources: Patches, gather: Gather) -> None:
+def _fit_excess(colour: Colour, texture: Texture, source: Sample) -> None:
     """Fit `texture.excess`: the median difference between band and block activity in quiet areas."""
     rows = []
-    for patches in sources:
+    for patches in source.chunks():
         matched = colour.matched(patches)
         noise = colour.noise(matched, colour.decide_matched(matched))
         quiet = quietest(block_means(_activity(colour.start(patches)) - noise.louder.log() / RANGE))
         rows.append((quiet - noise.floor).flatten(1))
-    everyone = gather(torch.cat(rows).flatten()).view(-1, len(texture.excess))
-    texture.excess.copy_(everyone.median(dim=0).values)
+    texture.excess.copy_(torch.cat(rows).median(dim=0).values)
 
 
 def _matched(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -118,11 +121,11 @@ def _matched(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(curves) / (LEVELS - 1)
 
 
-def _extended(curves: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
+def _extended(curves: torch.Tensor, below: torch.Tensor, rare: float) -> torch.Tensor:
     """Outside the levels that the source contains, continue the curves with a constant offset."""
     levels, rows = np.arange(LEVELS) / (LEVELS - 1), []
     for curve, share in zip(curves.numpy(), below.numpy(), strict=True):
-        known = (share >= RARE) & (share <= max(1 - RARE, share[share >= RARE][0]))
+        known = (share >= rare) & (share <= max(1 - rare, share[share >= rare][0]))
         rows.append(levels + np.interp(levels, levels[known], (curve - levels)[known]))
     return torch.from_numpy(np.stack(rows)).float()
 
@@ -158,30 +161,28 @@ def _root(matrix: torch.Tensor) -> torch.Tensor:
     return (vectors * values.clamp(min=1e-6).sqrt()) @ vectors.T
 
 
-def _histogram(photos: Iterable[torch.Tensor], gather: Gather) -> torch.Tensor:
-    """Return the distribution of levels per channel, (3, 256)."""
-    total = torch.zeros(0)
-    for photos_nchw in photos:
-        levels = (photos_nchw * (LEVELS - 1)).round().long()
-        planes = [torch.bincount(plane.flatten(), minlength=LEVELS) for plane in levels.unbind(1)]
-        counts = torch.stack(planes).double()
-        total = counts if not total.numel() else total + counts
-    everyone = gather(total.flatten()).sum(dim=0).view(3, LEVELS)
-    return everyone / everyone.sum(dim=1, keepdim=True)
+def _histograms(photos_nchw: torch.Tensor) -> torch.Tensor:
+    """Return each photo's distribution of levels per channel, (n, 3, 256)."""
+    count, channels = photos_nchw.shape[:2]
+    levels = (photos_nchw * (LEVELS - 1)).round().long().flatten(2)
+    places = levels + LEVELS * torch.arange(count * channels, device=levels.device).view(count, channels, 1)
+    counts = torch.bincount(places.flatten(), minlength=count * channels * LEVELS)
+    return counts.view(count, channels, LEVELS) / levels.shape[2]
 
 
-def _moments(statistics: Iterable[torch.Tensor], gather: Gather) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean and covariance of the patches' statistics, in double precision on the CPU."""
-    rows = torch.cat(list(statistics)).double()
-    width = rows.shape[1]
-    local = torch.cat([rows.new_tensor([len(rows)]), rows.sum(0), (rows.T @ rows).flatten()])
-    count, total, products = gather(local).cpu().sum(0).split([1, width, width * width])
-    mean = total / count
-    return mean, (products.view(width, width) - count * torch.outer(mean, mean)) / (count - 1).clamp(min=1)
+def _moments(
+    sample: Sample, statistics: Callable[[torch.Tensor], torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and covariance of the patches' statistics, photos weighted equally, in double precision."""
+    mean = sample.photo_means(statistics).mean(0)
+
+    def products(patches: torch.Tensor) -> torch.Tensor:
+        centred = statistics(patches).double() - mean.to(patches.device)
+        return centred[:, :, None] * centred[:, None, :]
+
+    return mean, sample.photo_means(products).mean(0)
 
 
-def _colourfulness(photos: Iterable[torch.Tensor], gather: Gather) -> torch.Tensor:
-    """Return the mean squared distance of pixels from grey of the same luma."""
-    spreads = torch.cat([(p - texture_view(p)).square().mean((1, 2, 3)) for p in photos]).double()
-    total, count = gather(torch.stack([spreads.sum(), spreads.new_tensor(len(spreads))])).sum(0)
-    return total / count
+def _colourfulness(photos_nchw: torch.Tensor) -> torch.Tensor:
+    """Return each photo's mean squared distance of pixels from grey of the same luma."""
+    return (photos_nchw - texture_view(photos_nchw)).square().mean((1, 2, 3))

@@ -27,7 +27,6 @@ def train(
     since the last record, or `rolled_back` with the reason. When a record is yielded, the weights have passed
     the guard and can be saved. Raises DivergenceError.
     """
-    batches = learner.prepare(batches)
     guard.remember()
     watch(learner.step)
     since, began, waited_s = learner.step, time.perf_counter(), 0.0

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pipeline.patches.shards import PIXELS, TRUTH, Index, group_rows, pixels_nhwc, read_group
+from pipeline.patches.shards import PHOTO_ID, PIXELS, TRUTH, Index, group_rows, pixels_nhwc, read_group
 
 Pictures = tuple[np.ndarray, ...]  # uint8 patches_nhwc, one array per column: patches, and any truths
 
@@ -29,6 +29,9 @@ class Groups(Protocol):
 
     def read(self, group: int) -> Pictures:
         """Read all pictures of one group."""
+
+    def photos(self, group: int) -> Sequence[str]:
+        """Return the id of the photo of each patch of one group."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +70,21 @@ class ShardGroups:
         table = read_group(Path(self.folder), file, number, self.pictures)
         return tuple(pixels_nhwc(table, self.size_px, picture) for picture in self.pictures)
 
+    def photos(self, group: int) -> Sequence[str]:
+        """Return the id of the photo of each patch of one group. Raises ShardError."""
+        file, number, _ = self.places[group]
+        return read_group(Path(self.folder), file, number, (PHOTO_ID,))[PHOTO_ID].to_pylist()
+
 
 class ArrayGroups:
-    """Arrays of patches_nhwc, divided into groups exactly like shards of the same patches."""
+    """Arrays of patches_nhwc, divided into groups exactly like shards of the same patches.
 
-    def __init__(self, *pictures: np.ndarray):
+    photos: id of the photo of each patch; None if each patch is from another photo.
+    """
+
+    def __init__(self, *pictures: np.ndarray, photos: Sequence[str] | None = None):
         self._pictures = pictures
+        self._photos = [str(i) for i in range(len(pictures[0]))] if photos is None else photos
         self._group_rows = group_rows(pictures[0].shape[1])
         full, rest = divmod(len(pictures[0]), self._group_rows)
         self.rows = [self._group_rows] * full + [rest] * (rest > 0)
@@ -81,3 +93,7 @@ class ArrayGroups:
     def read(self, group: int) -> Pictures:
         start = group * self._group_rows
         return tuple(patches[start : start + self._group_rows] for patches in self._pictures)
+
+    def photos(self, group: int) -> Sequence[str]:
+        start = group * self._group_rows
+        return self._photos[start : start + self._group_rows]

@@ -32,7 +32,7 @@ FORMAT = 1
 GROUP_ROWS, GROUP_BYTES = 64, 2 * 2**20
 SHARD_BYTES = 128 * 2**20
 CHANNELS = 3
-PIXELS, TRUTH = "pixels", "truth"
+PHOTO_ID, PIXELS, TRUTH = "photo_id", "pixels", "truth"
 
 
 def group_rows(size_px: int) -> int:
@@ -45,7 +45,7 @@ def schema(size_px: int, *pictures: str) -> pa.Schema:
     kind = pa.binary(size_px * size_px * CHANNELS)
     return pa.schema(
         [
-            pa.field("photo_id", pa.string(), nullable=False),
+            pa.field(PHOTO_ID, pa.string(), nullable=False),
             pa.field("y", pa.int32(), nullable=False),
             pa.field("x", pa.int32(), nullable=False),
             *(pa.field(name, kind, nullable=False) for name in pictures),
@@ -191,12 +191,12 @@ def read_index(folder: Path) -> Index:
     return Index(folder, size_px, splits, hashlib.sha256(data).hexdigest(), paired)
 
 
-def read_group(folder: Path, file: str, group: int, pictures: Sequence[str] = (PIXELS,)) -> pa.Table:
-    """Read the given picture columns of one row group. Raises ShardError."""
+def read_group(folder: Path, file: str, group: int, columns: Sequence[str] = (PIXELS,)) -> pa.Table:
+    """Read the given columns of one row group. Raises ShardError."""
     path = folder / file
     try:
         with pq.ParquetFile(path) as parquet:
-            return parquet.read_row_group(group, columns=list(pictures), use_threads=False)
+            return parquet.read_row_group(group, columns=list(columns), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise ShardError(f"{path} cannot be read: {reason}; delete it and run `dvc repro`") from None

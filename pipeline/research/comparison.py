@@ -114,10 +114,12 @@ def _train(name: str, preset: Preset, seed: int, settings: Settings, data: Data,
         guard=preset.guard,
         training=replace(preset.training, seed=seed),
     )
-    source, target = data.pairs if run.paired and data.pairs else (data.source, data.target)
+    paired = run.paired and data.pairs is not None
+    source, target = data.pairs if paired else (data.source, data.target)  # type: ignore[misc]
     fetch_features("comparison", getattr(preset.method, "content", None), out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    generator = train(run, MemoryContext(run, source, target, device=device), out / FEATURES)
+    context = MemoryContext(run, source, target, photos=None if paired else data.photos, device=device)
+    generator = train(run, context, out / FEATURES)
     folder = out / "models" / name
     save_model(folder, generator, preset.method, {"seed": seed, "steps": run.training.steps})
     return load_model(folder, device)

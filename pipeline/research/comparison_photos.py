@@ -18,10 +18,14 @@ Pair = tuple[np.ndarray, np.ndarray]  # photo_hwc and its truth, of one shape
 
 @dataclass(frozen=True)
 class Data:
-    """Patches (n, s, s, 3) uint8 and aligned pairs for training, and aligned pairs for scoring."""
+    """Patches (n, s, s, 3) uint8 and aligned pairs for training, and aligned pairs for scoring.
+
+    photos: the photo of each patch of source and target.
+    """
 
     source: np.ndarray
     target: np.ndarray
+    photos: tuple[Sequence[str], Sequence[str]]
     pairs: Pair | None  # of patches
     tests: Sequence[Pair]
     yardstick: HistogramMatch
@@ -41,9 +45,13 @@ def read_data(
         raise PipelineError(
             f"every photo in {tests[0]} has a single colour and equals its truth; use other photos"
         )
+    (source_patches, from_source), (target_patches, from_target) = (
+        _cut(patches, photos) for photos in (sources, targets)
+    )
     return Data(
-        source=_cut(patches, sources),
-        target=_cut(patches, targets),
+        source=source_patches,
+        target=target_patches,
+        photos=(from_source, from_target),
         pairs=None if pairs is None else _cut_pairs(patches, *pairs),
         tests=judged,
         yardstick=HistogramMatch.fit(sources.values(), targets.values()),
@@ -101,17 +109,19 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _cut(patches: Patches, photos: Mapping[str, np.ndarray]) -> np.ndarray:
-    pieces = [
-        cut(photo, places, patches.size_px)
+def _cut(patches: Patches, photos: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
+    """Return patches_nhwc, and the name of each patch's photo."""
+    pieces = {
+        name: cut(photo, places, patches.size_px)
         for name, photo in photos.items()
         if (places := positions(patches, name, photo.shape[1], photo.shape[0]))
-    ]
+    }
     if not pieces:
         raise PipelineError(f"every photo is smaller than a patch of {patches.size_px} px; lower --size-px")
-    return np.concatenate(pieces)
+    names = [name for name, piece in pieces.items() for _ in piece]
+    return np.concatenate(list(pieces.values())), names
 
 
 def _cut_pairs(patches: Patches, folder: Path, truths: Path) -> Pair:
     sides = [{str(i): photo for i, photo in enumerate(side)} for side in _aligned(folder, truths)]
-    return _cut(patches, sides[0]), _cut(patches, sides[1])
+    return _cut(patches, sides[0])[0], _cut(patches, sides[1])[0]

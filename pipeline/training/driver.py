@@ -21,12 +21,12 @@ from ray.util.queue import Empty, Queue
 
 from pipeline import cluster
 from pipeline.code import code_digest
-from pipeline.errors import TrainingError
+from pipeline.errors import ShardError, TrainingError
 from pipeline.files import write_atomically
 from pipeline.layout import CameraPaths, photo_set
-from pipeline.patches import stream
 from pipeline.patches.dataset import dataset
 from pipeline.patches.shards import Index
+from pipeline.patches.stream import Stream, stream_of
 from pipeline.training.checkpoint import HISTORY, MODEL
 from pipeline.training.progress import TrainingProgress
 from pipeline.training.rank import train
@@ -90,11 +90,20 @@ def fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> N
     what = f"resuming from step {step} of" if step else "starting"
     print(f"train {run.camera}: {what} {run.training.steps:,} steps on {workers} {noun}", flush=True)
     indexes = {"pairs": source, "source": source, "target": target}
+    streams = [
+        stream_of(indexes[name], "train", name=name, seed=run.training.seed, paired=run.paired)
+        for name in run.streams
+    ]
     with _progress(run) as messages:
         trainer = TorchTrainer(
             _worker,
-            train_loop_config={"run": run, "features": str(_features(run).resolve()), "messages": messages},
-            datasets={name: _dataset(run, indexes[name], name, folder, workers) for name in run.streams},
+            train_loop_config={
+                "run": run,
+                "groups": [stream.groups for stream in streams],
+                "features": str(_features(run).resolve()),
+                "messages": messages,
+            },
+            datasets={stream.name: _dataset(run, stream, folder, workers) for stream in streams},
             dataset_config=ray.train.DataConfig(execution_options=_in_order()),
             scaling_config=_scaling(workers),
             run_config=RunConfig(
@@ -115,19 +124,19 @@ def fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> N
 def _worker(config: dict[str, Any]) -> None:
     run: Run = config["run"]
     messages: Queue = config["messages"]
-    context = RayContext(run, messages)
+    context = RayContext(run, config["groups"], messages)
     if context.device.type == "cpu":  # Ray grants one thread per logical CPU asked for
         on_node = ray.train.get_context().get_local_world_size()
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // on_node))
     try:
         train(run, context, Path(config["features"]))
-    except (TrainingError, DivergenceError) as error:
+    except (TrainingError, ShardError, DivergenceError) as error:
         # Do not raise: Ray Train would retry, and fail again. All ranks reach this point together.
         messages.put(("error", _explained(run, error)))
 
 
 def _explained(run: Run, error: Exception) -> str:
-    if isinstance(error, TrainingError):
+    if not isinstance(error, DivergenceError):
         return str(error)
     rate = run.learner.optimiser.learning_rate
     return (
@@ -136,18 +145,17 @@ def _explained(run: Run, error: Exception) -> str:
     )
 
 
-def _dataset(run: Run, index: Index, name: str, folder: Path, workers: int) -> Callable[[], ray.data.Dataset]:
+def _dataset(run: Run, stream: Stream, folder: Path, workers: int) -> Callable[[], ray.data.Dataset]:
     """Return a function that creates the dataset, starting at the row of the latest checkpoint.
 
     Ray calls it for every new group of workers. After a restart, one worker gets exactly the rows that it
     would have got; several workers may get some rows of a window twice or not at all.
     """
-    patches = stream.stream_of(index, "train", name=name, seed=run.training.seed, paired=run.paired)
 
     def make() -> ray.data.Dataset:
         cluster.quiet_data()
         first_row = latest_step(folder) * run.training.batch_size
-        return dataset(patches, first_row=first_row, rows=run.rows - first_row, workers=workers)
+        return dataset(stream, first_row=first_row, rows=run.rows - first_row, workers=workers)
 
     return make
 

@@ -1,7 +1,7 @@
 """A training context in this process, with patches in memory and without Ray; for research and tests."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,19 @@ import torch
 from torch import nn
 
 from pipeline.patches.groups import ArrayGroups
+from pipeline.patches.sampling import draw_samples
 from pipeline.patches.stream import Stream
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.progress import TrainingProgress
 from pipeline.training.run import Run
+from wespe.sample import Sample
 
 
 class MemoryContext:
     """The only rank of a run. Its batches are the same as those from shards of the same patches.
 
     source, target: uint8 patches_nhwc; for a paired method, source[i] and target[i] show the same place.
+    photos: ids of the photos of both sets' patches; None if each patch is from another photo.
     checkpoint: the folder to resume from and to write to; None disables checkpoints.
     """
 
@@ -32,10 +35,16 @@ class MemoryContext:
         source: np.ndarray,
         target: np.ndarray,
         *,
+        photos: tuple[Sequence[str], Sequence[str]] | None = None,
         checkpoint: Path | None = None,
         device: str | torch.device = "cpu",
     ):
-        groups = [ArrayGroups(source, target)] if run.paired else [ArrayGroups(source), ArrayGroups(target)]
+        first, second = photos or (None, None)
+        groups = (
+            [ArrayGroups(source, target, photos=first)]
+            if run.paired
+            else [ArrayGroups(source, photos=first), ArrayGroups(target, photos=second)]
+        )
         self.device = torch.device(device)
         self._streams = [
             Stream(name=name, seed=run.training.seed, groups=one)
@@ -56,6 +65,9 @@ class MemoryContext:
         for parts in zip(*(stream.batches(step * size, size) for stream in self._streams), strict=True):
             source, target = map(torch.from_numpy, chain.from_iterable(parts))
             yield source, target
+
+    def samples(self, most: int) -> tuple[Sample, Sample]:
+        return draw_samples([stream.groups for stream in self._streams], most, self.device)
 
     def latest(self) -> Path | None:
         return self._checkpoint if self._checkpoint and self._checkpoint.is_dir() else None

@@ -19,6 +19,7 @@ from wespe.method import Method
 from wespe.methods import build_method
 from wespe.networks.features import read_weights
 from wespe.precision import is_fast
+from wespe.sample import Sample
 
 
 class Context(Protocol):
@@ -33,6 +34,9 @@ class Context(Protocol):
 
     def gather(self, values: torch.Tensor) -> torch.Tensor:
         """Stack one vector per worker: (n,) → (workers, n)."""
+
+    def samples(self, most: int) -> tuple[Sample, Sample]:
+        """Return at most `most` patches of each set, from all of its photos; the same on every worker."""
 
     def batches(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield this rank's uint8 patches_nhwc of source and target, starting at `step`."""
@@ -63,6 +67,12 @@ def train(run: Run, context: Context, features: Path) -> nn.Module:
     if (latest := context.latest()) is not None:
         checkpoint.read(latest)
     context.announce(_beginning(learner, context.device))
+    if (
+        (most := learner.method.first_patches)
+        and not learner.step
+        and (found := learner.prepare(*context.samples(most)))
+    ):
+        context.announce(found)
 
     def saves(step: int) -> bool:
         return step % settings.checkpoint_every == 0 or step == settings.steps
@@ -86,8 +96,8 @@ def train(run: Run, context: Context, features: Path) -> nn.Module:
 def _beginning(learner: Learner, device: torch.device) -> str:
     """Describe what the run does before its first step, and its precision."""
     kind = "bfloat16" if learner.bfloat16 else "float32"
-    patches = 0 if learner.step else learner.method.first_patches
-    start = f"fits the initial transform to {patches:,} patches, then " if patches else ""
+    fits = learner.method.first_patches and not learner.step
+    start = "fits the initial transform, then " if fits else ""
     slow = learner.bfloat16 and not is_fast(device.type)
     warning = "; float32 is much faster on this processor, set learner.precision: auto" if slow else ""
     return f"{start}computes in {kind}{warning}"

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -16,8 +16,11 @@ from ray.util.queue import Queue
 from torch import nn
 
 from pipeline.patches.dataset import batches
+from pipeline.patches.groups import Groups
+from pipeline.patches.sampling import draw_samples
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.run import Run
+from wespe.sample import Sample
 
 WATCH_EVERY_S = 1.0
 
@@ -25,15 +28,17 @@ WATCH_EVERY_S = 1.0
 class RayContext:
     """One worker of a run.
 
+    groups: the patches of each of the run's streams, for samples.
     messages: queue for rank 0's progress messages: a method of TrainingProgress and its argument. None drops
         them.
     """
 
-    def __init__(self, run: Run, messages: Queue | None = None):
+    def __init__(self, run: Run, groups: Sequence[Groups], messages: Queue | None = None):
         context = ray.train.get_context()
         self.rank, self.workers = context.get_world_rank(), context.get_world_size()
         self.device = ray.train.torch.get_device()
-        self._run, self._messages = run, messages if self.rank == 0 else None
+        self._run, self._groups = run, groups
+        self._messages = messages if self.rank == 0 else None
         self._watched, self._watch_at = 0, 0.0
         self._open = ExitStack()
 
@@ -59,6 +64,10 @@ class RayContext:
             if self.device.type == "cuda":  # copies from pinned memory are asynchronous
                 source, target = source.pin_memory(), target.pin_memory()
             yield source, target
+
+    def samples(self, most: int) -> tuple[Sample, Sample]:
+        """Read the same samples on every worker."""
+        return draw_samples(self._groups, most, self.device)
 
     def latest(self) -> Path | None:
         checkpoint = ray.train.get_checkpoint()

@@ -38,6 +38,5 @@ class Run:
 
     @property
     def rows(self) -> int:
-        """Number of patches needed from each stream, including those for the initial transform."""
-        start = getattr(self.method, "start_patches", 0)
-        return max(self.training.steps * self.training.batch_size, start + self.training.batch_size)
+        """Number of patches needed from each stream."""
+        return max(1, self.training.steps) * self.training.batch_size

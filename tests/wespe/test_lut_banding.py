@@ -8,7 +8,7 @@ import pytest
 import torch
 from skimage import data
 
-from wespe.batch import Batch, photos_nchw
+from wespe.batch import Batch
 from wespe.guard import Guard, GuardConfig
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods import build_method
@@ -18,6 +18,7 @@ from wespe.networks.features import ContentConfig
 from wespe.networks.lut import Colour
 from wespe.networks.patch_critic import PatchCriticConfig
 from wespe.optimisers import OptimiserConfig
+from wespe.sample import Sample
 from wespe.training import train
 from wespe.views import texture_view
 
@@ -31,30 +32,33 @@ CONFIG = LutResidualConfig(
 )
 
 
-def patches(photo: np.ndarray) -> torch.Tensor:
-    """Sixteen of one photo: the histogram of so few is bumpy."""
+def patches(photo: np.ndarray) -> Sample:
+    """Sixteen, as if of one photo each: the histogram of so few is bumpy."""
     cut = [photo[y : y + SIZE_PX, x : x + SIZE_PX] for y in range(0, 256, 64) for x in range(0, 256, 64)]
-    return photos_nchw(torch.from_numpy(np.stack(cut)), "cpu")
+    return Sample(torch.from_numpy(np.stack(cut)), torch.arange(len(cut)))
 
 
 @pytest.fixture(scope="module")
-def batch() -> Batch:
+def samples() -> tuple[Sample, Sample]:
     """From a dim photo in few levels to a bright one."""
     dim = (data.astronaut()[:256, :256] // 16 * 10).astype(np.uint8)
-    return Batch(patches(dim), patches(data.coffee()[:256, :256]), total=16)
+    return patches(dim), patches(data.coffee()[:256, :256])
 
 
 @pytest.fixture(scope="module")
-def smooth(batch: Batch) -> Colour:
-    return learned(CONFIG, batch)
+def smooth(samples: tuple[Sample, Sample]) -> Colour:
+    return learned(CONFIG, samples)
 
 
-def learned(config: LutResidualConfig, batch: Batch) -> Colour:
+def learned(config: LutResidualConfig, samples: tuple[Sample, Sample]) -> Colour:
     """Fitted, then trained at the preset's rate."""
     torch.manual_seed(0)
     one = Learner(
         build_method(config, size_px=SIZE_PX), LearnerConfig(optimiser=OptimiserConfig(learning_rate=3e-4))
     )
+    one.prepare(*samples)
+    source, target = (next(sample.chunks()) for sample in samples)
+    batch = Batch(source, target, total=len(source))
     guard = Guard(GuardConfig(min_psnr_db=0), one)
     for _ in train(one, repeat(batch), guard, steps=STEPS, due=lambda step: False):
         pass
@@ -90,9 +94,9 @@ def test_no_band_begins_anywhere_in_a_sky(smooth: Colour) -> None:
     assert bend(levels(smooth, sky(192))) < 1 / 3
 
 
-def test_without_smooth_curves_there_are_bands(batch: Batch) -> None:
+def test_without_smooth_curves_there_are_bands(samples: tuple[Sample, Sample]) -> None:
     """What the other tests would find here: they can fail."""
-    rough = learned(replace(CONFIG, colour=replace(CONFIG.colour, smooth_levels=0)), batch)
+    rough = learned(replace(CONFIG, colour=replace(CONFIG.colour, smooth_levels=0)), samples)
     assert levels(rough, sky(2048)).round().diff().max() > 1
     assert bend(levels(rough, sky(192))) > 1
 

@@ -20,12 +20,13 @@ from wespe.networks.lut import ColourConfig
 from wespe.networks.restorer import Restorer, RestorerConfig, multiply_adds_per_pixel
 from wespe.networks.texture import TextureConfig
 from wespe.optimisers import OptimiserConfig
+from wespe.sample import Sample
 from wespe.training import train
 
 SIZE, BATCH, BLUR_PX, NOISE = 40, 8, 1.2, 1.0
 GOOD, UNSEEN = data.coffee(), data.chelsea()
 CONFIG = LutRestoreConfig(
-    colour=ColourConfig(adapt=0, regress=0, side=5, width=2, thumbnail_px=16),
+    colour=ColourConfig(adapt=0, regress=0, evidence=0, side=5, width=2, thumbnail_px=16),
     texture=TextureConfig(match=0, quiet=100, chroma_px=0),
     detail=RestorerConfig(blocks=2),
     content=ContentConfig(layers={"relu1_1": 1.0}, weights="random"),
@@ -54,6 +55,14 @@ def batches(first: int = 0):
     while True:
         yield Batch(patches(taken, BATCH, 2 * step), patches(GOOD, BATCH, 2 * step + 1), total=BATCH)
         step += 1
+
+
+def samples() -> tuple[Sample, Sample]:
+    source, target = (
+        Sample((patches(photo, 256, seed) * 255).round().byte().permute(0, 2, 3, 1), torch.arange(256))
+        for photo, seed in ((weak(GOOD, 0), 1000), (GOOD, 1001))
+    )
+    return source, target
 
 
 def learner(steps: int, config: LutRestoreConfig = CONFIG) -> Learner:
@@ -86,7 +95,9 @@ def test_the_degradation_becomes_like_the_camera() -> None:
 
 def test_undoing_it_brings_unseen_photos_nearer_to_the_truth() -> None:
     """Protects: that training adds anything at all, on a photo of neither set."""
-    one = run(learner(150), batches(), 150)
+    one = learner(150)
+    one.prepare(*samples())
+    run(one, batches(), 150)
     taken = torch.from_numpy(weak(UNSEEN, 1)).permute(2, 0, 1)[None].float().clamp(0, 255) / 255
     truth = torch.from_numpy(UNSEEN.copy()).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
@@ -100,8 +111,10 @@ def test_undoing_it_brings_unseen_photos_nearer_to_the_truth() -> None:
 
 def test_a_training_cut_in_the_middle_resumes_bit_for_bit() -> None:
     """Protects: the degradation, which is fitted before the first step, and the noise that is drawn later."""
-    config = replace(CONFIG, start_patches=BATCH, degradation=DegradationConfig(steps=2))
-    whole = run(learner(6, config), batches(), 3)
+    config = replace(CONFIG, degradation=DegradationConfig(steps=2))
+    whole = learner(6, config)
+    whole.prepare(*samples())
+    run(whole, batches(), 3)
     resumed = learner(6, config)
     resumed.load_state_dict(load(save(whole.state_dict())))
     for one in (whole, resumed):

@@ -1,6 +1,6 @@
 """This project's own method, for unpaired sets: per-photo colour by 3-D LUTs plus a small detail residual."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
@@ -18,6 +18,7 @@ from wespe.networks.features import ContentConfig, Features
 from wespe.networks.lut import Colour, ColourConfig, Decision, folding, roughness
 from wespe.networks.patch_critic import PatchCritic, PatchCriticConfig
 from wespe.networks.texture import Texture, TextureConfig
+from wespe.sample import Sample
 from wespe.set_match import fit_start
 from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
 
@@ -44,7 +45,7 @@ class LossWeights(NonNegative):
 
 @dataclass(frozen=True, kw_only=True)
 class LutResidualConfig:
-    """start_patches: patches per set that the initial transform is fitted to."""
+    """start_patches: maximum number of patches per set that the initial transform is fitted to."""
 
     name: Literal["lut_residual"] = "lut_residual"
     colour: ColourConfig = field(default_factory=ColourConfig)
@@ -57,7 +58,7 @@ class LutResidualConfig:
         default_factory=lambda: AdversarialConfig(loss="hinge", reduction="mean")
     )
     blur: BlurConfig = field(default_factory=BlurConfig)
-    start_patches: int = 2048
+    start_patches: int = 4096
 
     def __post_init__(self) -> None:
         if self.start_patches < 1:
@@ -167,8 +168,8 @@ class LutResidualMethod(Method):
     def compilable(self) -> list[nn.Module]:
         return [*super().compilable, self.features]
 
-    def prepare(self, batches: Sequence[Batch]) -> None:
-        fit_start(self.generator.colour, self.generator.texture, batches, self.gather)
+    def prepare(self, source: Sample, target: Sample) -> str:
+        return fit_start(self.generator.colour, self.generator.texture, source, target)
 
     def render(self, networks: Networks, batch: Batch) -> Scene:
         return Scene(batch, *networks["generator"](batch.source, batch.target))

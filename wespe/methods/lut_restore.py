@@ -1,7 +1,8 @@
 """This project's own method: colour as in lut_residual, detail by inverting a learned degradation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal, NamedTuple
 
 import torch
@@ -16,7 +17,10 @@ from wespe.networks.features import ContentConfig, Features
 from wespe.networks.lut import ColourConfig
 from wespe.networks.restorer import STEP_PX, Restorer, RestorerConfig
 from wespe.networks.texture import TextureConfig
-from wespe.set_match import distinct, fit_start
+from wespe.sample import Sample
+from wespe.set_match import fit_start
+
+FIT_BATCH = 16  # patches per step while the degradation is fitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,7 @@ class DegradationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LutRestoreConfig:
-    """start_patches: patches per set that the initial transform and the degradation are fitted to."""
+    """start_patches: maximum number of patches per set, for the initial transform and the degradation."""
 
     name: Literal["lut_restore"] = "lut_restore"
     colour: ColourConfig = field(default_factory=ColourConfig)
@@ -62,7 +66,7 @@ class LutRestoreConfig:
     )
     weights: LossWeights = field(default_factory=LossWeights)
     degradation: DegradationConfig = field(default_factory=DegradationConfig)
-    start_patches: int = 2048
+    start_patches: int = 4096
 
     def __post_init__(self) -> None:
         if self.start_patches < 1:
@@ -125,18 +129,16 @@ class LutRestore(Method):
     def compilable(self) -> list[nn.Module]:
         return [*super().compilable, self.features]
 
-    def prepare(self, batches: Sequence[Batch]) -> None:
-        enhance = self.generator
-        fit_start(enhance.colour, enhance.texture, batches, self.gather)
-        some = batches[: self.config.degradation.steps]
+    def prepare(self, source: Sample, target: Sample) -> str:
+        enhance, steps = self.generator, self.config.degradation.steps
+        found = fit_start(enhance.colour, enhance.texture, source, target)
         with torch.no_grad():
-            started = [enhance.textured(source)[0] for source in distinct(batch.source for batch in some)]
-        targets = distinct(batch.target for batch in some)
+            started = [enhance.textured(patches)[0] for patches in islice(source.chunks(FIT_BATCH), steps)]
+        targets = list(islice(target.chunks(FIT_BATCH), steps))
         self.degradation.requires_grad_(True)
-        fit_degradation(self.degradation, started, targets, self.features, self.config.degradation.steps)
+        fit_degradation(self.degradation, started, targets, self.features, steps)
         self.degradation.requires_grad_(False)
-        for parameter in self.degradation.parameters():  # the mean of all workers' fits
-            parameter.copy_(self.gather(parameter.flatten()).mean(0).view_as(parameter))
+        return found
 
     def render(self, networks: Networks, batch: Batch) -> Scene:
         with torch.no_grad():

@@ -27,8 +27,12 @@ class ColourConfig:
         0 disables smoothing.
     cast_levels: the same for the difference of each channel's curve from their mean. A camera's colour cast
         changes slowly with brightness; faster differences mostly come from different scenes.
+    evidence: standard errors that a difference between the sets' tones must exceed to count as the cameras'.
+        Two sets of one camera differ as well, since other things were photographed; the scatter between their
+        photos shows by how much (see `evidence.evident`). 0 attributes every difference to the cameras.
     adapt: how far each photo's brightness, contrast and saturation are adjusted so that their distribution
-        over photos matches the target's: 0 (same curves for all photos) to 1 (full match).
+        over photos matches the target's: 0 (same curves for all photos) to 1 (full match). This and `regress`
+        are reduced by the share of the sets' difference that is not evident.
     regress: how far brightness is then moved to the target's mean, 0–1. The intended exposure cannot be known
         from the photo alone, so the best estimate is closer to the mean.
     window_px: side of the windows in which contrast is measured. Averaging over windows makes the contrast of
@@ -42,6 +46,7 @@ class ColourConfig:
 
     smooth_levels: float = 24
     cast_levels: float = 128
+    evidence: float = 2
     adapt: float = 0.6
     regress: float = 0.08
     window_px: int = 32
@@ -52,7 +57,7 @@ class ColourConfig:
     width: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("smooth_levels", "cast_levels"):
+        for name in ("smooth_levels", "cast_levels", "evidence"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
         for name in ("adapt", "regress"):
@@ -88,6 +93,7 @@ class Colour(nn.Module):
 
     curves: (3, 256), tone curves. slope, offset: (2, 2) and (2,), the linear map from a photo's statistics to
     its desired ones. saturation: (), a factor. slopes: (256,), slope of the curves by their output luma.
+    share: (), how much of the sets' difference in tones was evident, 0–1.
     """
 
     curves: torch.Tensor
@@ -95,6 +101,7 @@ class Colour(nn.Module):
     offset: torch.Tensor
     saturation: torch.Tensor
     slopes: torch.Tensor
+    share: torch.Tensor
 
     def __init__(self, config: ColourConfig):
         super().__init__()
@@ -104,6 +111,7 @@ class Colour(nn.Module):
         self.register_buffer("slope", torch.eye(STATISTICS))
         self.register_buffer("offset", torch.zeros(STATISTICS))
         self.register_buffer("saturation", torch.ones(()))
+        self.register_buffer("share", torch.zeros(()))
         self.luts = nn.Parameter(torch.zeros(config.bases, 3, *[config.side] * 3))
         self.mixer = Mixer(config)
 

@@ -12,9 +12,9 @@ from pipeline.research.detail_study.photo_sets import (
     as_tensor,
     draw_patches,
 )
-from wespe.batch import Batch
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig
-from wespe.set_match import distinct, fit_start, fit_texture
+from wespe.sample import Sample
+from wespe.set_match import fit_start, fit_texture
 
 START_PATCHES = 2048
 CHUNK = 64
@@ -26,33 +26,29 @@ class Start:
     def __init__(self, photos: PhotoSet, seed: int, device: torch.device, count: int = START_PATCHES):
         self.device = device
         self.model = LutResidual.of(LutResidualConfig()).to(device).eval().requires_grad_(False)
-        sources = self._drawn(photos.source, count, seed)
-        toned = sources + (self._drawn(photos.tones, count // 2, seed + 1) if photos.tones.pixels else [])
-        targets = self._drawn(photos.target, count, seed + 2)
-        paired = zip(_as_many(toned, targets), _as_many(targets, toned), strict=True)
-        batches = [Batch(source, target, len(source)) for source, target in paired]
-        fit_start(self.model.colour, self.model.texture, batches, _alone)
+        source = self._drawn([(photos.source, count)], seed)
+        tones = [(photos.tones, count // 2)] if photos.tones.pixels else []
+        toned = self._drawn([(photos.source, count), *tones], seed)
+        target = self._drawn([(photos.target, count)], seed + 2)
+        fit_start(self.model.colour, self.model.texture, toned, target)
         # Fit texture at the original scale, since half-size photos have another texture.
-        started = (self.model.colour.start(patches) for patches in distinct(sources))
-        fit_texture(self.model.texture, started, distinct(targets), _alone)
+        fit_texture(self.model.texture, source, target, self.model.colour.start)
 
-    def _drawn(self, photos: Photos, count: int, seed: int) -> list[torch.Tensor]:
-        return list(draw_patches(photos, count, 96, seed, self.device)[0].split(CHUNK))
+    def _drawn(self, sets: Sequence[tuple[Photos, int]], seed: int) -> Sample:
+        drawn = [
+            draw_patches(photos, count, 96, seed + number, self.device)
+            for number, (photos, count) in enumerate(sets)
+        ]
+        names = [name for _, origins in drawn for name in origins]
+        patches_nhwc = np.concatenate([as_pixels(patches) for patches, _ in drawn])
+        numbers = np.unique(names, return_inverse=True)[1]
+        return Sample(torch.from_numpy(patches_nhwc), torch.from_numpy(numbers), self.device)
 
     @torch.no_grad()
     def __call__(self, photos_nchw: torch.Tensor, *, texture: bool) -> torch.Tensor:
         pieces = photos_nchw.split(CHUNK)
         enhance = (lambda piece: self.model.textured(piece)[0]) if texture else self.model.colour.start
         return torch.cat([enhance(piece) for piece in pieces]).clamp(0, 1)
-
-
-def _as_many(batches: list[torch.Tensor], others: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Pad the shorter side by repeating its last batch; `fit_start` ignores duplicates."""
-    return batches + batches[-1:] * (len(others) - len(batches))
-
-
-def _alone(values: torch.Tensor) -> torch.Tensor:
-    return values[None]
 
 
 @torch.no_grad()

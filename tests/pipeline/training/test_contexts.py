@@ -56,7 +56,8 @@ def features(tmp_path: Path) -> Path:
 
 
 def shards(folder: Path, patches: np.ndarray) -> Index:
-    table = encode(["p"] * len(patches), [(0, 0)] * len(patches), patches)
+    photos = [str(number) for number in range(len(patches))]
+    table = encode(photos, [(0, 0)] * len(patches), patches)
     return write_shards(folder, Patches(size_px=SIZE, per_photo=1), {"train": [table]})
 
 
@@ -83,8 +84,8 @@ def test_ray_and_memory_write_the_same_checkpoints(
     fit(RUN, index, shards(tmp_path / "target", target), ray_run, workers=1)
 
     lines = capsys.readouterr().err.splitlines()
-    start, first, *_, last = [line.split()[2] for line in lines]
-    assert (start, first, last) == ("fits", f"1/{STEPS}", f"{STEPS}/{STEPS}")
+    start, found, first, *_, last = [line.split()[2] for line in lines]
+    assert (start, found, first, last) == ("fits", "fitted", f"1/{STEPS}", f"{STEPS}/{STEPS}")
 
     # A worker takes all cores, and sums in another order round differently.
     torch.set_num_threads(os.cpu_count() or 1)

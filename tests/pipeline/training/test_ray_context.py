@@ -60,7 +60,7 @@ def learn_and_read(config: dict[str, Any]) -> None:
     """Run inside a Ray Train worker: learn from half of every batch, then note what the streams give."""
     from pipeline.training.ray_context import RayContext
 
-    context = RayContext(PAIRED)
+    context = RayContext(PAIRED, [config["groups"]])
     one = learner(context.wrap, context.gather)
     share = LEARNED_FROM // context.workers
     for step in range(2):
@@ -68,9 +68,12 @@ def learn_and_read(config: dict[str, Any]) -> None:
     losses = {name: torch.tensor(value) for name, value in one.read_losses().items()}
     save_file(one.state_dict() | losses, Path(config["folder"]) / f"{context.rank}.safetensors")
 
+    sample, truths = context.samples(100)
     batches = context.batches(0)
     seen = [next(batches) for _ in range(STEPS)]
     noted = {
+        "sample": sample.patches_nhwc.numpy().tobytes().hex()[:64],
+        "sample matched": bool((truths.patches_nhwc == 255 - sample.patches_nhwc).all()),
         "sizes": [len(source) for source, _ in seen],
         "matched": [bool((target == 255 - source).all()) for source, target in seen],
         "first": [patch.numpy().tobytes().hex()[:64] for source, _ in seen[:5] for patch in source],
@@ -100,7 +103,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Path:
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     TorchTrainer(
         learn_and_read,
-        train_loop_config={"folder": str(folder)},
+        train_loop_config={"folder": str(folder), "groups": pairs.groups},
         datasets={"pairs": dataset(pairs, first_row=0, rows=STEPS * TOTAL, workers=2)},
         dataset_config=ray.train.DataConfig(execution_options=ray.data.ExecutionOptions(preserve_order=True)),
         scaling_config=ScalingConfig(num_workers=2),
@@ -129,3 +132,9 @@ def test_two_ranks_learn_from_different_pairs_that_match(ranks: Path) -> None:
     notes = [json.loads((ranks / f"{rank}.json").read_text()) for rank in range(2)]
     assert all(set(rank["sizes"]) == {TOTAL // 2} and all(rank["matched"]) for rank in notes)
     assert not set(notes[0]["first"]) & set(notes[1]["first"])
+
+
+def test_two_ranks_fit_their_start_to_the_same_sample(ranks: Path) -> None:
+    notes = [json.loads((ranks / f"{rank}.json").read_text()) for rank in range(2)]
+    assert notes[0]["sample"] == notes[1]["sample"]
+    assert all(rank["sample matched"] for rank in notes)
