@@ -1,9 +1,11 @@
 """Local activity of luma in three frequency bands: low activity is mostly noise, high activity is detail."""
 
 import math
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -83,13 +85,21 @@ def quietest(blocks_nchw: torch.Tensor) -> torch.Tensor:
 
 def blurred(planes_nchw: torch.Tensor, sigma_px: float) -> torch.Tensor:
     """Blur each channel with a Gaussian; border pixels are replicated."""
-    radius = math.ceil(2.5 * sigma_px)
-    config = BlurConfig(sigma_px=sigma_px, taps=2 * radius + 1)
-    taps = gaussian_kernel(config, planes_nchw.device).to(planes_nchw)
-    padded = functional.pad(planes_nchw, (radius,) * 4, mode="replicate")
+    taps = gaussian_kernel(_blur(sigma_px), planes_nchw.device).to(planes_nchw)
+    padded = functional.pad(planes_nchw, (taps.numel() // 2,) * 4, mode="replicate")
     # One plane at a time: a convolution by groups takes many times as long on a CPU.
     planes = [
         functional.conv2d(functional.conv2d(plane, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
         for plane in padded.split(1, dim=1)
     ]
     return planes[0] if len(planes) == 1 else torch.cat(planes, dim=1)
+
+
+@cache
+def gaussian_taps(sigma_px: float) -> np.ndarray:
+    """Return the taps of `blurred`, float32."""
+    return gaussian_kernel(_blur(sigma_px)).numpy()
+
+
+def _blur(sigma_px: float) -> BlurConfig:
+    return BlurConfig(sigma_px=sigma_px, taps=2 * math.ceil(2.5 * sigma_px) + 1)

@@ -25,7 +25,7 @@ from pipeline.research.benchmarks.stream import measure_stream
 from pipeline.research.benchmarks.tables import Layout, Ratio, layout_table, machine, ratio_table
 
 # One generator of each kind that can be tiled in a single pass.
-ONE_PHOTO = ("wespe-stable", "srcnn", "lut-residual")
+ONE_PHOTO = ("wespe-stable", "srcnn", "lut-residual", "lut-restore")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,134 @@
+"""Compiled passes give what the reference in torch gives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from torch import nn
+
+from wespe.kernels import textured as kernel
+from wespe.methods.lut_residual import LutResidual, LutResidualConfig
+from wespe.networks.lut import ColourConfig
+from wespe.networks.texture import TextureConfig
+from wespe.sample import Sample
+from wespe.set_match import fit_start
+
+pytestmark = pytest.mark.skipif(kernel.passes is None, reason="numba is not installed")
+LEVEL = 1 / 255
+
+
+@dataclass(frozen=True)
+class Case:
+    """luts: the size of random offsets. saturation, gain, shift: replace what was fitted."""
+
+    luts: float = 0.0
+    saturation: float | None = None
+    gain: float | None = None
+    shift: float | None = None
+    chroma_px: float = 1.5
+    fitted: bool = True
+
+
+def patches(photo_hwc: np.ndarray) -> Sample:
+    cut = [photo_hwc[y : y + 40, x : x + 40] for y in range(0, 240, 40) for x in range(0, 240, 40)]
+    return Sample(torch.from_numpy(np.stack(cut)), torch.arange(len(cut)))
+
+
+def generator(case: Case) -> LutResidual:
+    """Fitted from a dim, noisy photo to a bright one."""
+    torch.manual_seed(0)
+    config = LutResidualConfig(
+        colour=ColourConfig(side=5, evidence=0), texture=TextureConfig(chroma_px=case.chroma_px)
+    )
+    one = LutResidual.of(config).requires_grad_(False)
+    noise = np.random.default_rng(0).normal(0, 4, data.astronaut().shape)
+    dim = (data.astronaut() * 0.6 + noise).clip(0, 255).astype(np.uint8)
+    if case.fitted:
+        fit_start(one.colour, one.texture, patches(dim), patches(data.coffee()))
+    nn.init.normal_(one.colour.luts, std=case.luts or 1e-9)
+    if case.saturation is not None:
+        one.colour.saturation.fill_(case.saturation)
+    return one
+
+
+def photo(name: str, size: tuple[int, int]) -> torch.Tensor:
+    height, width = size
+    if name == "random":
+        return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(1))
+    if name in ("black", "white"):
+        return torch.full((1, 3, height, width), float(name == "white"))
+    real_hwc = torch.from_numpy(data.chelsea()[:height, :width].copy())
+    return real_hwc[None].permute(0, 3, 1, 2) / 255  # channels last, as photos are
+
+
+CASES = (
+    Case(),
+    Case(luts=0.1),
+    Case(saturation=0.7),
+    Case(saturation=1.2),
+    Case(gain=1.4, shift=0.2),
+    Case(gain=0.8, shift=-0.2),
+    Case(chroma_px=0),
+    Case(fitted=False),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("name", ["real", "random", "black", "white"])
+@torch.inference_mode()
+def test_kernels_agree_with_torch(case: Case, name: str) -> None:
+    one, shown = generator(case), photo(name, (90, 130))
+    decision = one.decide([shown])
+    if case.gain is not None:
+        decision = decision._replace(gain=torch.full_like(decision.gain, case.gain))
+        decision = decision._replace(shift=torch.full_like(decision.shift, case.shift))
+    reference = one.textured(shown, decision)[0]
+    compiled = kernel.textured(shown, one.colour, one.texture, decision)
+    apart = (compiled - reference).abs() / LEVEL
+    assert apart.max() < 1
+    assert apart.mean() < 0.05
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (33, 34)])
+@torch.inference_mode()
+def test_any_size_agrees(size: tuple[int, int]) -> None:
+    one, shown = generator(Case(luts=0.1)), photo("random", size)
+    decision = one.decide([shown])
+    apart = kernel.textured(shown, one.colour, one.texture, decision) - one.textured(shown, decision)[0]
+    assert apart.abs().max() < LEVEL
+
+
+@torch.inference_mode()
+def test_the_number_of_threads_changes_no_bit() -> None:
+    one, shown, threads = generator(Case(luts=0.1)), photo("real", (200, 300)), torch.get_num_threads()
+    decision = one.decide([shown])
+    results = []
+    for number in (1, 2, 3):
+        torch.set_num_threads(number)
+        results.append(kernel.textured(shown, one.colour, one.texture, decision))
+    torch.set_num_threads(threads)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+def test_the_generator_uses_them_at_inference_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training needs gradients, and a batch of patches is too little work."""
+    used = []
+    monkeypatch.setattr(kernel, "textured", lambda photos, *_: used.append(len(photos)) or photos)
+    one, shown = generator(Case()), photo("real", (40, 40))
+    one(shown)
+    with torch.inference_mode():
+        one(shown)
+        one(shown.expand(2, -1, -1, -1))
+        one.double()(shown.double())
+    assert used == [1]
+
+
+def test_without_numba_everything_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, shown = generator(Case()), photo("real", (40, 40))
+    with torch.inference_mode():
+        compiled = one(shown)
+        monkeypatch.setattr(kernel, "passes", None)
+        torch.testing.assert_close(one(shown), compiled, atol=LEVEL, rtol=0)

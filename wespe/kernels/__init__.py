@@ -1,0 +1,1 @@
+"""The fast forms of what torch computes as the reference."""
