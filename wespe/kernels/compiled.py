@@ -1,5 +1,6 @@
 """Whether and how compiled passes run: numba may be missing, and they share torch's number of threads."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
@@ -17,7 +18,7 @@ def passes() -> ModuleType | None:
     """Return the compiled passes; None without numba: the reference computes the same, slower."""
     try:
         from wespe.kernels import passes as compiled
-    except ImportError:
+    except (ImportError, RuntimeError):  # the latter: numba finds no folder where it may store what it compiles
         return None
     return compiled
 
@@ -45,7 +46,8 @@ def on_rows(height: int) -> Callable:
             if threads == 1:
                 run(*read, 0, height, *rest)
                 return
-            parts = [_pool(threads).submit(run, *read, start, end, *rest) for start, end in pairwise(bounds)]
+            pool = _pool(threads, os.getpid())
+            parts = [pool.submit(run, *read, start, end, *rest) for start, end in pairwise(bounds)]
             for part in parts:
                 part.result()
 
@@ -55,5 +57,6 @@ def on_rows(height: int) -> Callable:
 
 
 @lru_cache(maxsize=1)
-def _pool(threads: int) -> ThreadPoolExecutor:
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Return a pool of this process: a forked one has no threads."""
     return ThreadPoolExecutor(threads, thread_name_prefix="wespe-kernels")
