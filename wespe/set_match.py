@@ -44,9 +44,7 @@ def _fit_curves(colour: Colour, source: Sample, target: Sample) -> float:
     curves = (kept.view(3, LEVELS) + torch.linspace(0, 1, LEVELS)).cummax(dim=1).values
     colour.curves.copy_(rolled_off(curves, curves[:, :1], curves[:, -1:]))
     colour.slopes.copy_(_slopes(texture_view(colour.curves[None, :, None])[0, 0, 0]))
-    share = (kept.square().sum() / difference.square().sum().clamp(min=1e-12)).clamp(0, 1)
-    colour.share.copy_(share)
-    return share.item()
+    return (kept.square().sum() / difference.square().sum().clamp(min=1e-12)).clamp(0, 1).item()
 
 
 def _curves(before: torch.Tensor, after: torch.Tensor, config: ColourConfig) -> torch.Tensor:

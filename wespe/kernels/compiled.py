@@ -18,7 +18,10 @@ def passes() -> ModuleType | None:
     """Return the compiled passes; None without numba: the reference computes the same, slower."""
     try:
         from wespe.kernels import passes as compiled
-    except (ImportError, RuntimeError):  # the latter: numba finds no folder where it may store what it compiles
+    except (
+        ImportError,
+        RuntimeError,
+    ):  # the latter: numba finds no folder where it may store what it compiles
         return None
     return compiled
 

@@ -93,7 +93,6 @@ class Colour(nn.Module):
 
     curves: (3, 256), tone curves. slope, offset: (2, 2) and (2,), the linear map from a photo's statistics to
     its desired ones. saturation: (), a factor. slopes: (256,), slope of the curves by their output luma.
-    share: (), how much of the sets' difference in tones was evident, 0–1.
     """
 
     curves: torch.Tensor
@@ -101,7 +100,6 @@ class Colour(nn.Module):
     offset: torch.Tensor
     saturation: torch.Tensor
     slopes: torch.Tensor
-    share: torch.Tensor
 
     def __init__(self, config: ColourConfig):
         super().__init__()
@@ -111,7 +109,6 @@ class Colour(nn.Module):
         self.register_buffer("slope", torch.eye(STATISTICS))
         self.register_buffer("offset", torch.zeros(STATISTICS))
         self.register_buffer("saturation", torch.ones(()))
-        self.register_buffer("share", torch.zeros(()))
         self.luts = nn.Parameter(torch.zeros(config.bases, 3, *[config.side] * 3))
         self.mixer = Mixer(config)
 
