@@ -1,4 +1,7 @@
-"""Samples of patches from all photos of a set, without reading all of its patches."""
+"""Samples of patches from the photos of a set, without reading all of its patches.
+
+Up to MOST_GROUPS row groups are read, at regular intervals: all photos of small sets, some of large ones.
+"""
 
 from collections.abc import Sequence
 

@@ -36,7 +36,7 @@ class Context(Protocol):
         """Stack one vector per worker: (n,) → (workers, n)."""
 
     def samples(self, most: int) -> tuple[Sample, Sample]:
-        """Return at most `most` patches of each set, from all of its photos; the same on every worker."""
+        """Return at most `most` patches of each set, taken evenly from it; the same on every worker."""
 
     def batches(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield this rank's uint8 patches_nhwc of source and target, starting at `step`."""

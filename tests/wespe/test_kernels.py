@@ -1,5 +1,6 @@
 """Compiled passes give what the reference in torch gives."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,3 +153,11 @@ def test_without_numba_everything_works(monkeypatch: pytest.MonkeyPatch) -> None
         quick = one(shown)
         monkeypatch.setattr(compiled, "passes", lambda: None)
         torch.testing.assert_close(one(shown), quick, atol=LEVEL, rtol=0)
+
+
+def test_missing_numba_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects: people who would otherwise wait three times as long and never learn why."""
+    monkeypatch.setitem(sys.modules, "wespe.kernels.passes", None)
+    monkeypatch.delattr("wespe.kernels.passes")
+    with pytest.warns(UserWarning, match="three times as long without numba"):
+        assert compiled.passes.__wrapped__() is None

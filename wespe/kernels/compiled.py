@@ -1,6 +1,7 @@
 """Whether and how compiled passes run: numba may be missing, and they share torch's number of threads."""
 
 import os
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
@@ -15,13 +16,14 @@ LEAST_ROWS = 16  # per thread
 
 @cache
 def passes() -> ModuleType | None:
-    """Return the compiled passes; None without numba: the reference computes the same, slower."""
+    """Return the compiled passes; without numba None, with a warning: the reference computes the same.
+
+    numba raises RuntimeError if it finds no folder for what it compiles.
+    """
     try:
         from wespe.kernels import passes as compiled
-    except (
-        ImportError,
-        RuntimeError,
-    ):  # the latter: numba finds no folder where it may store what it compiles
+    except (ImportError, RuntimeError) as error:
+        warnings.warn(f"photos take about three times as long without numba: {error}", stacklevel=2)
         return None
     return compiled
 

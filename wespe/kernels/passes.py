@@ -216,9 +216,8 @@ def _sigmoid(value):
 def change_of_band(band, square, louder, limit, start, end, gains, reach, fade, least, span, change):
     """What `Texture` adds for one band: band · (gain − 1), with the gain limited where there is noise.
 
-    square: the band's local mean square. reach: activity up to which it is noise, where it is not
-    `louder`.
-    louder, limit: see `colour`.
+    square: the band's local mean square. louder, limit: see `colour`. reach: activity up to which the band is
+    noise, where the tone curves have made it no louder.
     """
     one, none = np.float32(1), np.float32(0)
     active = np.empty(band.shape[1], np.float32)
