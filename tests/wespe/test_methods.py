@@ -88,6 +88,21 @@ def test_two_steps_move_every_parameter_and_nothing_frozen(config: MethodConfig)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_every_method_trains_in_the_memory_format_of_gpus(
+    config: MethodConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = learner(config)
+    monkeypatch.setattr("wespe.learner._fastest_format", lambda device: torch.channels_last)
+    one = learner(config)
+    for trained in (plain, one):
+        for step in range(2):
+            trained.learn(batch(step))
+    assert one.read_losses() == pytest.approx(plain.read_losses(), rel=0.01, abs=1e-4)
+    kernels = [p for p in one.method.networks.parameters() if p.ndim == 4 and min(p.shape[1:]) > 1]
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
 def test_each_turn_teaches_its_own_group_only(config: MethodConfig) -> None:
     """A misspelt requires_grad would let the critics learn to please the generator."""
     one = learner(config)

@@ -15,7 +15,7 @@ from wespe.method import Losses, Method, Networks, Turn
 from wespe.methods.lut_residual import LutResidual
 from wespe.networks.features import ContentConfig, Features
 from wespe.networks.lut import ColourConfig
-from wespe.networks.restorer import STEP_PX, Restorer, RestorerConfig
+from wespe.networks.restorer import Restorer, RestorerConfig
 from wespe.networks.texture import TextureConfig
 from wespe.sample import Sample
 from wespe.set_match import fit_start
@@ -83,7 +83,7 @@ class Scene(NamedTuple):
 
 def restoring_generator(config: LutRestoreConfig) -> LutResidual:
     """The generator: photos_nchw → photos_nchw, float 0–1."""
-    return LutResidual(config.colour, config.texture, Restorer(config.detail), STEP_PX)
+    return LutResidual(config.colour, config.texture, Restorer(config.detail), config.detail.block_px)
 
 
 class Renderer(nn.Module):

@@ -25,6 +25,7 @@ from wespe.learner import Learner, LearnerConfig
 from wespe.method import Method
 from wespe.methods import MethodConfig, build_generator, build_method
 from wespe.methods.lut_residual import LutResidualConfig
+from wespe.methods.lut_restore import LutRestoreConfig
 from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.features import ContentConfig
@@ -39,6 +40,7 @@ STEPS = (
     (LearnerConfig(precision="bf16", compile=True), torch.bfloat16),
 )
 GENERATORS: dict[str, MethodConfig] = {
+    "lut_restore": LutRestoreConfig(),
     "lut_residual": LutResidualConfig(),
     "srcnn": SrcnnConfig(),
     "wespe": WespeConfig(),
