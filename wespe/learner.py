@@ -321,7 +321,7 @@ def _fastest_format(device: torch.device) -> torch.memory_format:
 
 
 def _set_format(method: Method, memory_format: torch.memory_format) -> None:
-    """Convert all tensors of four dimensions; `Module.to` fails if a method also has 3-D LUTs, which have five."""
+    """Convert tensors of four dimensions; `Module.to` fails if there are 3-D LUTs, which have five."""
     for values in chain(method.parameters(), method.buffers()):
         if values.ndim == 4:
             values.data = values.data.contiguous(memory_format=memory_format)

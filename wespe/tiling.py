@@ -16,7 +16,8 @@ Write = Callable[[slice, slice, torch.Tensor], None]  # stores an enhanced area
 
 PROBES_PX = (65, 129, 257)
 # Copies held in memory at the same time, measured on a CPU, where oneDNN keeps copies in its own layout.
-# SRCNN and networks of 4 to 64 channels used 0.5 to 1 times this estimate; lut-residual needs all 40.
+# SRCNN and networks of 4 to 64 channels used 0.5 to 1 times this estimate; lut-residual needs
+# all 40 without compiled passes.
 COPIES_OF_WIDEST, COPIES_OF_PHOTO = 5, 40
 MIN_TILE_PX = 16
 
@@ -127,7 +128,7 @@ def reach_px(generator: Generator) -> int | None:
 @torch.inference_mode()
 def bytes_per_pixel(network: nn.Module) -> int:
     """Estimate the memory of a forward pass per pixel, from its largest layer output."""
-    side, widest = 16, 0
+    side, widest = 64, 0  # large enough for layers of a constant size, such as a thumbnail's, to count little
 
     def note(module: nn.Module, inputs: object, output: object) -> None:
         nonlocal widest

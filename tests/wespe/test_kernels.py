@@ -14,6 +14,7 @@ from wespe.kernels.textured import textured
 from wespe.methods import lut_residual
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig
 from wespe.networks.lut import ColourConfig, Decision
+from wespe.networks.restorer import Restorer, RestorerConfig
 from wespe.networks.texture import TextureConfig
 from wespe.sample import Sample
 from wespe.set_match import fit_start
@@ -81,6 +82,7 @@ CASES = (
     Case(gain=1.4, shift=0.2),
     Case(gain=0.8, shift=-0.2),
     Case(chroma_px=0),
+    Case(chroma_px=8),
     Case(fitted=False),
 )
 
@@ -100,7 +102,7 @@ def test_kernels_agree_with_torch(case: Case, name: str) -> None:
     assert apart.mean() < 0.05
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (33, 34)])
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (33, 34), (70, 1100)])
 @torch.inference_mode()
 def test_any_size_agrees(size: tuple[int, int]) -> None:
     one, shown = generator(Case(luts=0.1)), photo("random", size)
@@ -112,13 +114,29 @@ def test_any_size_agrees(size: tuple[int, int]) -> None:
 @torch.inference_mode()
 def test_decisions_agree() -> None:
     """Up to rounding: whoever decides without numba, on another machine, gets the same colours."""
-    one, shown = generator(Case(luts=0.1)), photo("real", (200, 300))
-    quick = one.decide([shown])
+    one, shown = generator(Case(luts=0.1)), photo("real", (203, 301))
+    strips = [shown[:, :, :64], shown[:, :, 64:]]
+    quick = one.decide(strips)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "passes", lambda: None)
         slow = one.decide([shown])
     for first, second in zip(quick, slow, strict=True):
         torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("block_px", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (36, 48), (37, 45)])
+@torch.inference_mode()
+def test_detail_agrees(block_px: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    restorer, shown = Restorer(RestorerConfig(block_px=block_px, blocks=1)), photo("random", size)
+    nn.init.normal_(restorer.tail.weight)
+    quick = restorer(shown)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wespe.networks.restorer.suits", lambda photos: False)
+        slow = restorer(shown)
+    assert (quick - shown).abs().max() > LEVEL
+    assert (quick - slow).abs().max() < LEVEL / 20
 
 
 @torch.inference_mode()

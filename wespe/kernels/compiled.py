@@ -41,9 +41,9 @@ def suits(photos_nchw: torch.Tensor) -> bool:
     )
 
 
-def on_rows(height: int) -> Callable:
-    """Return a function that runs a pass on all rows, divided among threads."""
-    threads = max(1, min(torch.get_num_threads(), height // LEAST_ROWS))
+def on_rows(height: int, least: int = LEAST_ROWS) -> Callable:
+    """Return a function that runs a pass on all rows, divided among threads with at least `least` each."""
+    threads = max(1, min(torch.get_num_threads(), height // least))
     bounds = [round(height * part / threads) for part in range(threads + 1)]
 
     def prepared(run: Callable, *read: np.ndarray) -> Callable[..., None]:

@@ -41,10 +41,11 @@ def activity(bands_nchw: torch.Tensor) -> torch.Tensor:
     """Return the log of each band's local deviation, scaled so that LEAST → 0 and GREATEST → 1."""
     squares = bands_nchw.square().split(1, dim=1)
     spread = [blurred(one, sigma) for one, sigma in zip(squares, WINDOWS_PX, strict=True)]
-    return _as_activity(torch.cat(spread, dim=1))
+    return as_activity(torch.cat(spread, dim=1))
 
 
-def _as_activity(squares: torch.Tensor) -> torch.Tensor:
+def as_activity(squares: torch.Tensor) -> torch.Tensor:
+    """Convert local mean squares of bands to activity."""
     return (squares / LEAST**2 + 1).log() / (2 * RANGE)
 
 
@@ -60,7 +61,7 @@ def block_activity(photos_nchw: torch.Tensor) -> torch.Tensor:
         spread = (functional.avg_pool2d(finer.square(), 2) - coarser.square()).clamp(min=0)
         squares.append(functional.avg_pool2d(spread, BLOCK_PX // step))
         finer = coarser
-    return _as_activity(torch.cat(squares, dim=1))
+    return as_activity(torch.cat(squares, dim=1))
 
 
 def block_means(planes_nchw: torch.Tensor) -> torch.Tensor:

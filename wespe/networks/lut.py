@@ -10,7 +10,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from wespe.networks.activity import BLOCK_PX, RANGE, Noise, block_activity, block_means, quietest
+from wespe.kernels.compiled import suits
+from wespe.kernels.measured import measured
+from wespe.networks.activity import (
+    BLOCK_PX,
+    RANGE,
+    Noise,
+    as_activity,
+    block_activity,
+    block_means,
+    quietest,
+)
 from wespe.networks.tone import LEVELS, apply_curves, rolled_off, saturated
 from wespe.views import texture_view
 
@@ -122,7 +132,7 @@ class Colour(nn.Module):
 
     def decide(self, photos_nchw: torch.Tensor) -> Decision:
         """Decide the transform of whole photos."""
-        return self.decide_matched(self.matched(photos_nchw))
+        return self.decide_by_strips([photos_nchw])
 
     def decide_by_strips(self, strips_nchw: Iterable[torch.Tensor]) -> Decision:
         """Decide the transform of whole photos, passed as strips from top to bottom.
@@ -130,7 +140,7 @@ class Colour(nn.Module):
         Strips must have a multiple of `strip_px` rows, except the last, which must have at least `strip_px`.
         """
         with torch.autocast(self.luts.device.type, enabled=False):
-            summaries = [self._summarise(self.matched(strip)) for strip in strips_nchw]
+            summaries = [self._summarise(strip) for strip in strips_nchw]
             narrow, *measured = (torch.cat(parts, 2) for parts in zip(*summaries, strict=True))
             return self._decision(self._thumbnails(narrow), *measured)
 
@@ -153,15 +163,31 @@ class Colour(nn.Module):
     def strip_px(self) -> int:
         return math.lcm(self.config.window_px, BLOCK_PX)
 
-    def _summarise(self, matched: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def _summarise(self, strip: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return what a decision needs from a strip: the strip scaled to thumbnail width, and `_measure`."""
-        narrow = functional.adaptive_avg_pool2d(matched, (matched.shape[2], self.config.thumbnail_px))
-        return narrow, *self._measure(matched)
+        if not suits(strip) or min(strip.shape[-2:]) < self.strip_px:
+            matched = self.matched(strip)
+            narrow = functional.adaptive_avg_pool2d(matched, (matched.shape[2], self.config.thumbnail_px))
+            return narrow, *self._measure(matched)
+        config = self.config
+        narrow, means, squares, block_luma, block_squares = measured(
+            strip,
+            self.curves,
+            unit_px=self.strip_px,
+            window_px=config.window_px,
+            narrow_px=config.thumbnail_px,
+        )
+        deviations = (squares - means.square()).clamp(min=0).sqrt()
+        blocks = self._before_curves(as_activity(block_squares), block_luma)
+        return narrow, means.float(), deviations.float(), blocks
 
     def _measure(self, matched: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return luma and deviation per window, and activity per block before the tone curves."""
-        slope = self.slopes_at(block_means(texture_view(matched)))
-        return *windows(matched, self.config.window_px), block_activity(matched) - slope.log() / RANGE
+        blocks = self._before_curves(block_activity(matched), block_means(texture_view(matched)))
+        return *windows(matched, self.config.window_px), blocks
+
+    def _before_curves(self, activity: torch.Tensor, luma: torch.Tensor) -> torch.Tensor:
+        return activity - self.slopes_at(luma).log() / RANGE
 
     def noise(self, matched: torch.Tensor, decision: Decision) -> Noise:
         """Estimate noise. Steep tone curves amplify it, which for most cameras concerns the shadows."""

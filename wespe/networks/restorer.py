@@ -1,10 +1,14 @@
-"""Detail at reduced resolution: a residual network without norms, with at most 4,000 multiply-adds per pixel."""
+"""Detail at reduced resolution: a residual network without norms, with 4,000 multiply-adds per pixel."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional
+
+from wespe.kernels.blocks import add_blocks, to_blocks
+from wespe.kernels.compiled import suits
+
 
 @dataclass(frozen=True, kw_only=True)
 class RestorerConfig:
@@ -53,15 +57,21 @@ class Restorer(nn.Module):
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
     def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        height, width = photos_nchw.shape[-2:]
         block = self.block_px
+        if suits(photos_nchw):
+            return add_blocks(
+                photos_nchw, self._change(to_blocks(photos_nchw, block, 0.5)), block, self.scale
+            )
+        height, width = photos_nchw.shape[-2:]
         whole = functional.pad(photos_nchw, (0, -width % block, 0, -height % block), mode="replicate")
         small = functional.pixel_unshuffle(whole - 0.5, block)
-        # Three to four times as fast on CPUs; unshuffling has given up the photo's own channels-last format.
-        small = small.contiguous(memory_format=torch.channels_last)
-        change = self.tail(self.blocks(torch.relu(self.head(small)))).to(photos_nchw.dtype)
+        # Faster on CPUs; unshuffling has given up the photo's own channels-last format.
+        change = self._change(small.contiguous(memory_format=torch.channels_last)).to(photos_nchw.dtype)
         full = functional.pixel_shuffle(self.scale * change, block)
         return photos_nchw + full[..., :height, :width]
+
+    def _change(self, blocks_nchw: torch.Tensor) -> torch.Tensor:
+        return self.tail(self.blocks(torch.relu_(self.head(blocks_nchw))))
 
 
 class Block(nn.Module):
@@ -70,21 +80,27 @@ class Block(nn.Module):
     def __init__(self, width: int, dense: bool):
         super().__init__()
         layers = (
-            [nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)]
+            [
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(width, width, 3, padding=1),
+            ]
             if dense
             else [
                 nn.Conv2d(width, width, 5, padding=2, groups=width),
                 nn.Conv2d(width, width, 1),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
                 nn.Conv2d(width, width, 1),
             ]
         )
         self.body = nn.Sequential(*layers)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.body(x)
+        return self.body(x).add_(x)
 
 
 def multiply_adds_per_pixel(restorer: Restorer) -> float:
     """Return the multiply-adds per pixel of all convolutions, once per block."""
-    return sum(m.weight.numel() for m in restorer.modules() if isinstance(m, nn.Conv2d)) / restorer.block_px**2
+    return (
+        sum(m.weight.numel() for m in restorer.modules() if isinstance(m, nn.Conv2d)) / restorer.block_px**2
+    )

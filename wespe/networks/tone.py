@@ -3,8 +3,6 @@
 import torch
 from torch.nn import functional
 
-from wespe.kernels.compiled import suits
-from wespe.kernels.curves import curved
 from wespe.views import texture_view
 
 LEVELS = 256
@@ -46,8 +44,6 @@ def within(wanted: torch.Tensor, room: torch.Tensor) -> torch.Tensor:
 
 def apply_curves(photos_nchw: torch.Tensor, curves: torch.Tensor) -> torch.Tensor:
     """Apply to each channel, 0–1, its curve (channels, levels), with linear interpolation."""
-    if suits(photos_nchw) and len(curves) == photos_nchw.shape[1]:
-        return curved(photos_nchw, curves)
     last = curves.shape[1] - 1
     places = photos_nchw.clamp(0, 1) * last
     below = places.nan_to_num().floor().long().clamp(max=last - 1)  # NaN is no valid index; the result is NaN
