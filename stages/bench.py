@@ -8,10 +8,9 @@ READING = """how to read the results:
   A ratio is our speed divided by a ceiling: the same work without the engine, measured at the same time.
     patchify  photos through Ray Data into shards    against  decoding the photos
     stream    shuffled patches through Ray Data      against  pyarrow reading the same row groups
-    enhance   the batch job of `stages.enhance`      against  the generator alone on the same pixels
-    one photo from a file to a file's bytes          against  the generator alone on the same pixels, in the
-              same precision, in tiles of the same size without a halo
-  1.00 means that the engine adds no cost. A training step has two different lines:
+    enhance   the batch job of `stages.enhance`      against  one photo after the other, without an engine
+    one photo from a file to a file's bytes          against  decoding and encoding it, and nothing between
+  1.00 means that nothing is added to the cost of the ceiling. A training step has two different lines:
     step      one step of the learner                against  a plain step: the same networks and losses in
               float32, with PyTorch's defaults and all losses read. Above 1.00 is faster.
     its operations                                   against  a large matrix product: share of peak speed

@@ -88,7 +88,7 @@ class LutResidual(Generator):
     decides: ClassVar[bool] = True
 
     def __init__(self, colour: ColourConfig, texture: TextureConfig, detail: nn.Module, step_px: int = 1):
-        """detail: a network of photos_nchw → photos_nchw, with its `halo_px`."""
+        """detail: a network of photos_nchw → photos_nchw, which ends with `tail`."""
         super().__init__()
         self.colour = Colour(colour)
         self.texture = Texture(texture)
@@ -109,8 +109,14 @@ class LutResidual(Generator):
     ) -> torch.Tensor:
         if suits(photos_nchw):
             decision = decision or self.colour.decide(photos_nchw)
-            return self.detail(textured(photos_nchw, self.colour, self.texture, decision))
+            enhanced = textured(photos_nchw, self.colour, self.texture, decision)
+            return self.detail(enhanced) if self.has_detail else enhanced
         return self.detail(self.textured(photos_nchw, decision)[0])
+
+    @property
+    def has_detail(self) -> bool:
+        """Whether the detail network has learned anything; before training it changes nothing."""
+        return any(parameter.any() for parameter in self.detail.tail.parameters())  # type: ignore[union-attr]
 
     def textured(
         self, photos_nchw: torch.Tensor, decision: Decision | None = None

@@ -44,7 +44,7 @@ class Detail(nn.Module):
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
     def forward(self, photos_nchw: torch.Tensor) -> torch.Tensor:
-        streams = self.tail(self.blocks(torch.relu(self.head(photos_nchw)))).to(photos_nchw.dtype)
+        streams = self.tail(self.blocks(torch.relu_(self.head(photos_nchw)))).to(photos_nchw.dtype)
         times, plus = (self.scale * streams).chunk(2, dim=1)
         return photos_nchw + photos_nchw * times + plus
 
@@ -55,8 +55,10 @@ class Block(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.body(x)
+        return self.body(x).add_(x)

@@ -18,9 +18,9 @@ class SRCNN(Generator):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(3, 64, 9, padding=4),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(64, 32, 5, padding=2),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(32, 3, 5, padding=2),
         )
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
