@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,13 +17,14 @@ from wespe.metrics.brisque import Brisque
 from wespe.metrics.cornia import Cornia
 from wespe.metrics.lpips import Lpips
 from wespe.metrics.niqe import Niqe
+from wespe.metrics.probe import Probe
 
 T = TypeVar("T")
 
 
 def load_learned_scores(files: LearnedScoreFiles, target_photos: Iterable[np.ndarray]) -> LearnedScores:
     """Load the given weights, and fit NIQE to the target. Raises PipelineError naming score and file."""
-    functions: dict[str, Callable[..., float]] = {}
+    functions: dict[str, Callable[..., Any]] = {}
     facts: dict[str, float] = {}
     left_out: dict[str, str] = {}
     try:
@@ -38,7 +39,7 @@ def load_learned_scores(files: LearnedScoreFiles, target_photos: Iterable[np.nda
         codebook = _path(files.cornia)
         functions["cornia"] = _loaded("cornia", lambda: Cornia.from_bytes(codebook.read_bytes())).score
     if lpips := load_lpips(files):
-        functions["lpips"] = lpips
+        functions |= {"lpips": lpips, "probe": Probe(lpips.features, lpips.device)}
     if files.ffs:
         rater = load_rater(_path(files.ffs))
         functions["ffs"] = _nan_if_too_small(partial(rate_photo, rater))

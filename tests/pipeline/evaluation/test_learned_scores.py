@@ -11,6 +11,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.learned_scores import load_learned_scores
 from pipeline.evaluation.settings import BrisqueFiles, LearnedScoreFiles, LpipsFiles
 from pipeline.models.rater_folder import Accuracy, save_rater
+from wespe.metrics.probe import PATCHES
 from wespe.rater import Rater, RaterConfig
 
 LOOK = [data.astronaut(), data.coffee()]
@@ -49,6 +50,7 @@ def test_given_weights_give_scores(shared_data: Path) -> None:
     assert learned.functions["brisque"](clean) < learned.functions["brisque"](noisy)
     assert learned.functions["lpips"](clean, clean) == pytest.approx(0, abs=1e-6)
     assert learned.functions["lpips"](noisy, clean) > 0.1
+    assert learned.functions["probe"](clean, 0).shape[0] == PATCHES
 
 
 @pytest.mark.parametrize(
