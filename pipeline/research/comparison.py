@@ -5,10 +5,11 @@ untouched photo, the histogram match and every preset before training are scored
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from pipeline.errors import PipelineError
@@ -19,13 +20,15 @@ from pipeline.models.model_folder import Model, load_model
 from pipeline.params import Preset
 from pipeline.patches.patches import Patches
 from pipeline.research.comparison_photos import Data
-from pipeline.research.comparison_table import Enhance, FullReference, Row, score, write_table
+from pipeline.research.comparison_table import Enhance, Row, score, write_table
 from pipeline.training.content_weights import fetch_features
 from pipeline.training.memory_context import MemoryContext
 from pipeline.training.rank import train
 from pipeline.training.run import Run
 from wespe.guard import DivergenceError
 from wespe.methods import METHODS
+from wespe.metrics.lpips import Lpips
+from wespe.metrics.probe import PATCHES, Probe, auc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class Settings:
     """Settings of a comparison; None uses each preset's own value.
 
     starts: also score every preset before training, so that the table shows the effect of training.
-    lpips: the score's function, which needs weights; None leaves this score out.
+    lpips: the score, which needs weights; None leaves it and the probe out.
     """
 
     patches: Patches
@@ -41,7 +44,7 @@ class Settings:
     steps: int | None = None
     batch_size: int | None = None
     starts: bool = True
-    lpips: FullReference | None = None
+    lpips: Lpips | None = None
 
     def __post_init__(self) -> None:
         for name, lowest in (("steps", 0), ("batch_size", 1)):
@@ -56,19 +59,26 @@ def compare(presets: Mapping[str, Preset], settings: Settings, data: Data, out: 
     if paired and data.pairs is None:
         raise PipelineError(f"preset {paired[0]} needs --pairs: two folders of photos with the same names")
     distance = TargetDistance(data.source, data.target)
+    probe = _probe(settings.lpips, data) if settings.lpips else None
     yardsticks: dict[str, Enhance] = {
         "untouched": lambda photo_hwc: photo_hwc,
         "histogram match": data.yardstick.enhance,
     }
     rows = [
-        Row(name, [score(enhance, data.tests, settings.lpips)], [distance.measure(enhance)])
+        Row(
+            name,
+            [score(enhance, data.tests, settings.lpips)],
+            [distance.measure(enhance)],
+            [probe(enhance)] if probe else [],
+        )
         for name, enhance in yardsticks.items()
     ]
     out.mkdir(parents=True, exist_ok=True)
     for name, preset in _variants(presets, settings).items():
         rows.append(row := Row(name))
         for seed in settings.seeds:
-            _train_and_score(row, preset, seed, settings, data, distance, out)
+            if model := _train_and_score(row, preset, seed, settings, data, distance, out):
+                row.probes += [probe(model.enhance)] if probe else []
             write_table(out, rows, data.tests, settings.patches.size_px)
     return rows
 
@@ -87,19 +97,40 @@ def _variants(presets: Mapping[str, Preset], settings: Settings) -> dict[str, Pr
 
 def _train_and_score(
     row: Row, preset: Preset, seed: int, settings: Settings, data: Data, distance: TargetDistance, out: Path
-) -> None:
+) -> Model | None:
+    """Return the model; None if its training diverged."""
     began = time.monotonic()
     try:
         model = _train(f"{row.name}-{seed}", preset, seed, settings, data, out)
     except DivergenceError as error:
         row.failed.append(str(error))
         print(f"{row.name}, seed {seed}: {error}", flush=True)
-        return
+        return None
     row.minutes.append((time.monotonic() - began) / 60)
     row.scores.append(score(model.enhance, data.tests, settings.lpips))
     row.distances.append(distance.measure(model.enhance))
     row.seeds.append(seed)
     row.chosen = distance.nearest(row.distances)
+    return model
+
+
+def _probe(lpips: Lpips, data: Data) -> Callable[[Enhance], float]:
+    """Return a function that measures how well enhanced patches of the source are told from the target's."""
+    probe = Probe(lpips.features, lpips.device)
+    source, target = (
+        patches[_spread(photos)]
+        for patches, photos in zip((data.source, data.target), data.photos, strict=True)
+    )
+    known = probe.describe(target)
+    return lambda enhance: auc(probe.describe(np.stack([enhance(patch) for patch in source])), known)
+
+
+def _spread(photos: Sequence[str]) -> np.ndarray:
+    """Return the numbers of PATCHES patches of each photo, as `auc` needs them."""
+    names = np.array(photos)
+    numbers = [np.flatnonzero(names == name) for name in dict.fromkeys(photos)]
+    places = np.linspace(0, 1, PATCHES)
+    return np.concatenate([found[(places * (len(found) - 1)).round().astype(int)] for found in numbers])
 
 
 def _train(name: str, preset: Preset, seed: int, settings: Settings, data: Data, out: Path) -> Model:

@@ -24,6 +24,7 @@ COLUMNS = (
     "noise gain",
     "colour distance",
     "texture distance",
+    "probe",
     "seeds",
     "nearest seed",
     "minutes each",
@@ -55,12 +56,14 @@ class Scores:
 class Row:
     """One line of the table: all seeds of one preset. failed: reasons of failed seeds.
 
+    probes: see wespe/metrics/probe.py; without weights none.
     chosen: index of the seed whose enhanced patches are closest to the target's; chosen without pairs.
     """
 
     name: str
     scores: list[Scores] = field(default_factory=list)
     distances: list[Distances] = field(default_factory=list)
+    probes: list[float] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
     chosen: int | None = None
     minutes: list[float] = field(default_factory=list)
@@ -114,6 +117,7 @@ def _cells(row: Row) -> list[str]:
         for name, digits in SHOWN.items()
     ]
     cells += [_spread([getattr(one, name) for one in row.distances], 2) for name in ("colour", "texture")]
+    cells.append(_spread(row.probes, 3))
     failed = f", {len(row.failed)} failed" if row.failed else ""
     cells.append(f"{len(row.scores)}{failed}" if row.minutes or row.failed else "")
     best = row.chosen

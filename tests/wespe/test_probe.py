@@ -31,14 +31,14 @@ def test_a_classifier_that_knows_photos_by_heart_gains_nothing() -> None:
     assert 0.3 < np.mean(areas) < 0.7
 
 
-@pytest.mark.parametrize("counts", [(1, 9), (9, 1)])
-def test_one_photo_gives_no_score(counts: tuple[int, int]) -> None:
+@pytest.mark.parametrize("counts", [(4, 9), (9, 4)])
+def test_few_photos_give_no_score(counts: tuple[int, int]) -> None:
     assert math.isnan(auc(*(photos(n, scatter=0, shift=0, seed=n) for n in counts)))
 
 
 def test_a_blurred_photo_is_told_from_a_sharp_one() -> None:
     probe = Probe(Features(ContentConfig(layers={"relu1_1": 1.0, "relu2_1": 1.0}, weights="random")))
-    scenes = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
+    scenes = [*np.split(data.astronaut(), 4), *np.split(data.coffee(), 4)]
     soft = [gaussian_filter(scene, (1.5, 1.5, 0)) for scene in scenes]
     sharp, blurred = (np.concatenate([probe(photo, 0) for photo in side]) for side in (scenes, soft))
     assert sharp.shape == (len(scenes) * PATCHES, 2 * (64 + 128))
