@@ -93,7 +93,7 @@ MASK, WIDE_MASK = RING - 1, WIDE_RING - 1
 BLOCK = 16  # `activity.BLOCK_PX`
 
 
-@_inline
+@_pass
 def _tone_row(photo, curves, slopes, tone, tones, luma, louder, limit):
     """`Colour.apply_decision` without LUTs: writes tones and their luma; and for each pixel's noise,
     log(`Noise.louder`) / span, and the gain that leaves it as `quiet` as it may be.
@@ -148,7 +148,7 @@ def _tone_row(photo, curves, slopes, tone, tones, luma, louder, limit):
         luma[x] = _luma(r[x], g[x], b[x])
 
 
-@_inline
+@_pass
 def _lut_row(tones, lut, luma):
     """`lut.interpolate`: adds the offsets of a LUT to a row of tones, and updates their luma."""
     last = lut.shape[1] - 1
@@ -163,7 +163,7 @@ def _lut_row(tones, lut, luma):
         luma[x] = _luma(tones[0, x], tones[1, x], tones[2, x])
 
 
-@_inline
+@_pass
 def _blurred_row(ring, y, bottom, taps, padded, blurred):
     """`activity.blurred`, for row y of a ring of rows; there are none above 0 and from bottom on."""
     across, radius, mask = blurred.shape[0], taps.shape[0] // 2, ring.shape[0] - 1
@@ -185,7 +185,7 @@ def _blurred_row(ring, y, bottom, taps, padded, blurred):
             blurred[x] += tap * (before[x] + after[x])
 
 
-@_inline
+@_pass
 def _change_of_row(band, square, louder, limit, gains, reach, texture, active, gain, change):
     """What `Texture` adds for one band: band · (gain − 1), with the gain limited where there is noise.
 
@@ -204,7 +204,7 @@ def _change_of_row(band, square, louder, limit, gains, reach, texture, active, g
         change[x] += band[x] * (limited - one)
 
 
-@_inline
+@_pass
 def _joined_row(luma, rows, skip, count, enhanced):
     """The end of `Texture.forward`: luma and calm colour, plus the change as far as there is room.
 
@@ -365,7 +365,7 @@ def _sum_of_squares(values):
     return total
 
 
-@_inline
+@_pass
 def _block(finer, halves, squares):
     """`activity.block_activity` of one block, before the logarithm."""
     side = finer.shape[0]
