@@ -1,5 +1,6 @@
 """Scores of a whole set of photos, computed from features of each photo."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -45,6 +46,7 @@ def set_scores(
         rows += [
             Score(photo_id="", name="", variant=variant, metric=metric, value=value)
             for metric, value in figures.items()
+            if math.isfinite(value)
         ]
     return rows
 

@@ -105,13 +105,14 @@ def _flat_areas(
     generator: LutResidual, decision: Decision, level: torch.Tensor, progress: Progress
 ) -> torch.Tensor:
     """Return the model's output for flat areas of each colour, (1, 3, side², side) like `_colours`, 0–1."""
-    halo_px = int(generator.detail.halo_px)  # type: ignore[arg-type]
-    side = 2 * halo_px + 1  # the receptive field of the pixel in the middle
+    halo_px, step = int(generator.detail.halo_px), generator.step_px  # type: ignore[arg-type]
+    first = -(-halo_px // step) * step  # of the block in the middle, whose pixels have channels of their own
+    block, side = slice(first, first + step), first + step + halo_px
     coloured = generator.colour(_colours(level), decision)
     areas = coloured[0].permute(1, 2, 0)[..., None, None].expand(-1, -1, -1, side, side)
     middle = []
     for row in areas:
-        middle.append(generator.detail(row)[..., halo_px, halo_px])
+        middle.append(generator.detail(row)[..., block, block].mean((2, 3)))
         progress.update()
     return torch.stack(middle).permute(2, 0, 1)[None].clamp(0, 1)
 

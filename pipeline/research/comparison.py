@@ -28,7 +28,7 @@ from pipeline.training.run import Run
 from wespe.guard import DivergenceError
 from wespe.methods import METHODS
 from wespe.metrics.lpips import Lpips
-from wespe.metrics.probe import PATCHES, Probe, auc
+from wespe.metrics.probe import FOLDS, PATCHES, Probe, auc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,8 @@ def compare(presets: Mapping[str, Preset], settings: Settings, data: Data, out: 
     if paired and data.pairs is None:
         raise PipelineError(f"preset {paired[0]} needs --pairs: two folders of photos with the same names")
     distance = TargetDistance(data.source, data.target)
-    probe = _probe(settings.lpips, data) if settings.lpips else None
+    enough = min(len(set(photos)) for photos in data.photos) >= FOLDS
+    probe = _probe(settings.lpips, data) if settings.lpips and enough else None
     yardsticks: dict[str, Enhance] = {
         "untouched": lambda photo_hwc: photo_hwc,
         "histogram match": data.yardstick.enhance,

@@ -1,7 +1,7 @@
 """Compiled passes give what the reference in torch gives."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -84,6 +84,7 @@ CASES = (
     Case(chroma_px=0),
     Case(chroma_px=8),
     Case(fitted=False),
+    Case(fitted=False, luts=0.1),
 )
 
 
@@ -98,8 +99,7 @@ def test_kernels_agree_with_torch(case: Case, name: str) -> None:
         decision = decision._replace(shift=torch.full_like(decision.shift, case.shift))
     apart = textured(shown, one.colour, one.texture, decision) - by_torch(one, shown, decision)
     apart = apart.abs() / LEVEL
-    assert apart.max() < 1
-    assert apart.mean() < 0.05
+    assert apart.max() < 0.02
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (33, 34), (70, 1100)])
@@ -108,20 +108,46 @@ def test_any_size_agrees(size: tuple[int, int]) -> None:
     one, shown = generator(Case(luts=0.1)), photo("random", size)
     decision = one.decide([shown])
     apart = textured(shown, one.colour, one.texture, decision) - by_torch(one, shown, decision)
-    assert apart.abs().max() < LEVEL
+    assert apart.abs().max() < LEVEL / 50
 
 
+@pytest.mark.parametrize("colour", [{}, {"window_px": 48}, {"window_px": 31, "thumbnail_px": 400}], ids=str)
+@pytest.mark.parametrize("flat", [None, 100, 200, 254], ids=str)
 @torch.inference_mode()
-def test_decisions_agree() -> None:
-    """Up to rounding: whoever decides without numba, on another machine, gets the same colours."""
-    one, shown = generator(Case(luts=0.1)), photo("real", (203, 301))
-    strips = [shown[:, :, :64], shown[:, :, 64:]]
+def test_decisions_agree(colour: dict, flat: int | None) -> None:
+    """Up to rounding: whoever decides without numba, on another machine, gets the same colours.
+
+    In flat areas, the reference used to take rounding errors for contrast, and gave colours whole levels off.
+    """
+    one, shown = generator(Case(luts=0.1)), photo("real", (259, 301)).clone()
+    if flat is not None:
+        shown[:, :, 60:] = flat / 255
+    one.colour.config = replace(one.colour.config, **colour)
+    strip = one.colour.strip_px * max(1, 96 // one.colour.strip_px)
+    strips = [shown] if strip > 200 else [shown[:, :, :strip], shown[:, :, strip:]]
     quick = one.decide(strips)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "passes", lambda: None)
         slow = one.decide([shown])
     for first, second in zip(quick, slow, strict=True):
-        torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(first, second, atol=2e-4, rtol=2e-4)
+
+
+@pytest.mark.parametrize("layer", ["weight", "bias"])
+@torch.inference_mode()
+def test_detail_is_skipped_only_while_it_changes_nothing(layer: str) -> None:
+    one, shown = generator(Case()), photo("real", (64, 64))
+    decision = one.decide([shown])
+    assert not one.has_detail
+    assert torch.equal(one(shown, decision), textured(shown, one.colour, one.texture, decision))
+    nn.init.normal_(getattr(one.detail.tail, layer))
+    assert one.has_detail
+    quick = one(shown, decision)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "passes", lambda: None)
+        slow = one(shown, decision)
+    torch.testing.assert_close(quick, slow, atol=LEVEL / 20, rtol=0)
+    assert not torch.equal(quick, textured(shown, one.colour, one.texture, decision))
 
 
 @pytest.mark.parametrize("block_px", [1, 2, 3, 4])
@@ -141,15 +167,16 @@ def test_detail_agrees(block_px: int, size: tuple[int, int]) -> None:
 
 @torch.inference_mode()
 def test_the_number_of_threads_changes_no_bit() -> None:
-    one, shown, threads = generator(Case(luts=0.1)), photo("real", (200, 300)), torch.get_num_threads()
-    decision = one.decide([shown])
-    results = []
+    one, shown, threads = generator(Case(luts=0.1)), photo("random", (200, 600)), torch.get_num_threads()
+    results, decisions = [], []
     for number in (1, 2, 3):
         torch.set_num_threads(number)
-        results.append(textured(shown, one.colour, one.texture, decision))
+        decisions.append(one.decide([shown]))
+        results.append(textured(shown, one.colour, one.texture, decisions[0]))
     torch.set_num_threads(threads)
-    assert torch.equal(results[0], results[1])
-    assert torch.equal(results[0], results[2])
+    for number in (1, 2):
+        assert torch.equal(results[0], results[number])
+        assert all(map(torch.equal, decisions[0], decisions[number]))
 
 
 def test_the_generator_uses_them_at_inference_only(monkeypatch: pytest.MonkeyPatch) -> None:

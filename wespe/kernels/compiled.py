@@ -51,7 +51,7 @@ def on_rows(height: int, least: int = LEAST_ROWS) -> Callable:
             if threads == 1:
                 run(*read, 0, height, *rest)
                 return
-            pool = _pool(threads, os.getpid())
+            pool = _pool(torch.get_num_threads(), os.getpid())
             parts = [pool.submit(run, *read, start, end, *rest) for start, end in pairwise(bounds)]
             for part in parts:
                 part.result()

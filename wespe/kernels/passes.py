@@ -312,12 +312,15 @@ def textured(
 
 
 @_pass
-def measured(photo, start, end, unit, window, curves, narrow, means, squares, block_means, block_squares):
+def measured(
+    photo, start, end, unit, window, curves, narrow, pivots, means, squares, block_means, block_squares
+):
     """What `Colour._summarise` averages, for units from start to end, of `unit` rows each; the last one has
     the remaining rows too.
 
-    window: side of a window. narrow: (3, h, thumbnail's width). means, squares: of luma, per window,
-    initially 0. block_means: of luma, per block. block_squares: mean square of three bands, per block.
+    window: side of a window. narrow: (3, h, thumbnail's width). pivots: luma of each window's first pixel.
+    means, squares: of the difference from it, per window, initially 0; so there is no rounding in flat areas.
+    block_means: of luma, per block. block_squares: mean square of three bands, per block.
     """
     height, width = photo.shape[1:]
     tones, lumas = np.empty((3, width), np.float32), np.empty((BLOCK, width), np.float32)
@@ -329,7 +332,7 @@ def measured(photo, start, end, unit, window, curves, narrow, means, squares, bl
                 tones[c, x] = _looked_up(curves[c], photo[c, y, x])
             for i in range(bins):  # as torch's adaptive_avg_pool2d: bins may share a pixel
                 first, last = i * width // bins, ((i + 1) * width + bins - 1) // bins
-                narrow[c, y, i] = _sum(tones[c, first:last]) / np.float32(last - first)
+                narrow[c, y, i] = _sum(tones[c, first:last], np.float32(0)) / np.float32(last - first)
         row = lumas[y % BLOCK]
         for x in range(width):
             row[x] = _luma(tones[0, x], tones[1, x], tones[2, x])
@@ -337,31 +340,33 @@ def measured(photo, start, end, unit, window, curves, narrow, means, squares, bl
         if at < means.shape[0]:
             for i in range(means.shape[1]):
                 part = row[i * window : (i + 1) * window]
-                means[at, i] += _sum(part) / (window * window)
-                squares[at, i] += _sum_of_squares(part) / (window * window)
+                if y % window == 0:
+                    pivots[at, i] = part[0]
+                means[at, i] += _sum(part, pivots[at, i]) / (window * window)
+                squares[at, i] += _sum_of_squares(part, pivots[at, i]) / (window * window)
         if y % BLOCK == BLOCK - 1:
             for i in range(block_means.shape[1]):
                 block = lumas[:, i * BLOCK : (i + 1) * BLOCK]
                 _block(block, halves, block_squares[:, y // BLOCK, i])
                 total = np.float32(0)
                 for line in range(BLOCK):
-                    total += _sum(block[line])
+                    total += _sum(block[line], np.float32(0))
                 block_means[y // BLOCK, i] = total / np.float32(BLOCK * BLOCK)
 
 
 @_inline
-def _sum(values):
+def _sum(values, pivot):
     total = np.float32(0)
     for x in range(values.shape[0]):
-        total += values[x]
+        total += values[x] - pivot
     return total
 
 
 @_inline
-def _sum_of_squares(values):
+def _sum_of_squares(values, pivot):
     total = np.float32(0)
     for x in range(values.shape[0]):
-        total += values[x] * values[x]
+        total += (values[x] - pivot) * (values[x] - pivot)
     return total
 
 
@@ -377,16 +382,15 @@ def _block(finer, halves, squares):
                 a, b = finer[2 * y, 2 * x], finer[2 * y, 2 * x + 1]
                 c, d = finer[2 * y + 1, 2 * x], finer[2 * y + 1, 2 * x + 1]
                 mean = np.float32(0.25) * (a + b + c + d)
-                spread = np.float32(0.25) * (a * a + b * b + c * c + d * d) - mean * mean
-                total += max(spread, np.float32(0))
+                total += (a - mean) ** 2 + (b - mean) ** 2 + (c - mean) ** 2 + (d - mean) ** 2
                 halves[y, x] = mean  # where it replaces finer values, they have been read
-        squares[band] = total / np.float32(side * side)
+        squares[band] = total / np.float32(4 * side * side)
         finer = halves
 
 
 @_pass
 def toned(photo, start, end, curves, slopes, lut, tone, enhanced):
-    """`Colour.apply_decision`: what `textured` does where no texture is fitted."""
+    """`Colour.apply_decision`, within 0–1: what `textured` does where no texture is fitted."""
     width = photo.shape[2]
     tones, unused = np.empty((3, width), np.float32), np.empty((3, width), np.float32)
     for y in range(start, end):
@@ -395,7 +399,7 @@ def toned(photo, start, end, curves, slopes, lut, tone, enhanced):
             _lut_row(tones, lut, unused[0])
         for x in range(width):
             for c in range(3):
-                enhanced[y, x, c] = tones[c, x]
+                enhanced[y, x, c] = min(max(tones[c, x], np.float32(0)), np.float32(1))
 
 
 @_pass

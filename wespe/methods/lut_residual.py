@@ -88,7 +88,9 @@ class LutResidual(Generator):
     decides: ClassVar[bool] = True
 
     def __init__(self, colour: ColourConfig, texture: TextureConfig, detail: nn.Module, step_px: int = 1):
-        """detail: a network of photos_nchw → photos_nchw, which ends with `tail`."""
+        """detail: a network of photos_nchw → photos_nchw, with its `halo_px`; its last layer is `tail`, and
+        while that is all zeros, it changes nothing.
+        """
         super().__init__()
         self.colour = Colour(colour)
         self.texture = Texture(texture)

@@ -63,7 +63,7 @@ def auc(features: np.ndarray, target: np.ndarray) -> float:
 def _predicted(rows: np.ndarray, theirs: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     mean, deviation = rows.mean(0), np.maximum(rows.std(0), 1e-9)
     rows, unknown = (rows - mean) / deviation, (unknown - mean) / deviation
-    # Rows are fewer than features, so the dual form is faster. The penalty halves features' correlations.
+    # With fewer rows than features, the dual form is faster. The penalty halves features' correlations.
     weights = np.linalg.solve(rows @ rows.T + len(rows) * np.eye(len(rows)), theirs - theirs.mean())
     return unknown @ rows.T @ weights
 

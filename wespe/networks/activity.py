@@ -58,8 +58,9 @@ def block_activity(photos_nchw: torch.Tensor) -> torch.Tensor:
     squares = []
     for step in (2, 4, 8):
         coarser = functional.avg_pool2d(finer, 2)
-        spread = (functional.avg_pool2d(finer.square(), 2) - coarser.square()).clamp(min=0)
-        squares.append(functional.avg_pool2d(spread, BLOCK_PX // step))
+        level = functional.interpolate(coarser, scale_factor=2.0, mode="nearest")
+        inside = finer[..., : level.shape[2], : level.shape[3]] - level
+        squares.append(functional.avg_pool2d(inside.square(), 2 * BLOCK_PX // step))
         finer = coarser
     return as_activity(torch.cat(squares, dim=1))
 

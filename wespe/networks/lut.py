@@ -170,16 +170,14 @@ class Colour(nn.Module):
             narrow = functional.adaptive_avg_pool2d(matched, (matched.shape[2], self.config.thumbnail_px))
             return narrow, *self._measure(matched)
         config = self.config
-        narrow, means, squares, block_luma, block_squares = measured(
+        narrow, means, deviations, block_luma, block_squares = measured(
             strip,
             self.curves,
             unit_px=self.strip_px,
             window_px=config.window_px,
             narrow_px=config.thumbnail_px,
         )
-        deviations = (squares - means.square()).clamp(min=0).sqrt()
-        blocks = self._before_curves(as_activity(block_squares), block_luma)
-        return narrow, means.float(), deviations.float(), blocks
+        return narrow, means, deviations, self._before_curves(as_activity(block_squares), block_luma)
 
     def _measure(self, matched: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return luma and deviation per window, and activity per block before the tone curves."""
@@ -256,8 +254,11 @@ def windows(photos_nchw: torch.Tensor, window_px: int) -> tuple[torch.Tensor, to
     """
     luma = texture_view(photos_nchw)
     window = min(window_px, *luma.shape[-2:])
-    means, squares = (functional.avg_pool2d(one, window) for one in (luma, luma.square()))
-    return means, (squares - means.square()).clamp(min=0).sqrt()
+    means = functional.avg_pool2d(luma, window)
+    # In two passes: the difference of two averages would leave rounding errors in flat areas.
+    level = functional.interpolate(means, scale_factor=float(window), mode="nearest")
+    inside = luma[..., : level.shape[2], : level.shape[3]] - level
+    return means, functional.avg_pool2d(inside.square(), window).sqrt()
 
 
 def _means(luma: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ class RestorerConfig:
 
     block_px: the network works on blocks of block_px × block_px pixels; tiles must begin at one.
     width: channels. blocks: number of blocks with two layers each.
-    dense: full 3×3 convolutions, at four times the cost; otherwise depthwise 5×5, then 1×1.
+    dense: full 3×3 convolutions, at three times the cost; otherwise depthwise 5×5, then 1×1.
     """
 
     block_px: int = 4

@@ -25,7 +25,7 @@ from pipeline.photos.images import read_photo
 from pipeline.research.benchmarks.clock import medians, quiet, seconds, steady_speed
 from pipeline.research.benchmarks.tables import Ratio
 from wespe.methods import build_generator
-from wespe.methods.lut_residual import LutResidual
+from wespe.methods.lut_residual import LutResidual, LutResidualConfig
 
 LUT_SIDE = 33  # of Pillow's 3-D LUT
 
@@ -77,7 +77,8 @@ def measure_one_photo(path: Path, presets: Mapping[str, Preset], repeats: int) -
     works: dict[str, Callable[[], object]] = {
         name: partial(_enhance, load_model(_saved(name, preset)), path) for name, preset in presets.items()
     }
-    works["Pillow's Color3DLUT"] = partial(_by_lut, path)
+    lut = ImageFilter.Color3DLUT.generate(LUT_SIDE, lambda r, g, b: (r**0.9, g, b**1.1))
+    works["Pillow's Color3DLUT"] = partial(_by_lut, path, lut)
     return [_beside_the_codec(name, work, path, megapixels, repeats) for name, work in works.items()]
 
 
@@ -105,6 +106,8 @@ def _saved(name: str, preset: Preset) -> Path:
         generator.texture.fitted.fill_(1)
         if preset.training.steps:
             nn.init.normal_(generator.detail.tail.weight, std=0.01)  # type: ignore[union-attr, arg-type]
+        if isinstance(preset.method, LutResidualConfig) and preset.training.steps:
+            nn.init.normal_(generator.colour.luts, std=0.01)
     save_model(folder, generator, preset.method, {})
     return folder
 
@@ -119,8 +122,7 @@ def _recode(path: Path) -> bytes | bytearray:
     return encode_enhanced(original.emptied(), original.photo_hwc, original.kind, "", None).data
 
 
-def _by_lut(path: Path) -> bytes:
-    lut = ImageFilter.Color3DLUT.generate(LUT_SIDE, lambda r, g, b: (r**0.9, g, b**1.1))
+def _by_lut(path: Path, lut: ImageFilter.Color3DLUT) -> bytes:
     encoded = BytesIO()
     with Image.open(path) as photo:
         photo.filter(lut).save(encoded, "jpeg", quality=95, subsampling=0)
