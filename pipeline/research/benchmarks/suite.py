@@ -31,7 +31,7 @@ ONE_PHOTO = ("wespe-stable", "srcnn", "lut-residual", "lut-fit", FASTEST)
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Amounts of data: enough to average out noise, in six minutes on two cores."""
+    """Amounts of data: enough to average out noise, in five minutes on two cores."""
 
     photos: int = 160
     photo_px: tuple[int, int] = (2048, 1536)
