@@ -18,8 +18,8 @@ READING = """how to read the results:
   All values are medians of alternating runs, so that other load slows both sides. Speeds differ between
   machines, ratios hardly do, so compare ratios. The second table compares storage formats for shards.
 
-Takes about five minutes on two cores, and 500 MB in TMPDIR, which are removed afterwards. Runs on this machine
-only: unset RAY_ADDRESS.
+Takes about five minutes on two cores, and 500 MB in TMPDIR, which are removed afterwards. Runs on this
+machine only: unset RAY_ADDRESS.
 """
 
 

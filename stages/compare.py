@@ -16,7 +16,8 @@ process, without Ray, on the GPU if there is one. Paired presets learn from --pa
 and --target, which may show different scenes. All are scored on --tests, which must not overlap with the
 other folders. The untouched photo, the histogram match, and each preset before training are scored as well;
 the difference to the latter is the effect of training. With the weights of learned_scores.lpips, the table
-also has LPIPS and the probe: how well a classifier tells enhanced patches from the target's (0.5: not at all).
+also has LPIPS and the probe: how well a classifier tells enhanced patches from the target's, from 0.5 (not at
+all) to 1.
 
 The nearest seed is chosen without pairs: its enhanced patches of --source are closest to those of --target,
 as sets, in colour and texture. This detects failed seeds; among seeds that differ by a tenth of a dB it was
