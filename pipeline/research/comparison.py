@@ -28,7 +28,8 @@ from pipeline.training.run import Run
 from wespe.guard import DivergenceError
 from wespe.methods import METHODS
 from wespe.metrics.lpips import Lpips
-from wespe.metrics.probe import FOLDS, PATCHES, Probe, auc
+from wespe.metrics.probe import Probe
+from wespe.metrics.two_samples import FOLDS, PATCHES, auc
 
 
 @dataclass(frozen=True, kw_only=True)

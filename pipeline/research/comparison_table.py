@@ -56,7 +56,7 @@ class Scores:
 class Row:
     """One line of the table: all seeds of one preset. failed: reasons of failed seeds.
 
-    probes: see wespe/metrics/probe.py; without weights none.
+    probes: see wespe/metrics/two_samples.py; without weights none.
     chosen: index of the seed whose enhanced patches are closest to the target's; chosen without pairs.
     """
 

@@ -7,7 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from skimage import data
 
-from wespe.metrics.probe import PATCHES, Probe, auc
+from wespe.metrics.probe import Probe
+from wespe.metrics.two_samples import PATCHES, auc
 from wespe.networks.features import ContentConfig, Features
 
 

@@ -28,7 +28,6 @@ from wespe.metrics.no_reference import (
     png_bpp,
     sharpness,
 )
-from wespe.metrics.probe import auc
 from wespe.metrics.self_checks import colour_correlation, contrast_ratio, fidelity, noise_gain
 from wespe.metrics.set_distance import (
     sample_colours,
@@ -36,6 +35,7 @@ from wespe.metrics.set_distance import (
     sliced_wasserstein,
     texture_distance,
 )
+from wespe.metrics.two_samples import auc
 
 Comparison = Literal["truth", "nothing", "target", "source"]
 Direction = Literal["higher", "lower", ""]

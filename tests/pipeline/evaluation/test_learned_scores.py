@@ -11,7 +11,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.learned_scores import load_learned_scores
 from pipeline.evaluation.settings import BrisqueFiles, LearnedScoreFiles, LpipsFiles
 from pipeline.models.rater_folder import Accuracy, save_rater
-from wespe.metrics.probe import PATCHES
+from wespe.metrics.two_samples import PATCHES
 from wespe.rater import Rater, RaterConfig
 
 LOOK = [data.astronaut(), data.coffee()]
