@@ -7,7 +7,7 @@ from wespe.batch import photos_nchw
 from wespe.metrics.two_samples import PATCHES
 from wespe.networks.features import Features
 
-PATCH_PX, CHUNK = 96, 64
+PATCH_PX, LEAST_PX, CHUNK = 96, 32, 64  # smaller photos leave nothing of the last layers
 
 
 class Probe:
@@ -20,7 +20,9 @@ class Probe:
         self.features, self.device = features, device
 
     def __call__(self, photo_hwc: np.ndarray, seed: int) -> np.ndarray:
-        """Return features (PATCHES, d) of random patches of a uint8 photo, at least 32 px a side."""
+        """Return features (PATCHES, d) of random patches of a uint8 photo; one below LEAST_PX is mirrored."""
+        short = [max(0, LEAST_PX - length) for length in photo_hwc.shape[:2]]
+        photo_hwc = np.pad(photo_hwc, ((0, short[0]), (0, short[1]), (0, 0)), mode="symmetric")
         rng, side = np.random.default_rng(seed), min(PATCH_PX, *photo_hwc.shape[:2])
         corners = rng.integers(np.subtract(photo_hwc.shape[:2], side - 1), size=(PATCHES, 2))
         return self.describe(np.stack([photo_hwc[y : y + side, x : x + side] for y, x in corners]))
