@@ -11,6 +11,7 @@ class Batch:
 
     source, target: photos_nchw, float 0–1. For a paired method, source[i] and target[i] show the same place;
         for other methods they are drawn independently.
+    whole: whole photos of the target, reduced to squares; None unless the method needs them.
     total: source patches in this step over all workers. It makes a loss that sums over the batch independent
         of the number of workers.
     step: index of the step, from 0.
@@ -25,6 +26,7 @@ class Batch:
     total: int
     step: int = 0
     random: torch.Generator | None = None
+    whole: torch.Tensor | None = None
 
 
 def photos_nchw(patches_nhwc: torch.Tensor, device: torch.device | str) -> torch.Tensor:

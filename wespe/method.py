@@ -53,6 +53,7 @@ class Method(nn.Module, ABC):
         `self.networks`: the group that learns is passed wrapped.
     renders: the group that `render` calls; '' means the group of the first turn. The scene carries gradients
         of this group if one of its turns is due, and none otherwise. Its turn must not repeat.
+    needs_whole: whether samples must contain reduced whole photos beside the patches.
     frozen: names of children that never change, such as content features. They are not saved.
     first_patches: maximum number of patches per set that `prepare` gets before the first step; 0: no call.
 
@@ -62,11 +63,17 @@ class Method(nn.Module, ABC):
     """
 
     paired: ClassVar[bool] = False
+    needs_whole: ClassVar[bool] = False
     frozen: ClassVar[tuple[str, ...]] = ("features",)
     networks: nn.ModuleDict
     turns: tuple[Turn, ...]
     renders: str = ""
     first_patches: int = 0
+
+    @classmethod
+    def learns_from_whole(cls, config: Any) -> bool:
+        """Tell whether batches must contain reduced whole photos of the target; needs `needs_whole`."""
+        return False
 
     def gather(self, values: torch.Tensor) -> torch.Tensor:
         """Stack one vector per worker, (n,) → (workers, n). The learner replaces this function."""

@@ -27,24 +27,40 @@ EMPTY = 1e-6  # the same of pixels at either end of tones: only levels that a ca
 @torch.no_grad()
 def fit_start(colour: Colour, texture: Texture, source: Sample, target: Sample) -> str:
     """Fit the initial colour and texture transforms, in place; return what was found."""
-    share = _fit_curves(colour, source, target)
+    share = fit_curves(colour, source.photo_means(histograms), target.photo_means(histograms))
     _fit_statistics(colour, source, target, share)
     fit_texture(texture, source, target, colour.start)
-    _fit_excess(colour, texture, source)
+    fit_excess(colour, texture, source)
+    return found(colour, source, target, share)
+
+
+def found(colour: Colour, source: Sample, target: Sample, share: float) -> str:
+    """Describe a fit. share: what `fit_curves` returned."""
     photos = f"fitted to {source.number_of_photos:,} and {target.number_of_photos:,} photos"
     evidence = f"; {share:.0%} of their difference in tones exceeds chance" if colour.config.evidence else ""
     return photos + evidence
 
 
-def _fit_curves(colour: Colour, source: Sample, target: Sample) -> float:
-    """Return the share of the sets' difference in tones that is more than chance, 0–1, by its energy."""
-    before, after = source.photo_means(_histograms), target.photo_means(_histograms)
+def fit_curves(colour: Colour, before: torch.Tensor, after: torch.Tensor) -> float:
+    """Fit the tone curves to each photo's distribution of levels in both sets, (photos, 3, 256).
+
+    Return the share of the sets' difference in tones that is more than chance, 0–1, by its energy.
+    """
     difference = _curves(before.mean(0), after.mean(0), colour.config)
     kept = evident(partial(_curves, config=colour.config), before, after, colour.config.evidence)
-    curves = (kept.view(3, LEVELS) + torch.linspace(0, 1, LEVELS)).cummax(dim=1).values
+    curves = _monotone(kept)
     colour.curves.copy_(rolled_off(curves, curves[:, :1], curves[:, -1:]))
     colour.slopes.copy_(_slopes(texture_view(colour.curves[None, :, None])[0, 0, 0]))
     return (kept.square().sum() / difference.square().sum().clamp(min=1e-12)).clamp(0, 1).item()
+
+
+def matching_curves(before: torch.Tensor, after: torch.Tensor, config: ColourConfig) -> torch.Tensor:
+    """Return the smoothed, monotone curves that match two distributions of levels, all (3, 256)."""
+    return _monotone(_curves(before, after, config))
+
+
+def _monotone(difference: torch.Tensor) -> torch.Tensor:
+    return (difference.view(3, LEVELS) + torch.linspace(0, 1, LEVELS)).cummax(dim=1).values
 
 
 def _curves(before: torch.Tensor, after: torch.Tensor, config: ColourConfig) -> torch.Tensor:
@@ -89,8 +105,8 @@ def fit_texture(
     texture: Texture, source: Sample, target: Sample, start: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
     """Fit the texture transform, in place. start: the colour transform of source patches."""
-    before = source.photo_means(lambda patches: _histograms(_activity(start(patches)))).mean(0)
-    after = target.photo_means(lambda patches: _histograms(_activity(patches))).mean(0)
+    before = source.photo_means(lambda patches: histograms(_activity(start(patches)))).mean(0)
+    after = target.photo_means(lambda patches: histograms(_activity(patches))).mean(0)
     levels = torch.linspace(0, 1, LEVELS).repeat(len(before), 1)
     curves = _extended(_matched(before, after), before.cumsum(1), RARE)
     growth = (smoothed(curves, SMOOTH_ACTIVITY) - levels) * RANGE * texture.config.match
@@ -102,7 +118,7 @@ def _activity(photos_nchw: torch.Tensor) -> torch.Tensor:
     return activity(bands(texture_view(photos_nchw)))
 
 
-def _fit_excess(colour: Colour, texture: Texture, source: Sample) -> None:
+def fit_excess(colour: Colour, texture: Texture, source: Sample) -> None:
     """Fit `texture.excess`: the median difference between band and block activity in quiet areas."""
     rows = []
     for patches in source.chunks():
@@ -159,7 +175,7 @@ def _root(matrix: torch.Tensor) -> torch.Tensor:
     return (vectors * values.clamp(min=1e-6).sqrt()) @ vectors.T
 
 
-def _histograms(photos_nchw: torch.Tensor) -> torch.Tensor:
+def histograms(photos_nchw: torch.Tensor) -> torch.Tensor:
     """Return each photo's distribution of levels per channel, (n, 3, 256)."""
     count, channels = photos_nchw.shape[:2]
     levels = (photos_nchw * (LEVELS - 1)).round().long().flatten(2)

@@ -23,6 +23,7 @@ from pipeline.photos.formats import is_photo
 from pipeline.photos.images import read_photo
 from wespe.batch import photos_nchw
 from wespe.methods.lut_residual import LutResidual
+from wespe.methods.restore import Restored
 from wespe.networks.lut import Decision, interpolate
 
 SIDE = 33
@@ -49,10 +50,10 @@ def export_cube(model: Model, path: Path, photos: Sequence[Path] = ()) -> Cube:
     Raises: PipelineError if the model's method has no separate colour transform, or no photo can be read.
     """
     generator = model.generator
-    if not isinstance(generator, LutResidual):
+    if not isinstance(generator, LutResidual) or isinstance(generator, Restored):
         raise PipelineError(
-            f"{path}: a .cube file contains only colours, but a {model.config['method']['name']} model has "
-            "no separate colour part; export an .onnx file instead"
+            f"{path}: a .cube file contains only colours, the same everywhere, but a "
+            f"{model.config['method']['name']} model has no such part; export an .onnx file instead"
         )
     if path.is_dir():
         raise PipelineError(f"{path} is a folder; name a file such as {path / 'model.cube'}")

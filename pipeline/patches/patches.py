@@ -1,10 +1,11 @@
-"""Chooses the positions of patches in a photo, and cuts them out."""
+"""Chooses the positions of patches in a photo, and cuts them out; reduces whole photos."""
 
 import random
 
 import numpy as np
+from PIL import Image
 
-from pipeline.patches.settings import Patches
+from pipeline.patches.settings import WHOLE_PX, Patches
 from pipeline.seeds import seed_of
 
 Position = tuple[int, int]  # y, x of the top left pixel
@@ -28,3 +29,8 @@ def positions(patches: Patches, photo_id: str, width: int, height: int) -> list[
 def cut(photo_hwc: np.ndarray, places: list[Position], size_px: int) -> np.ndarray:
     """Return the patches at `places` as contiguous uint8 patches_nhwc."""
     return np.stack([photo_hwc[y : y + size_px, x : x + size_px] for y, x in places])
+
+
+def reduced(photo_hwc: np.ndarray) -> np.ndarray:
+    """Reduce a whole uint8 photo_hwc to a square of WHOLE_PX, whatever its shape, by averaging areas."""
+    return np.asarray(Image.fromarray(photo_hwc).resize((WHOLE_PX, WHOLE_PX), Image.Resampling.BOX))

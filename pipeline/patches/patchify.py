@@ -1,7 +1,8 @@
-"""Cuts photos into patches in Parquet shards, with Ray Data and one task per photo."""
+"""Cuts photos into patches in Parquet shards, and reduces whole ones, with Ray Data and a task per photo."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from pipeline.errors import ShardError
 from pipeline.logs import Progress
 from pipeline.patches import shards
 from pipeline.patches.manifest import Photo, accepted, read_manifest
-from pipeline.patches.patches import Patches, cut, positions
+from pipeline.patches.patches import Patches, cut, positions, reduced
+from pipeline.patches.settings import WHOLE_PX
 from pipeline.photos.images import read_photo
 
 SPLITS = ("train", "validation", "test")
 # A folder of phone photos may contain a few screenshots; a larger share indicates a wrong setting.
 MAX_TOO_SMALL_SHARE = 0.05
+WHOLE = Patches(size_px=WHOLE_PX, per_photo=1)
+WHOLE_MEGAPIXELS = 16 * WHOLE_PX**2 / 1e6  # decoding a JPEG to this size is fast
 PATCHES_AT_ONCE = 256  # all patches of a fine grid over a large photo may not fit in memory
 
 
@@ -28,21 +32,24 @@ def patchify(address: str, patches: Patches) -> shards.Index:
 
     Photos are processed in the order of their ids, so that the bytes do not depend on the number of workers.
     Memory depends on the photos being processed, not on their total number. If all photos have truths,
-    patches have truths as well.
+    patches have truths as well. Each photo is also stored whole, reduced to a square.
     """
     paths = layout.photo_set(address)
     photos = _large_enough(address, accepted(read_manifest(paths.photos)), patches)
     paired = all(photo.truth_path for photo in photos)
-    progress = Progress(f"patchify {paths.name}", len(photos), "photos")
     part = paths.patches.with_name(f".{paths.patches.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        tables = {
-            split: _tables([p for p in photos if p.split == split], paths.photos, patches, paired, progress)
-            for split in SPLITS
-        }
+        cut_photo = partial(_cut_photo, patches=patches, paired=paired)
+        tables = _tables(
+            photos, paths.photos, cut_photo, Progress(f"patchify {paths.name}", len(photos), "photos")
+        )
+        whole = _tables(
+            photos, paths.photos, _reduce_photo, Progress(f"reduce {paths.name}", len(photos), "photos")
+        )
         try:
             index = shards.write_shards(part, patches, tables, paired=paired)
+            shards.write_shards(part / shards.WHOLE, WHOLE, whole)
         except (ray.exceptions.RayError, UserCodeException) as error:
             raise ShardError(f"{address}: {cluster.root_cause(error)}; fetch the photos again") from None
         shutil.rmtree(paths.patches, ignore_errors=True)
@@ -73,7 +80,17 @@ def _large_enough(address: str, photos: list[Photo], patches: Patches) -> list[P
 
 
 def _tables(
-    photos: list[Photo], folder: Path, patches: Patches, paired: bool, progress: Progress
+    photos: list[Photo], folder: Path, work: Callable[..., Iterator[pa.Table]], progress: Progress
+) -> dict[str, Iterator[pa.Table]]:
+    """Return the tables of each split. work: makes those of one photo."""
+    return {
+        split: _worked([photo for photo in photos if photo.split == split], folder, work, progress)
+        for split in SPLITS
+    }
+
+
+def _worked(
+    photos: list[Photo], folder: Path, work: Callable[..., Iterator[pa.Table]], progress: Progress
 ) -> Iterator[pa.Table]:
     if not photos:
         return
@@ -89,8 +106,7 @@ def _tables(
         if p.path
     ]
     dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map_batches(
-        _cut_photo,  # type: ignore[arg-type]
-        fn_kwargs={"patches": patches, "paired": paired},
+        work,  # type: ignore[arg-type]
         batch_size=1,
         zero_copy_batch=True,
     )
@@ -113,6 +129,11 @@ def _cut_photo(batch: dict[str, np.ndarray], patches: Patches, paired: bool) -> 
         some = places[start : start + PATCHES_AT_ONCE]
         truths = None if truth is None else cut(truth, some, patches.size_px)
         yield shards.encode([photo_id] * len(some), some, cut(photo, some, patches.size_px), truths)
+
+
+def _reduce_photo(batch: dict[str, np.ndarray]) -> Iterator[pa.Table]:
+    photo = read_photo(str(batch["path"][0]), WHOLE_MEGAPIXELS)
+    yield shards.encode([str(batch["id"][0])], [(0, 0)], reduced(photo)[None])
 
 
 def _read_truth(path: str, photo_hwc: np.ndarray) -> np.ndarray:

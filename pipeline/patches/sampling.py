@@ -4,6 +4,7 @@ Up to MOST_GROUPS row groups are read, at regular intervals: all photos of small
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,18 +12,29 @@ import torch
 from pipeline.patches.groups import Groups
 from wespe.sample import Sample
 
+MOST_WHOLE = 1024  # 113 MB
 MOST_GROUPS = 512  # about 1 GB of shards; a group mostly holds one or two photos
 
 
 def draw_samples(
-    groups: Sequence[Groups], most: int, device: torch.device | str = "cpu"
+    groups: Sequence[Groups],
+    most: int,
+    device: torch.device | str = "cpu",
+    *,
+    whole: Sequence[Groups] = (),
 ) -> tuple[Sample, Sample]:
     """Return at most `most` patches of the source and of the target.
 
     groups: those of both sets, or one of pairs, whose two pictures are the source and the target.
+    whole: reduced whole photos of both sets, for methods that need them; at most MOST_WHOLE are taken.
     Raises ShardError.
     """
     samples = [sample for one in groups for sample in _draw(one, most, device)]
+    if whole:
+        photos = [sample for one in whole for sample in _draw(one, MOST_WHOLE, device)]
+        samples = [
+            replace(sample, whole_nhwc=one.patches_nhwc) for sample, one in zip(samples, photos, strict=True)
+        ]
     source, target = samples
     return source, target
 

@@ -5,6 +5,8 @@ from typing import Literal
 
 MIN_PX, MAX_PX = 17, 1024  # 16 px leave one pixel after the critics' strides, which cannot be normalised
 
+WHOLE_PX = 192  # side of the squares to which whole photos are reduced, for methods that need them
+
 SplitName = Literal["train", "validation", "test"]
 
 

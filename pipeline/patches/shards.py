@@ -4,6 +4,7 @@ If all photos have truths, each row also contains the patch of the truth at the 
 columns separately, so readers that only need the pixels skip it.
 
     patches/index.json             settings; rows, bytes and sha256 of each shard
+    patches/whole/…                the same for whole photos reduced to squares, one row per photo
     patches/train/00000.parquet    about SHARD_BYTES of pixels per file, at most GROUP_BYTES per row group
 
 Fixed-size binary is read without a copy (one buffer of n·size·size·3 bytes), unlike tensor columns and lists
@@ -32,6 +33,7 @@ FORMAT = 1
 GROUP_ROWS, GROUP_BYTES = 64, 2 * 2**20
 SHARD_BYTES = 128 * 2**20
 CHANNELS = 3
+WHOLE = "whole"
 PHOTO_ID, PIXELS, TRUTH = "photo_id", "pixels", "truth"
 
 
@@ -82,6 +84,11 @@ class Index:
 
     def rows(self, split: str) -> int:
         return sum(shard.rows for shard in self.splits.get(split, ()))
+
+    @property
+    def whole(self) -> "Index":
+        """The whole photos of the same set, reduced to squares. Raises ShardError."""
+        return read_index(self.folder / WHOLE)
 
 
 def encode(

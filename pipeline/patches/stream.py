@@ -20,15 +20,20 @@ from pipeline.patches.shards import CHANNELS, Index
 from pipeline.seeds import seed_of
 
 GROUPS_PER_WINDOW = 32
+MIRRORED = 4  # the bit of a symmetry's number, 0–7, that says so
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """The endless sequence of the patches of `groups`."""
+    """The endless sequence of the patches of `groups`.
+
+    rotates: whether patches are also rotated, not only mirrored: whole photos have the sky at the top.
+    """
 
     name: str
     seed: int
     groups: Groups
+    rotates: bool = True
 
     def window_groups(self, window: int) -> list[int]:
         """Return the groups of a window, which may extend into the next epoch."""
@@ -46,6 +51,8 @@ class Stream:
         rng = np.random.default_rng(seed_of(self.seed, self.name, "window", window))
         rows = sum(len(pictures[0]) for pictures in groups)
         order, symmetries = rng.permutation(rows), rng.integers(0, 8, rows)
+        if not self.rotates:
+            symmetries &= MIRRORED
         return tuple(
             _shuffled([patch for patches in column for patch in patches], order, symmetries)
             for column in zip(*groups, strict=True)
@@ -73,7 +80,9 @@ class Stream:
                 waiting = tuple(one[size:] for one in waiting)
 
 
-def stream_of(index: Index, split: str, *, name: str, seed: int, paired: bool = False) -> Stream:
+def stream_of(
+    index: Index, split: str, *, name: str, seed: int, paired: bool = False, rotates: bool = True
+) -> Stream:
     """Return the stream of one split of shards; with `paired`, of patches and their truths.
 
     Raises: ShardError if there are no patches, or no truths although `paired`.
@@ -88,7 +97,7 @@ def stream_of(index: Index, split: str, *, name: str, seed: int, paired: bool = 
         raise ShardError(
             f"{index.folder} has no {split} patches; add photos, or lower the shares of the other splits"
         )
-    return Stream(name=name, seed=seed, groups=groups)
+    return Stream(name=name, seed=seed, groups=groups, rotates=rotates)
 
 
 @lru_cache(maxsize=8)
@@ -111,4 +120,4 @@ def _shuffled(patches: Sequence[np.ndarray], order: np.ndarray, symmetries: np.n
 def _transform(patch_hwc: np.ndarray, symmetry: int) -> np.ndarray:
     """Apply one of the eight symmetries of the square: rotation by 90°, with or without mirroring; a view."""
     rotated = np.rot90(patch_hwc, symmetry % 4)
-    return rotated[:, ::-1] if symmetry >= 4 else rotated
+    return rotated[:, ::-1] if symmetry & MIRRORED else rotated

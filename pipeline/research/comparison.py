@@ -151,7 +151,9 @@ def _train(name: str, preset: Preset, seed: int, settings: Settings, data: Data,
     source, target = data.pairs if paired else (data.source, data.target)  # type: ignore[misc]
     fetch_features("comparison", getattr(preset.method, "content", None), out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    context = MemoryContext(run, source, target, photos=None if paired else data.photos, device=device)
+    context = MemoryContext(
+        run, source, target, whole=data.whole, photos=None if paired else data.photos, device=device
+    )
     generator = train(run, context, out / FEATURES)
     folder = out / "models" / name
     save_model(folder, generator, preset.method, {"seed": seed, "steps": run.training.steps})

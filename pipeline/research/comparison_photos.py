@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import PipelineError
-from pipeline.patches.patches import Patches, cut, positions
+from pipeline.patches.patches import Patches, cut, positions, reduced
 from pipeline.photos.formats import is_photo
 from pipeline.photos.images import read_photo
 from wespe.histogram_match import HistogramMatch
@@ -21,11 +21,13 @@ class Data:
     """Patches (n, s, s, 3) uint8 and aligned pairs for training, and aligned pairs for scoring.
 
     photos: the photo of each patch of source and target.
+    whole: the whole photos of both, reduced to squares, (n, px, px, 3) uint8.
     """
 
     source: np.ndarray
     target: np.ndarray
     photos: tuple[Sequence[str], Sequence[str]]
+    whole: tuple[np.ndarray, np.ndarray]
     pairs: Pair | None  # of patches
     tests: Sequence[Pair]
     yardstick: HistogramMatch
@@ -52,10 +54,15 @@ def read_data(
         source=source_patches,
         target=target_patches,
         photos=(from_source, from_target),
+        whole=(_reduced(sources), _reduced(targets)),
         pairs=None if pairs is None else _cut_pairs(patches, *pairs),
         tests=judged,
         yardstick=HistogramMatch.fit(sources.values(), targets.values()),
     )
+
+
+def _reduced(photos: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.stack([reduced(photo) for photo in photos.values()])
 
 
 def _photos(folders: Sequence[Path]) -> dict[str, np.ndarray]:

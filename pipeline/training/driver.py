@@ -25,7 +25,8 @@ from pipeline.errors import ShardError, TrainingError
 from pipeline.files import write_atomically
 from pipeline.layout import CameraPaths, photo_set
 from pipeline.patches.dataset import dataset
-from pipeline.patches.shards import Index
+from pipeline.patches.groups import ShardGroups
+from pipeline.patches.shards import WHOLE, Index
 from pipeline.patches.stream import Stream, stream_of
 from pipeline.training.checkpoint import HISTORY, MODEL
 from pipeline.training.progress import TrainingProgress
@@ -89,17 +90,15 @@ def fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> N
     step, noun = latest_step(folder), "worker" if workers == 1 else "workers"
     what = f"resuming from step {step} of" if step else "starting"
     print(f"train {run.camera}: {what} {run.training.steps:,} steps on {workers} {noun}", flush=True)
-    indexes = {"pairs": source, "source": source, "target": target}
-    streams = [
-        stream_of(indexes[name], "train", name=name, seed=run.training.seed, paired=run.paired)
-        for name in run.streams
-    ]
+    streams = list(_streams(run, source, target))
+    whole = [ShardGroups.of(one.whole, "train") for one in (source, target)] if run.needs_whole else []
     with _progress(run) as messages:
         trainer = TorchTrainer(
             _worker,
             train_loop_config={
                 "run": run,
-                "groups": [stream.groups for stream in streams],
+                "groups": [stream.groups for stream in streams if stream.name != WHOLE],
+                "whole": whole,
                 "features": str(_features(run).resolve()),
                 "messages": messages,
             },
@@ -121,10 +120,23 @@ def fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> N
             raise TrainingError(f"camera {run.camera}: {cause}") from error
 
 
+def _streams(run: Run, source: Index, target: Index) -> Iterator[Stream]:
+    for name in run.streams:
+        index = {"pairs": source, "source": source, "target": target}.get(name) or target.whole
+        yield stream_of(
+            index,
+            "train",
+            name=name,
+            seed=run.training.seed,
+            paired=run.paired and name != WHOLE,
+            rotates=name != WHOLE,
+        )
+
+
 def _worker(config: dict[str, Any]) -> None:
     run: Run = config["run"]
     messages: Queue = config["messages"]
-    context = RayContext(run, config["groups"], messages)
+    context = RayContext(run, config["groups"], messages, whole=config["whole"])
     if context.device.type == "cpu":  # Ray grants one thread per logical CPU asked for
         on_node = ray.train.get_context().get_local_world_size()
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // on_node))

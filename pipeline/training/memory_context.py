@@ -12,6 +12,7 @@ from torch import nn
 
 from pipeline.patches.groups import ArrayGroups
 from pipeline.patches.sampling import draw_samples
+from pipeline.patches.shards import WHOLE
 from pipeline.patches.stream import Stream
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.progress import TrainingProgress
@@ -23,6 +24,7 @@ class MemoryContext:
     """The only rank of a run. Its batches are the same as those from shards of the same patches.
 
     source, target: uint8 patches_nhwc; for a paired method, source[i] and target[i] show the same place.
+    whole: reduced whole photos of both sets, uint8 (n, px, px, 3), for methods that need them.
     photos: ids of the photos of both sets' patches; None if each patch is from another photo.
     checkpoint: the folder to resume from and to write to; None disables checkpoints.
     """
@@ -35,6 +37,7 @@ class MemoryContext:
         source: np.ndarray,
         target: np.ndarray,
         *,
+        whole: tuple[np.ndarray, np.ndarray] | None = None,
         photos: tuple[Sequence[str], Sequence[str]] | None = None,
         checkpoint: Path | None = None,
         device: str | torch.device = "cpu",
@@ -45,10 +48,12 @@ class MemoryContext:
             if run.paired
             else [ArrayGroups(source, photos=first), ArrayGroups(target, photos=second)]
         )
+        self._groups = groups
+        self._whole = [ArrayGroups(one) for one in whole] if whole and run.needs_whole else []
         self.device = torch.device(device)
         self._streams = [
-            Stream(name=name, seed=run.training.seed, groups=one)
-            for name, one in zip(run.streams, groups, strict=True)
+            Stream(name=name, seed=run.training.seed, groups=one, rotates=name != WHOLE)
+            for name, one in zip(run.streams, [*groups, *self._whole[1:]], strict=False)
         ]
         self._batch_size = run.training.batch_size
         self._checkpoint = checkpoint
@@ -60,14 +65,13 @@ class MemoryContext:
     def gather(self, values: torch.Tensor) -> torch.Tensor:
         return values[None]
 
-    def batches(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(self, step: int) -> Iterator[tuple[torch.Tensor, ...]]:
         size = self._batch_size
         for parts in zip(*(stream.batches(step * size, size) for stream in self._streams), strict=True):
-            source, target = map(torch.from_numpy, chain.from_iterable(parts))
-            yield source, target
+            yield tuple(map(torch.from_numpy, chain.from_iterable(parts)))
 
     def samples(self, most: int) -> tuple[Sample, Sample]:
-        return draw_samples([stream.groups for stream in self._streams], most, self.device)
+        return draw_samples(self._groups, most, self.device, whole=self._whole)
 
     def latest(self) -> Path | None:
         return self._checkpoint if self._checkpoint and self._checkpoint.is_dir() else None

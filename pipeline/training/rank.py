@@ -36,10 +36,16 @@ class Context(Protocol):
         """Stack one vector per worker: (n,) → (workers, n)."""
 
     def samples(self, most: int) -> tuple[Sample, Sample]:
-        """Return at most `most` patches of each set, taken evenly from it; the same on every worker."""
+        """Return at most `most` patches of each set, taken evenly from it; the same on every worker.
 
-    def batches(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield this rank's uint8 patches_nhwc of source and target, starting at `step`."""
+        With whole photos, if the run needs them.
+        """
+
+    def batches(self, step: int) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Yield this rank's uint8 patches_nhwc of source and target, starting at `step`.
+
+        If the run needs them, whole photos of the target follow.
+        """
 
     def latest(self) -> Path | None:
         """Return the folder of the checkpoint to resume from, or None."""
@@ -125,5 +131,6 @@ def _method(run: Run, features: Path) -> Method:
 
 
 def _batches(context: Context, step: int, total: int) -> Iterator[Batch]:
-    for source, target in context.batches(step):
-        yield Batch(photos_nchw(source, context.device), photos_nchw(target, context.device), total)
+    for pictures in context.batches(step):
+        source, target, *rest = (photos_nchw(one, context.device) for one in pictures)
+        yield Batch(source, target, total, whole=rest[0] if rest else None)

@@ -18,6 +18,8 @@ from torch import nn
 from pipeline.patches.dataset import batches
 from pipeline.patches.groups import Groups
 from pipeline.patches.sampling import draw_samples
+from pipeline.patches.settings import WHOLE_PX
+from pipeline.patches.shards import WHOLE
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.run import Run
 from wespe.sample import Sample
@@ -28,16 +30,24 @@ WATCH_EVERY_S = 1.0
 class RayContext:
     """One worker of a run.
 
-    groups: the patches of each of the run's streams, for samples.
+    groups: the patches of each of the run's streams, for samples. whole: whole photos of both sets, if the
+        method needs them.
     messages: queue for rank 0's progress messages: a method of TrainingProgress and its argument. None drops
         them.
     """
 
-    def __init__(self, run: Run, groups: Sequence[Groups], messages: Queue | None = None):
+    def __init__(
+        self,
+        run: Run,
+        groups: Sequence[Groups],
+        messages: Queue | None = None,
+        *,
+        whole: Sequence[Groups] = (),
+    ):
         context = ray.train.get_context()
         self.rank, self.workers = context.get_world_rank(), context.get_world_size()
         self.device = ray.train.torch.get_device()
-        self._run, self._groups = run, groups
+        self._run, self._groups, self._whole = run, groups, whole
         self._messages = messages if self.rank == 0 else None
         self._watched, self._watch_at = 0, 0.0
         self._open = ExitStack()
@@ -52,22 +62,25 @@ class RayContext:
         torch.distributed.all_gather(everyone, values)
         return torch.stack(everyone)
 
-    def batches(self, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def batches(self, step: int) -> Iterator[tuple[torch.Tensor, ...]]:
         """Yield this worker's batches. The datasets start at the latest checkpoint's step."""
         size = self._run.training.batch_size // self.workers
         streams = [
-            batches(ray.train.get_dataset_shard(name), batch_size=size, size_px=self._run.size_px)
+            batches(ray.train.get_dataset_shard(name), batch_size=size, size_px=self._size_px(name))
             for name in self._run.streams
         ]
         for parts in zip(*streams, strict=False):
-            source, target = chain.from_iterable(parts)
+            pictures = tuple(chain.from_iterable(parts))
             if self.device.type == "cuda":  # copies from pinned memory are asynchronous
-                source, target = source.pin_memory(), target.pin_memory()
-            yield source, target
+                pictures = tuple(one.pin_memory() for one in pictures)
+            yield pictures
+
+    def _size_px(self, stream: str) -> int:
+        return WHOLE_PX if stream == WHOLE else self._run.size_px
 
     def samples(self, most: int) -> tuple[Sample, Sample]:
         """Read the same samples on every worker."""
-        return draw_samples(self._groups, most, self.device)
+        return draw_samples(self._groups, most, self.device, whole=self._whole)
 
     def latest(self) -> Path | None:
         checkpoint = ray.train.get_checkpoint()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.patches.shards import WHOLE
 from pipeline.training.settings import Training
 from wespe.guard import GuardConfig
 from wespe.learner import LearnerConfig
@@ -32,11 +33,18 @@ class Run:
         return METHODS[self.method.name].method.paired
 
     @property
+    def needs_whole(self) -> bool:
+        """Whether samples of both sets must contain whole photos, reduced to squares."""
+        return METHODS[self.method.name].method.needs_whole
+
+    @property
     def streams(self) -> tuple[str, ...]:
-        """Names of the streams of patches; a stream's order depends on its name and the seed."""
-        return ("pairs",) if self.paired else ("source", "target")
+        """Names of the streams; a stream's order depends on its name and the seed."""
+        patches = ("pairs",) if self.paired else ("source", "target")
+        learns_from_whole = METHODS[self.method.name].method.learns_from_whole(self.method)
+        return (*patches, WHOLE) if learns_from_whole else patches
 
     @property
     def rows(self) -> int:
-        """Number of patches needed from each stream."""
+        """Number of patches, or of whole photos, needed from each stream."""
         return max(1, self.training.steps) * self.training.batch_size

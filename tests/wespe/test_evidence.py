@@ -9,7 +9,7 @@ from wespe.evidence import evident
 from wespe.networks.lut import Colour, ColourConfig
 from wespe.networks.texture import Texture, TextureConfig
 from wespe.sample import Sample
-from wespe.set_match import _fit_curves, fit_start
+from wespe.set_match import fit_curves, fit_start, histograms
 
 PHOTOS = 20
 
@@ -73,7 +73,8 @@ def test_sets_of_one_camera_are_left_alone() -> None:
 
 def test_a_camera_that_is_too_dark_is_brightened() -> None:
     colour = Colour(ColourConfig())
-    assert _fit_curves(colour, photos(0, PHOTOS, dark=0.4), photos(1, PHOTOS)) > 0.9
+    taken, good = (one.photo_means(histograms) for one in (photos(0, PHOTOS, dark=0.4), photos(1, PHOTOS)))
+    assert fit_curves(colour, taken, good) > 0.9
     assert colour.curves[:, 80].min() > 1.5 * 80 / 255
 
 

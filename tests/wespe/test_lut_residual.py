@@ -24,7 +24,7 @@ from wespe.networks.texture import Texture, TextureConfig
 from wespe.networks.tone import rolled_off, saturated
 from wespe.optimisers import OptimiserConfig
 from wespe.sample import Sample
-from wespe.set_match import _fit_curves, _fit_statistics, fit_texture, monge_kantorovich, smoothed
+from wespe.set_match import _fit_statistics, fit_curves, fit_texture, histograms, monge_kantorovich, smoothed
 from wespe.training import train
 from wespe.views import texture_view
 
@@ -71,6 +71,10 @@ def sample(photos_nchw: torch.Tensor) -> Sample:
     """Each patch is from a photo of its own."""
     levels = (photos_nchw * 255).round().byte().permute(0, 2, 3, 1)
     return Sample(levels, torch.arange(len(levels)))
+
+
+def levels_of(photos_nchw: torch.Tensor) -> torch.Tensor:
+    return sample(photos_nchw).photo_means(histograms)
 
 
 def samples(steps: int = 4) -> tuple[Sample, Sample]:
@@ -207,7 +211,7 @@ def test_noise_is_not_amplified_where_the_curves_are_steep() -> None:
     dark, bright = (level + 0.01 * torch.randn(4, 3, 32, 32, generator=rng) for level in (0.06, 0.6))
     colour, texture = Colour(ColourConfig(adapt=0, regress=0, smooth_levels=8)), Texture(TextureConfig())
     ramp = torch.rand(64, 3, 32, 32, generator=rng)
-    _fit_curves(colour, sample(ramp.square()), sample(ramp))
+    fit_curves(colour, *map(levels_of, (ramp.square(), ramp)))
     texture.fitted.fill_(1)
     photo = torch.cat([dark, bright], dim=3)
     matched = colour.matched(photo)
@@ -263,7 +267,7 @@ def test_casts_ignore_that_one_set_shows_more_of_a_colour() -> None:
     bumps = {}
     for cast_levels in (0, 128):
         one = Colour(ColourConfig(smooth_levels=0, cast_levels=cast_levels, evidence=0))
-        _fit_curves(one, sample(source), sample(target))
+        fit_curves(one, *map(levels_of, (source, target)))
         assert one.curves.diff(dim=1).min() >= 0
         cast = one.curves[2] - one.curves.mean(0)
         assert cast[40:200].mean() == pytest.approx(0.04, abs=0.03)

@@ -15,6 +15,7 @@ from wespe.generator import Generator, Place
 from wespe.methods import METHODS, build_generator
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig
 from wespe.methods.lut_restore import LutRestoreConfig
+from wespe.methods.restore import RestoreConfig, Restored
 from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.networks.restorer import RestorerConfig
 from wespe.networks.srcnn import SRCNN
@@ -28,6 +29,10 @@ def lut_residual() -> Generator:
 
 def lut_restore() -> Generator:
     return with_own_colours(build_generator(LutRestoreConfig(detail=RestorerConfig(width=6, blocks=2))))
+
+
+def restore() -> Generator:
+    return with_own_colours(build_generator(RestoreConfig(detail=RestorerConfig(width=6, blocks=2))))
 
 
 def with_own_colours(generator: LutResidual) -> LutResidual:
@@ -51,6 +56,7 @@ GENERATORS: dict[str, Callable[[], Generator]] = {
     "srcnn": SRCNN,
     "lut residual": lut_residual,
     "lut restore": lut_restore,
+    "restore": restore,
     **{
         f"{width}x{blocks} {norm} {output}": partial(
             ResNet, ResNetConfig(width=width, blocks=blocks, norm=norm, output=output)
@@ -123,7 +129,7 @@ def levels(photo: torch.Tensor) -> torch.Tensor:
 
 
 def test_every_method_is_among_the_generators():
-    assert {kind.__name__ for kind in (ResNet, SRCNN, LutResidual)} == {
+    assert {kind.__name__ for kind in (ResNet, SRCNN, LutResidual, Restored)} == {
         type(entry.generator(entry.config())).__name__ for entry in METHODS.values()
     }
 

@@ -71,17 +71,23 @@ def _log(value):
 
 
 @_inline
-def _sigmoid(value):
-    """Within 1e-5, by a polynomial of 2^x that compilers can vectorise."""
-    place = min(max(value, np.float32(-20)), np.float32(20)) * -LOG2_E
-    whole = math.floor(place)
-    part = place - whole
+def _power(exponent):
+    """2^exponent, within 1e-5 of its size, by a polynomial that compilers can vectorise."""
+    whole = math.floor(exponent)
+    part = exponent - whole
     power = np.float32(0.01368398) * part + np.float32(0.05171774)
     power = power * part + np.float32(0.24162132)
     power = power * part + np.float32(0.69296955)
     power = power * part + np.float32(1)
-    scale = np.int32((np.int32(whole) + 127) << 23).view(np.float32)
-    return np.float32(1) / (np.float32(1) + power * scale)
+    return power * np.int32((np.int32(whole) + 127) << 23).view(np.float32)
+
+
+@_inline
+def _sigmoid(value):
+    """Within 1e-5."""
+    return np.float32(1) / (
+        np.float32(1) + _power(min(max(value, np.float32(-20)), np.float32(20)) * -LOG2_E)
+    )
 
 
 # How far `textured` looks: the widest edge and the widest window, ten pixels each; or the widest chroma.
@@ -91,6 +97,28 @@ REACH = 20
 RING, WIDE_RING, COLUMNS = 32, 64, 512
 MASK, WIDE_MASK = RING - 1, WIDE_RING - 1
 BLOCK = 16  # `activity.BLOCK_PX`
+
+
+@_pass
+def _saturate_row(r, g, b, wanted, least_colour):
+    """`tone.saturated`, by a factor of 1 + wanted."""
+    one, none = np.float32(1), np.float32(0)
+    if wanted > 0:
+        for x in range(r.shape[0]):
+            grey = _luma(r[x], g[x], b[x])
+            above = max(r[x], max(g[x], b[x])) - grey
+            below = grey - min(r[x], min(g[x], b[x]))
+            most = min((one - grey) / max(above, least_colour), grey / max(below, least_colour))
+            factor = one + _within(wanted, max(most - one, none))
+            r[x] = grey + factor * (r[x] - grey)
+            g[x] = grey + factor * (g[x] - grey)
+            b[x] = grey + factor * (b[x] - grey)
+    elif wanted < 0:
+        for x in range(r.shape[0]):
+            grey = _luma(r[x], g[x], b[x])
+            r[x] = grey + (one + wanted) * (r[x] - grey)
+            g[x] = grey + (one + wanted) * (g[x] - grey)
+            b[x] = grey + (one + wanted) * (b[x] - grey)
 
 
 @_pass
@@ -125,22 +153,7 @@ def _tone_row(photo, curves, slopes, tone, tones, luma, louder, limit):
         if rolls:
             for x in range(width):
                 row[x] = one - _shouldered(one - _shouldered(row[x], bright, shoulder), dark, shoulder)
-    if wanted > 0:
-        for x in range(width):
-            grey = _luma(r[x], g[x], b[x])
-            above = max(r[x], max(g[x], b[x])) - grey
-            below = grey - min(r[x], min(g[x], b[x]))
-            most = min((one - grey) / max(above, least_colour), grey / max(below, least_colour))
-            factor = one + _within(wanted, max(most - one, none))
-            r[x] = grey + factor * (r[x] - grey)
-            g[x] = grey + factor * (g[x] - grey)
-            b[x] = grey + factor * (b[x] - grey)
-    elif wanted < 0:
-        for x in range(width):
-            grey = _luma(r[x], g[x], b[x])
-            r[x] = grey + saturation * (r[x] - grey)
-            g[x] = grey + saturation * (g[x] - grey)
-            b[x] = grey + saturation * (b[x] - grey)
+    _saturate_row(r, g, b, wanted, least_colour)
     for x in range(width):
         r[x] = min(max(r[x], none), one)
         g[x] = min(max(g[x], none), one)
@@ -434,3 +447,61 @@ def from_blocks(blocks, start, end, block, scale, photo, changed):
                     for c in range(3):
                         channel = (c * block + down) * block + x % block
                         changed[y, x, c] = photo[c, y, x] + scale * blocks[row, x // block, channel]
+
+
+@_pass
+def _cells(first, count, size, cells, below, share):
+    """Where pixels first … first + count − 1 of `size` lie between the centres of `cells` cells."""
+    for i in range(count):
+        place = np.float32((first + i + 0.5) * cells / size - 0.5)
+        place = min(max(place, np.float32(0)), np.float32(cells - 1))
+        below[i] = max(min(np.int32(place), cells - 2), 0)
+        share[i] = place - np.float32(below[i])
+
+
+@_pass
+def lit(photo, start, end, stops, colours, place, enhanced):
+    """`Light.forward`. stops: (depth, rows, columns). colours: three channels' stops, haze, saturation.
+    place: top, left, height, width. enhanced: (h, w, 3).
+    """
+    one, none = np.float32(1), np.float32(0)
+    top, left, height, width = place
+    haze, wanted, least_colour = colours[3], colours[4] - one, np.float32(1e-3)
+    room = one / (one - haze)
+    depth, rows, columns = stops.shape
+    across = photo.shape[2]
+    cell, share = np.empty(across, np.int32), np.empty(across, np.float32)
+    _cells(left, across, width, columns, cell, share)
+    row_cell, row_share = np.empty(1, np.int32), np.empty(1, np.float32)
+    bands, row = np.empty((depth, across), np.float32), np.empty(columns, np.float32)
+    tones, gain = np.empty((3, across), np.float32), np.empty(across, np.float32)
+    for y in range(start, end):
+        _cells(top + y, 1, height, rows, row_cell, row_share)
+        above, below = row_cell[0], min(row_cell[0] + 1, rows - 1)
+        for band in range(depth):
+            for i in range(columns):
+                row[i] = (
+                    stops[band, above, i] + (stops[band, below, i] - stops[band, above, i]) * row_share[0]
+                )
+            for x in range(across):
+                following = min(cell[x] + 1, columns - 1)
+                bands[band, x] = row[cell[x]] + (row[following] - row[cell[x]]) * share[x]
+        for x in range(across):
+            luma = _luma(photo[0, y, x], photo[1, y, x], photo[2, y, x])
+            level = min(max(luma, none), one) * np.float32(depth) - np.float32(0.5)
+            level = min(max(level, none), np.float32(depth - 1))
+            band = max(min(np.int32(level), depth - 2), 0)
+            low = bands[band, x]
+            gain[x] = low + (bands[min(band + 1, depth - 1), x] - low) * (level - np.float32(band))
+        for x in range(across):
+            gain[x] = _power(gain[x])
+        for c in range(3):
+            own = _power(colours[c])
+            for x in range(across):
+                factor = gain[x] * own
+                clear = min(max((photo[c, y, x] - haze) * room, none), one)
+                tones[c, x] = factor * clear / (one + (factor - one) * clear)
+        _saturate_row(tones[0], tones[1], tones[2], wanted, least_colour)
+        for x in range(across):
+            for c in range(3):
+                enhanced[y, x, c] = min(max(tones[c, x], none), one)

@@ -14,12 +14,13 @@ from wespe.method import Method
 from wespe.methods.dped import Dped, DpedConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.lut_restore import LutRestore, LutRestoreConfig, restoring_generator
+from wespe.methods.restore import Restore, RestoreConfig, Restored
 from wespe.methods.srcnn import Srcnn, SrcnnConfig
 from wespe.methods.wespe import Wespe, WespeConfig
 from wespe.networks.resnet import ResNet
 from wespe.networks.srcnn import SRCNN
 
-MethodConfig = WespeConfig | LutResidualConfig | LutRestoreConfig | DpedConfig | SrcnnConfig
+MethodConfig = WespeConfig | LutResidualConfig | LutRestoreConfig | RestoreConfig | DpedConfig | SrcnnConfig
 
 
 class Entry(NamedTuple):
@@ -32,6 +33,7 @@ METHODS: dict[str, Entry] = {
     "wespe": Entry(WespeConfig, Wespe, lambda config: ResNet(config.generator)),
     "lut_residual": Entry(LutResidualConfig, LutResidualMethod, LutResidual.of),
     "lut_restore": Entry(LutRestoreConfig, LutRestore, restoring_generator),
+    "restore": Entry(RestoreConfig, Restore, Restored),
     "dped": Entry(DpedConfig, Dped, lambda config: ResNet(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
 }

@@ -109,15 +109,22 @@ class LutResidual(Generator):
     def forward(
         self, photos_nchw: torch.Tensor, decision: Decision | None = None, place: Place | None = None
     ) -> torch.Tensor:
-        if suits(photos_nchw):
-            decision = decision or self.colour.decide(photos_nchw)
-            enhanced = textured(photos_nchw, self.colour, self.texture, decision)
-            return self.detail(enhanced) if self.has_detail else enhanced
-        return self.detail(self.textured(photos_nchw, decision)[0])
+        return self.detailed(self.without_detail(photos_nchw, decision))
+
+    def without_detail(self, photos_nchw: torch.Tensor, decision: Decision | None) -> torch.Tensor:
+        """Apply colour and texture, by compiled passes where possible."""
+        if not suits(photos_nchw):
+            return self.textured(photos_nchw, decision)[0]
+        decision = decision or self.colour.decide(photos_nchw)
+        return textured(photos_nchw, self.colour, self.texture, decision)
+
+    def detailed(self, photos_nchw: torch.Tensor) -> torch.Tensor:
+        """Apply the detail network, which changes nothing before training; compiled passes skip it then."""
+        return self.detail(photos_nchw) if self.has_detail or not suits(photos_nchw) else photos_nchw
 
     @property
     def has_detail(self) -> bool:
-        """Whether the detail network has learned anything; before training it changes nothing."""
+        """Whether the detail network has learned anything."""
         return any(parameter.any() for parameter in self.detail.tail.parameters())  # type: ignore[union-attr]
 
     def textured(

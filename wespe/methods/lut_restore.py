@@ -1,6 +1,6 @@
 """This project's own method: colour as in lut_residual, detail by inverting a learned degradation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -74,10 +74,9 @@ class LutRestoreConfig:
 
 
 class Scene(NamedTuple):
-    """enhanced: the camera's patches, without gradients. restored: the degraded batch.target."""
+    """restored: the degraded batch.target."""
 
     batch: Batch
-    enhanced: torch.Tensor
     restored: torch.Tensor
 
 
@@ -93,11 +92,9 @@ class Renderer(nn.Module):
         super().__init__()
         self.enhance = restoring_generator(config)
 
-    def forward(self, source: torch.Tensor, degraded: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return enhanced source patches, without gradients, and restored patches of degraded ones."""
-        with torch.no_grad():
-            enhanced = self.enhance(source)
-        return enhanced, self.enhance.detail(degraded)
+    def forward(self, degraded: torch.Tensor) -> torch.Tensor:
+        """Return restored patches."""
+        return self.enhance.detail(degraded)
 
 
 class LutRestore(Method):
@@ -143,14 +140,21 @@ class LutRestore(Method):
     def render(self, networks: Networks, batch: Batch) -> Scene:
         with torch.no_grad():
             degraded = self.degradation(batch.target, batch.random, self.config.degradation.noise)
-        return Scene(batch, *networks["generator"](batch.source, degraded))
+        return Scene(batch, networks["generator"](degraded))
 
     def losses(self, networks: Networks, scene: Scene) -> Losses:
         target, restored = scene.batch.target, scene.restored
-        with torch.no_grad():
-            wanted = self.features(target)
-        layers = zip(self.layer_weights, self.features(restored), wanted, strict=True)
         return {
-            "features": torch.stack([weight * (a - b).float().abs().mean() for weight, a, b in layers]).sum(),
+            "features": feature_loss(self.features, self.layer_weights, target, restored),
             "pixels": identity_loss(target, restored),
         }
+
+
+def feature_loss(
+    features: Features, weights: Sequence[float], target: torch.Tensor, restored: torch.Tensor
+) -> torch.Tensor:
+    """Weighted sum over layers of the mean |difference| of content features."""
+    with torch.no_grad():
+        wanted = features(target)
+    layers = zip(weights, features(restored), wanted, strict=True)
+    return torch.stack([weight * (a - b).float().abs().mean() for weight, a, b in layers]).sum()

@@ -1,7 +1,7 @@
 """Colour transform, decided once per photo: fitted tone curves, fitted statistics and learned 3-D LUTs."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -86,13 +86,14 @@ class Decision(NamedTuple):
     """The colour transform of each photo after the tone curves; the same at every pixel.
 
     gain, shift: (n, 1, 1, 1). lut: offsets (n, 3, side, side, side), indexed by red, green, blue.
-    floor: see `Noise`.
+    floor: see `Noise`. thumbnail: (n, 3, side, side), the photo after this transform, without the LUT.
     """
 
     gain: torch.Tensor
     shift: torch.Tensor
     lut: torch.Tensor
     floor: torch.Tensor
+    thumbnail: torch.Tensor
 
 
 class Colour(nn.Module):
@@ -140,9 +141,19 @@ class Colour(nn.Module):
         Strips must have a multiple of `strip_px` rows, except the last, which must have at least `strip_px`.
         """
         with torch.autocast(self.luts.device.type, enabled=False):
-            summaries = [self._summarise(strip) for strip in strips_nchw]
+            summaries = [self._summarise(strip) for strip in self._wide(strips_nchw)]
             narrow, *measured = (torch.cat(parts, 2) for parts in zip(*summaries, strict=True))
             return self._decision(self._thumbnails(narrow), *measured)
+
+    def _wide(self, strips_nchw: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Join the strips of photos narrower than a window: their windows do not end where strips end."""
+        strips = iter(strips_nchw)
+        first = next(strips)
+        if first.shape[3] < self.strip_px:
+            yield torch.cat([first, *strips], 2)
+        else:
+            yield first
+            yield from strips
 
     def decide_matched(self, matched: torch.Tensor) -> Decision:
         """Decide the transform of whole photos to which the tone curves have been applied."""
@@ -156,8 +167,9 @@ class Colour(nn.Module):
         self, thumbnails: torch.Tensor, luma: torch.Tensor, deviations: torch.Tensor, blocks: torch.Tensor
     ) -> Decision:
         gain, shift = self._gain_and_shift(_means(luma, deviations))
-        mixture = self.mixer((thumbnails * gain + shift).clamp(0, 1))
-        return Decision(gain, shift, torch.einsum("nb,bcrgd->ncrgd", mixture, self.luts), quietest(blocks))
+        thumbnails = (thumbnails * gain + shift).clamp(0, 1)
+        lut = torch.einsum("nb,bcrgd->ncrgd", self.mixer(thumbnails), self.luts)
+        return Decision(gain, shift, lut, quietest(blocks), thumbnails)
 
     @property
     def strip_px(self) -> int:

@@ -137,7 +137,7 @@ def test_a_folder_without_photos_is_reported(tmp_path: Path) -> None:
 def test_a_model_without_separate_colours_is_rejected_in_one_line(tmp_path: Path) -> None:
     model = Model(build_generator(SrcnnConfig()), {"method": {"name": "srcnn"}}, "5ea1")
     with pytest.raises(
-        PipelineError, match=r"srcnn model has no separate colour part; export an \.onnx file"
+        PipelineError, match=r"srcnn model has no such part; export an \.onnx file"
     ) as refused:
         export_cube(model, tmp_path / "model.cube")
     assert "\n" not in str(refused.value)

@@ -28,6 +28,7 @@ GENERATORS = {
     "srcnn": {"name": "srcnn"},
     "lut_residual": {"name": "lut_residual"},
     "lut_restore": {"name": "lut_restore", "detail": SMALL},
+    "restore": {"name": "restore", "detail": SMALL},
 }
 Make = Callable[[str], Model]
 
@@ -41,7 +42,7 @@ def make() -> Make:
         generator = build_generator(method_config(GENERATORS[kind])).eval().requires_grad_(False)
         for values in generator.parameters():
             values.add_(0.1 * torch.randn_like(values))
-        if kind in ("lut_residual", "lut_restore"):
+        if kind in ("lut_residual", "lut_restore", "restore"):
             colour = generator.colour
             colour.curves.copy_(colour.curves.sqrt())
             colour.slope.mul_(0.7)

@@ -13,6 +13,7 @@ from pipeline.layout import photo_set
 from pipeline.patches.manifest import read_manifest
 from pipeline.patches.patches import Patches
 from pipeline.patches.patchify import patchify
+from pipeline.patches.settings import WHOLE_PX
 from pipeline.patches.shards import Index, pixels_nhwc
 from pipeline.patches.splits import Split
 from pipeline.patches.stream import stream_of
@@ -57,6 +58,33 @@ def test_patches_are_the_photos_pixels_and_splits_are_by_photo(workplace: Path, 
             assert photo.split == split
             whole = read_photo(photo_set("cameras.phone").photos / photo.path)
             assert np.array_equal(patch, whole[row["y"] : row["y"] + 32, row["x"] : row["x"] + 32])
+
+
+def test_every_photo_is_also_kept_whole_and_upright(workplace: Path, demo_photos: Path) -> None:
+    """Protects: light is learned from whole photos, and the sky must be at the top."""
+    turned = np.zeros((90, 130, 3), np.uint8)
+    turned[:, :65] = 200  # its left is the top, once it is upright
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(turned).save(demo_photos / "turned.jpg", exif=exif, quality=95)
+    fetch(demo_photos)
+    index = patchify("cameras.phone", PATCHES)
+    photos = {p.id: p for p in read_manifest(photo_set("cameras.phone").photos)}
+    seen = {}
+    for split in index.whole.splits:
+        if index.whole.rows(split):
+            table = table_of(index.whole, split)
+            whole = pixels_nhwc(table, WHOLE_PX)
+            for photo_id, one in zip(table["photo_id"].to_pylist(), whole, strict=True):
+                assert photos[photo_id].split == split
+                seen[photos[photo_id].name] = one
+                full = read_photo(photo_set("cameras.phone").photos / photos[photo_id].path)
+                assert np.abs(full.mean((0, 1)) - one.mean((0, 1))).max() < 3
+    assert len(seen) == len(photos)
+    upright = next(one for name, one in seen.items() if "turned" in name)
+    halves = upright[:90].mean(), upright[100:].mean()
+    assert abs(halves[0] - halves[1]) > 150
+    assert upright[:, :90].mean() == pytest.approx(upright[:, 100:].mean(), abs=5)
 
 
 def test_the_same_photos_give_the_same_bytes_whatever_their_order(workplace: Path, demo_photos: Path) -> None:
