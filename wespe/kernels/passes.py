@@ -474,7 +474,8 @@ def lit(photo, start, end, stops, colours, place, enhanced):
     _cells(left, across, width, columns, cell, share)
     row_cell, row_share = np.empty(1, np.int32), np.empty(1, np.float32)
     bands, row = np.empty((depth, across), np.float32), np.empty(columns, np.float32)
-    tones, gain = np.empty((3, across), np.float32), np.empty(across, np.float32)
+    tones = np.empty((3, across), np.float32)
+    level, gain = np.empty(across, np.float32), np.empty(across, np.float32)
     for y in range(start, end):
         _cells(top + y, 1, height, rows, row_cell, row_share)
         above, below = row_cell[0], min(row_cell[0] + 1, rows - 1)
@@ -486,20 +487,23 @@ def lit(photo, start, end, stops, colours, place, enhanced):
             for x in range(across):
                 following = min(cell[x] + 1, columns - 1)
                 bands[band, x] = row[cell[x]] + (row[following] - row[cell[x]]) * share[x]
+        for c in range(3):
+            for x in range(across):
+                tones[c, x] = photo[c, y, x]
+        for x in range(across):  # loops without look-ups are vectorised
+            luma = min(max(_luma(tones[0, x], tones[1, x], tones[2, x]), none), one)
+            level[x] = min(max(luma * np.float32(depth) - np.float32(0.5), none), np.float32(depth - 1))
         for x in range(across):
-            luma = _luma(photo[0, y, x], photo[1, y, x], photo[2, y, x])
-            level = min(max(luma, none), one) * np.float32(depth) - np.float32(0.5)
-            level = min(max(level, none), np.float32(depth - 1))
-            band = max(min(np.int32(level), depth - 2), 0)
+            band = max(min(np.int32(level[x]), depth - 2), 0)
             low = bands[band, x]
-            gain[x] = low + (bands[min(band + 1, depth - 1), x] - low) * (level - np.float32(band))
+            gain[x] = low + (bands[min(band + 1, depth - 1), x] - low) * (level[x] - np.float32(band))
         for x in range(across):
             gain[x] = _power(gain[x])
         for c in range(3):
             own = _power(colours[c])
             for x in range(across):
                 factor = gain[x] * own
-                clear = min(max((photo[c, y, x] - haze) * room, none), one)
+                clear = min(max((tones[c, x] - haze) * room, none), one)
                 tones[c, x] = factor * clear / (one + (factor - one) * clear)
         _saturate_row(tones[0], tones[1], tones[2], wanted, least_colour)
         for x in range(across):
