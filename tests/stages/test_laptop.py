@@ -30,6 +30,9 @@ COMMAND = f"""
 import sys
 sys.modules.update(dict.fromkeys({EXTRAS}))     # importing one of them is an error now
 sys.argv[0] = "wespe"
+from pathlib import Path
+import pipeline.models.known_models
+pipeline.models.known_models.SHIPPED = Path("shipped").absolute()     # none, but where a test puts some
 from stages.laptop import main
 try:
     main()
@@ -207,7 +210,11 @@ def test_invalid_commands_fail_fast_with_one_line(wespe: Run, model: Path, holid
         ("enhance", str(holiday / "rocket.jpg")): "no models on this machine yet; add one with",
         ("enhance", str(holiday / "rocket.jpg"), "--model", "x"): "--model x: no such model folder",
         ("compare", str(holiday), "none"): "none: no such photo or folder",
-        ("models", "add"): "nothing to add; give a model folder",
+        ("models", "add", "x.zip"): "x.zip is not a model",
+        ("models", "add", "iphone-x", "--zoo", "http://example.org"): "a zoo's address begins with https://",
+        ("models", "search"): "no zoo; name one with --zoo",
+        ("models", "remove", "x"): "no model x; you have added none",
+        ("models", "info", "x"): "no model x on this machine",
     }
     for arguments, message in wrong.items():
         ended = wespe(*arguments)
