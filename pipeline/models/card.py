@@ -16,7 +16,7 @@ CARD = "card.json"
 FORMAT = 1
 UNSTATED = "unstated"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
-VERSION = re.compile(r"\d{1,6}(\.\d{1,6}){0,2}")
+VERSION = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,2}")
 LONGEST_TEXT, LONGEST_LIST = 2_000, 100
 NEWER = "is made for a newer version of wespe; update it: pip install --upgrade"
 

@@ -73,17 +73,19 @@ def write_index(entries: Iterable[Entry]) -> bytes:
 
 def read_index(data: bytes, zoo: str) -> list[Entry]:
     """Read an untrusted index. Raises ZooError unless all of it is valid."""
+    where = f"{zoo}/{INDEX}"
     try:
-        content = json_object(data, f"{zoo}/{INDEX}")
-        check_format(content, f"{zoo}/{INDEX}")
-        models = content.get("models")
-        if not isinstance(models, list):
-            raise ZooError(f"{zoo}/{INDEX} is not the index of a zoo; check the address")
-        return [_entry(model) for model in models]
+        content = json_object(data, where)
+        check_format(content, where)
     except CheckpointError as error:
-        raise ZooError(f"{error}; or the address is not that of a zoo") from None
-    except ValueError as error:
-        raise ZooError(f"{zoo}/{INDEX} is refused: {error}; tell whoever runs the zoo") from None
+        raise ZooError(f"{error}, or check the address of the zoo") from None
+    models = content.get("models")
+    if not isinstance(models, list):
+        raise ZooError(f"{where} is not the index of a zoo; check the address")
+    try:
+        return [_entry(model) for model in models]
+    except (CheckpointError, ValueError) as error:
+        raise ZooError(f"{where} is refused: {error}; tell whoever runs the zoo") from None
 
 
 def _entry(model: Any) -> Entry:

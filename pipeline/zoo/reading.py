@@ -93,7 +93,6 @@ def open_zoo(address: str = "") -> Zoo:
     address = address or os.environ.get(VARIABLE, "")
     if not address:
         raise ZooError(f"no zoo; name one with --zoo https://…, or set {VARIABLE}")
-    address = address.removesuffix(f"/{INDEX}").rstrip("/") or "/"
     if "://" in address:
         require_safe(address)
-    return Zoo(address=address)
+    return Zoo(address=address.removesuffix(f"/{INDEX}").rstrip("/") or "/")

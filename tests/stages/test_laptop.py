@@ -1,5 +1,6 @@
 """The command as a photographer types it, on a machine that has the library alone."""
 
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,13 @@ import torch
 from PIL import Image
 from PIL.ExifTags import Base
 
+from pipeline.enhancement.stores import open_store
+from pipeline.layout import CONFIG
+from pipeline.models.card import CARD, CameraPattern, Card
 from pipeline.models.model_files import save_model
+from pipeline.photos.headers import software
+from pipeline.zoo.packaging import package
+from pipeline.zoo.publishing import publish
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.resnet import ResNetConfig
@@ -108,6 +115,83 @@ def test_a_photo_is_enhanced_by_the_library_alone(wespe: Run, model: Path, holid
         assert enhanced.size == original.size
         assert enhanced.getexif()[Base.Software].startswith("wespe phone")
         assert np.abs(np.asarray(enhanced).astype(int) - np.asarray(original)).mean() > 1
+
+
+def test_each_photo_gets_the_model_for_its_camera(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: a user who has just installed wespe; a line tells which model, and so does EXIF."""
+    for name, pattern in (("iphone-x", "iphone x"), ("generic-phone", "")):
+        ship(model, holiday.with_name("shipped") / name, pattern)
+    exif = Image.Exif()
+    exif[Base.Make], exif[Base.Model] = "Apple", "iPhone X"
+    with Image.open(holiday / "rocket.jpg") as photo:
+        photo.save(holiday / "iphone.jpg", exif=exif)
+    ended = wespe("enhance", holiday / "iphone.jpg", holiday / "rocket.jpg")
+    assert ended.returncode == 0, ended.stderr
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("model ")]
+    assert [line.partition(";")[0] for line in lines] == [
+        "model iphone-x for 1 photo: its card lists their camera",
+        "model generic-phone for 1 photo: no other model lists their camera",
+    ]
+    assert made_by(holiday / "iphone-enhanced.jpg") == "iphone-x"
+    assert made_by(holiday / "rocket-enhanced.jpg") == "generic-phone"
+    for result in holiday.glob("*-enhanced.jpg"):
+        result.unlink()
+    ended = wespe("enhance", holiday)
+    assert ended.returncode == 0, ended.stderr
+    assert "model generic-phone for 2 photos: no other" in ended.stderr
+    results = holiday.with_name("holiday-enhanced")
+    made = {path.stem: made_by(path) for path in results.rglob("*.[jp][pn]g")}
+    assert made == {"iphone": "iphone-x", "rocket": "generic-phone", "chelsea": "generic-phone"}
+    assert "3 up to date" in wespe("enhance", holiday).stdout
+    ended = wespe("enhance", holiday / "iphone.jpg", "--model", "generic-phone")
+    assert made_by(holiday / "iphone-enhanced.jpg") == "generic-phone"
+    assert "choose another" not in ended.stderr
+
+
+def ship(model: Path, folder: Path, pattern: str) -> None:
+    """Copy a model as `stages.publish` writes it: named in config.json, with a card."""
+    shutil.copytree(model, folder)
+    config = json.loads((folder / CONFIG).read_bytes())
+    (folder / CONFIG).write_text(json.dumps(config | {"name": folder.name}))
+    cameras = (CameraPattern(make="apple", model=pattern),) if pattern else ()
+    card = Card(name=folder.name, version="1", licence="MIT", cameras=cameras)
+    (folder / CARD).write_bytes(card.json())
+
+
+def made_by(photo: Path) -> str:
+    """The model that EXIF names; the format has it in one place or another."""
+    return software(photo).split()[1]
+
+
+def test_a_photo_without_a_model_for_its_camera_is_reported(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: nothing is skipped in silence, and the others are enhanced."""
+    for name in ("iphone-x", "iphone-3"):
+        ship(model, holiday.with_name("own-models") / name, name.replace("-", " "))
+    ended = wespe("enhance", holiday)
+    assert ended.returncode == 1
+    assert ended.stderr.count("no model lists its camera; choose one with --model: iphone-3, iphone-x") == 2
+    assert "no model lists its camera" in error_of(wespe("enhance", holiday / "rocket.jpg"))
+
+
+def test_models_come_from_a_zoo(wespe: Run, model: Path, tmp_path: Path) -> None:
+    """Protects: all verbs, by the library alone, from a folder that others have published in."""
+    zoo = tmp_path / "zoo"
+    files = package(model, {"name": "iphone-x", "licence": "CC0-1.0", "cameras": [{"model": "iphone x"}]})
+    publish(files, open_store(str(zoo)))
+    found = wespe("models", "search", "iphone", "--zoo", zoo)
+    assert found.stdout.splitlines()[1].split()[:5] == ["iphone-x", "1", "iphone", "x", "CC0-1.0"]
+    assert found.stderr == ""
+    assert "# iphone-x 1" in wespe("models", "info", "iphone-x", "--zoo", zoo).stdout
+    added = wespe("models", "add", "iphone-x", "--zoo", zoo)
+    assert added.returncode == 0, added.stderr
+    assert "licence CC0-1.0; use it: wespe enhance PHOTO --model iphone-x" in added.stdout
+    info = wespe("models", "info", "iphone-x")
+    assert "# iphone-x 1" in info.stdout
+    assert info.stderr == ""
+    assert wespe("models", "update", "--zoo", zoo).stdout == "iphone-x: 1 is the newest\n"
+    assert wespe("models", "remove", "iphone-x").stdout.startswith("removed ")
+    assert list((tmp_path / "own-models").iterdir()) == []
+    assert "did you mean iphone-x?" in error_of(wespe("models", "add", "iphon-x", "--zoo", zoo))
 
 
 def test_lost_content_is_reported(wespe: Run, model: Path, holiday: Path) -> None:
