@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from pipeline.errors import CheckpointError
 from pipeline.layout import CONFIG, WEIGHTS
@@ -80,13 +80,13 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def is_sha256(value: Any) -> bool:
+def is_sha256(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and bool(SHA256.fullmatch(value))
 
 
-def is_name(value: Any) -> bool:
+def is_name(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and bool(NAME.fullmatch(value))
 
 
-def is_version(value: Any) -> bool:
+def is_version(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and bool(VERSION.fullmatch(value))

@@ -1,6 +1,6 @@
 """CARD.md: a model's card as people read it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.evaluation.gains import interval_text
@@ -68,7 +68,7 @@ def _cell(metric: str, value: Mapping[str, Any] | None) -> str:
     return f"{mean} {interval_text(interval, digits)}"  # type: ignore[arg-type]
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [head, ("---",) * len(head), *rows]
     return [f"| {' | '.join(map(_plain, line))} |" for line in lines]
 

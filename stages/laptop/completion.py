@@ -34,7 +34,7 @@ def _completion(arguments: argparse.Namespace) -> None:
     print(shtab.complete(parser, arguments.shell, preamble=PREAMBLE))  # type: ignore[arg-type]
 
 
-def _mark(parser: argparse.ArgumentParser, file: dict[str, str]) -> None:
+def _mark(parser: argparse.ArgumentParser, file: dict[str, Any]) -> None:
     """Mark the arguments that are paths or models, also those of a command's own commands."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -84,9 +84,7 @@ def test_without_shipped_models_nothing_is_guessed(place) -> None:
     assert chosen(UNKNOWN) == "phone"
     assert choose_models().lines([choose_models().router.fixed]) == []
     place("own", "tablet")
-    with pytest.raises(
-        CheckpointError, match="several models are known; choose one with --model: ph"
-    ):
+    with pytest.raises(CheckpointError, match="several models are known; choose one with --model: ph"):
         choose_models()
     place("own", "iphone", "iphone*")
     choice = choose_models()
