@@ -68,8 +68,10 @@ def choose_models(wanted: str = "") -> ModelChoice:
 
 
 def _routes(model: KnownModel) -> list[Route]:
+    """Return a route for each camera on the card; a pattern that matches all of them names none."""
     patterns = model.card.cameras if model.card else ()
-    return [Route(make=one.make, model=one.model, use=_address(model)) for one in patterns]
+    named = [one for one in patterns if one.make.strip("*?") or one.model.strip("*?")]
+    return [Route(make=one.make, model=one.model, use=_address(model)) for one in named]
 
 
 def _fallback(models: Sequence[KnownModel]) -> tuple[KnownModel | None, str]:

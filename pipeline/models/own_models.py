@@ -11,6 +11,7 @@ from pipeline.files import PREFIX, SUFFIX, write_atomically
 from pipeline.models.card import CARD, card_of
 from pipeline.models.known_models import KnownModel, known, known_models, nearest, user_folder
 from pipeline.models.model_archives import model_name, read_model_files
+from pipeline.models.package import PACKAGE_MANIFEST, read_manifest, sha256
 
 
 def add_model(source: Path) -> KnownModel:
@@ -43,8 +44,7 @@ def install(name: str, files: Mapping[str, bytes], source: str, *, replace: bool
     try:
         for file, data in files.items():
             write_atomically(part / file, data)
-        if CARD in files:
-            card_of(files[CARD], CARD)
+        _verify(files)
         load_model(part)
         part.chmod(0o755)
         _put(part, place, replace)
@@ -57,6 +57,16 @@ def install(name: str, files: Mapping[str, bytes], source: str, *, replace: bool
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return known(place)
+
+
+def _verify(files: Mapping[str, bytes]) -> None:
+    """Check the card and the manifest, if there are. Raises CheckpointError."""
+    if CARD in files:
+        card_of(files[CARD], CARD)
+    if PACKAGE_MANIFEST in files:
+        for file, facts in read_manifest(files[PACKAGE_MANIFEST], PACKAGE_MANIFEST).files.items():
+            if sha256(files.get(file, b"")) != facts.sha256:
+                raise CheckpointError(f"{file} differs from {PACKAGE_MANIFEST}; fetch it again")
 
 
 def remove_model(name: str) -> Path:

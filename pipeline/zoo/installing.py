@@ -67,17 +67,22 @@ def _updated(model: KnownModel, entry: Entry, zoo: Zoo) -> Update:
     return Update(name=model.name, before=before, after=entry.version)
 
 
-def card_text(name: str, zoo: Zoo | None) -> str:
-    """Return a model's card as text: of the known model, else of the zoo's. Raises ZooError."""
+def card_here(name: str) -> str:
+    """Return the card of a known model as text. Raises ZooError."""
     models = {model.name: model for model in known_models()}
-    if name in models:
-        page = models[name].folder / CARD_PAGE
-        text = page.read_text(errors="replace") if page.is_file() else _facts(models[name])
-    elif zoo:
-        text = zoo.text(find_entry(zoo.index(), name, zoo.address), CARD_PAGE)
-    else:
+    if name not in models:
         raise ZooError(f"no model {name} on this machine{nearest(name, models)}; --zoo URL looks in a zoo")
-    return "\n".join(map(printable, text.split("\n"))).strip()
+    page = models[name].folder / CARD_PAGE
+    return _plain(page.read_text("utf-8", "replace") if page.is_file() else _facts(models[name]))
+
+
+def card_there(name: str, zoo: Zoo) -> str:
+    """Return the card of the newest version of a zoo's model as text. Raises ZooError."""
+    return _plain(zoo.text(find_entry(zoo.index(), name, zoo.address), CARD_PAGE))
+
+
+def _plain(text: str) -> str:
+    return "\n".join(map(printable, text.splitlines())).strip()
 
 
 def _facts(model: KnownModel) -> str:

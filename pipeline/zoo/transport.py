@@ -70,7 +70,8 @@ def _limited(file: IO[bytes], most_bytes: int, where: str) -> bytes:
             progress.update(len(chunk) // 1_000)
         elif time.monotonic() - began > QUIET_S:
             title = f"download {where.rpartition('/')[2]}"
-            progress = Progress(title, most_bytes // 1_000, "kB", start=data.tell() // 1_000)
+            total = data.tell() + (getattr(file, "length", 0) or 0)
+            progress = Progress(title, total // 1_000, "kB", start=data.tell() // 1_000)
     if getattr(file, "length", 0):  # what http.client still expects
         raise ZooError(f"{where} ends after {data.tell():,} bytes, too early; try again later")
     return data.getvalue()

@@ -45,9 +45,11 @@ def add(commands: Any) -> None:
     one = add_command(verbs, "search", "list the models of a zoo", _search, "")
     one.add_argument("text", metavar="TEXT", nargs="*", help="words in the name, cameras or summary")
     _with_zoo(one)
-    one = add_command(verbs, "info", "show a model's card, of this machine or else of a zoo", _info, "")
+    one = add_command(
+        verbs, "info", "show the card of a model on this machine, or with --zoo in a zoo", _info, ""
+    )
     one.add_argument("model", metavar="NAME", help="a known model, or one of the zoo")
-    _with_zoo(one)
+    one.add_argument("--zoo", default="", metavar="URL", help="look in this zoo: https://… or a folder")
     one = add_command(verbs, "update", "fetch newer versions of models from a zoo", _update, UPDATING)
     one.add_argument(
         "model", metavar="NAME", nargs="?", default="", help="one model; default: all from a zoo"
@@ -76,12 +78,15 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _add(arguments: argparse.Namespace) -> None:
+    from pipeline.errors import ZooError
     from pipeline.models.own_models import add_model
     from pipeline.zoo.installing import add_from_zoo
     from pipeline.zoo.reading import is_named, open_zoo
 
     source, zoo = arguments.source, arguments.zoo
     by_name = zoo or (is_named() and not source.exists())
+    if not by_name and not source.exists():
+        raise ZooError(f"{source}: no such folder or archive; for a model of a zoo, name the zoo with --zoo")
     added = add_from_zoo(str(source), open_zoo(zoo)) if by_name else add_model(source)
     licence = f", licence {added.card.licence}" if added.card else ""
     print(f"{added.name} → {added.folder}{licence}; use it: wespe enhance PHOTO --model {added.name}")
@@ -102,11 +107,11 @@ def _search(arguments: argparse.Namespace) -> None:
 
 
 def _info(arguments: argparse.Namespace) -> None:
-    from pipeline.zoo.installing import card_text
-    from pipeline.zoo.reading import is_named, open_zoo
+    from pipeline.zoo.installing import card_here, card_there
+    from pipeline.zoo.reading import open_zoo
 
-    zoo = open_zoo(arguments.zoo) if arguments.zoo or is_named() else None
-    print(card_text(arguments.model, zoo))
+    name, zoo = arguments.model, arguments.zoo
+    print(card_there(name, open_zoo(zoo)) if zoo else card_here(name))
 
 
 def _update(arguments: argparse.Namespace) -> None:
@@ -129,7 +134,8 @@ def _remove(arguments: argparse.Namespace) -> None:
 
 def _row(model: "KnownModel") -> tuple[str, ...]:
     trained = f"{model.steps:,} steps" if model.steps else "–"
-    camera = " → ".join(filter(None, (model.camera, model.target)))
+    cameras = ", ".join(map(str, model.card.cameras))[:40] if model.card else ""
+    camera = " → ".join(filter(None, (cameras or model.camera, model.target)))
     folder = "comes with wespe" if model.shipped else str(model.folder)
     return model.name, camera or "–", model.method or "–", trained, _size(model.bytes), folder
 

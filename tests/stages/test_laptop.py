@@ -61,8 +61,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def wespe(tmp_path: Path, repository: Path) -> Run:
+def wespe(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return `wespe(*arguments)`: the command in an empty folder, none of the optional packages there."""
+    monkeypatch.delenv("WESPE_ZOO", raising=False)
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -173,7 +174,9 @@ def test_a_photo_without_a_model_for_its_camera_is_reported(wespe: Run, model: P
     assert "no model lists its camera" in error_of(wespe("enhance", holiday / "rocket.jpg"))
 
 
-def test_models_come_from_a_zoo(wespe: Run, model: Path, tmp_path: Path) -> None:
+def test_models_come_from_a_zoo(
+    wespe: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Protects: all verbs, by the library alone, from a folder that others have published in."""
     zoo = tmp_path / "zoo"
     files = package(model, {"name": "iphone-x", "licence": "CC0-1.0", "cameras": [{"model": "iphone x"}]})
@@ -192,6 +195,10 @@ def test_models_come_from_a_zoo(wespe: Run, model: Path, tmp_path: Path) -> None
     assert wespe("models", "remove", "iphone-x").stdout.startswith("removed ")
     assert list((tmp_path / "own-models").iterdir()) == []
     assert "did you mean iphone-x?" in error_of(wespe("models", "add", "iphon-x", "--zoo", zoo))
+    monkeypatch.setenv("WESPE_ZOO", str(zoo))
+    assert wespe("models", "add", "iphone-x").returncode == 0
+    assert wespe("models", "add", model).returncode == 0
+    assert wespe("models", "--names").stdout == "iphone-x\nmy-phone\n"
 
 
 def test_lost_content_is_reported(wespe: Run, model: Path, holiday: Path) -> None:
@@ -294,7 +301,7 @@ def test_invalid_commands_fail_fast_with_one_line(wespe: Run, model: Path, holid
         ("enhance", str(holiday / "rocket.jpg")): "no models on this machine yet; add one with",
         ("enhance", str(holiday / "rocket.jpg"), "--model", "x"): "--model x: no such model folder",
         ("compare", str(holiday), "none"): "none: no such photo or folder",
-        ("models", "add", "x.zip"): "x.zip is not a model",
+        ("models", "add", "x.zip"): "x.zip: no such folder or archive; for a model of a zoo",
         ("models", "add", "iphone-x", "--zoo", "http://example.org"): "a zoo's address begins with https://",
         ("models", "search"): "no zoo; name one with --zoo",
         ("models", "remove", "x"): "no model x; you have added none",

@@ -54,6 +54,15 @@ def test_the_card_that_lists_the_camera_wins(place) -> None:
     assert chosen(IPHONE, "a-iphone") == "a-iphone"
 
 
+def test_a_card_for_every_camera_is_for_none(place) -> None:
+    """Protects: a model from elsewhere cannot put itself before the one that is made for the camera."""
+    place("shipped", "iphone", "iphone *")
+    place("own", "greedy", "**")
+    card = Card(name="greedy", version="1", cameras=(CameraPattern(make="?*"), CameraPattern()))
+    Path("own/greedy", CARD).write_bytes(card.json())
+    assert (chosen(IPHONE), chosen(UNKNOWN)) == ("iphone", "greedy")
+
+
 def test_the_only_model_that_the_user_added_comes_before_the_generic_one(place) -> None:
     place("shipped", GENERIC)
     place("own", "mine")

@@ -9,7 +9,8 @@ import pytest
 from pipeline.errors import PipelineError, ZooError
 from pipeline.layout import CONFIG, WEIGHTS
 from pipeline.models.card import CARD, NEWER
-from pipeline.models.package import PACKAGE_MANIFEST, sha256
+from pipeline.models.own_models import add_model
+from pipeline.models.package import CARD_PAGE, PACKAGE_MANIFEST, sha256
 from pipeline.zoo.index import INDEX
 from pipeline.zoo.installing import add_from_zoo, search
 from pipeline.zoo.reading import open_zoo
@@ -259,4 +260,24 @@ def test_a_full_disk_leaves_nothing(published, url: str, user: Path, monkeypatch
     with pytest.raises(OSError, match="No space left") as caught:
         add_from_zoo("iphone-x", open_zoo(url))
     assert caught.value.errno == errno.ENOSPC
+    assert list(user.iterdir()) == []
+
+
+def test_a_slow_download_shows_its_progress(published, url: str, user: Path, monkeypatch, capsys) -> None:
+    published()
+    add_from_zoo("iphone-x", open_zoo(url))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("pipeline.zoo.transport.QUIET_S", 0)
+    monkeypatch.setattr("pipeline.zoo.transport.CHUNK_BYTES", 2**14)
+    open_zoo(url).fetch(search(open_zoo(url))[0])
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("download generator.safetensors  ") and " kB " in line for line in lines)
+
+
+def test_a_package_that_was_changed_on_the_way_is_refused(published, site: Path, user: Path) -> None:
+    """Protects: folders and archives that people pass on, as far as they have a manifest."""
+    published()
+    (site / "iphone-x/1" / CARD_PAGE).write_text("# other")
+    with pytest.raises(PipelineError, match=r"CARD\.md differs from manifest\.json; fetch it again"):
+        add_model(site / "iphone-x/1")
     assert list(user.iterdir()) == []

@@ -18,7 +18,7 @@ from pipeline.models.own_models import add_model
 from pipeline.models.package import CARD_PAGE, PACKAGE_MANIFEST, sha256
 from pipeline.photos.headers import software
 from pipeline.zoo.index import INDEX, read_index
-from pipeline.zoo.installing import Update, add_from_zoo, card_text, search, update
+from pipeline.zoo.installing import Update, add_from_zoo, card_here, card_there, search, update
 from pipeline.zoo.packaging import package
 from pipeline.zoo.publishing import publish
 from pipeline.zoo.reading import open_zoo
@@ -139,9 +139,9 @@ def test_the_card_says_what_is_known_and_what_is_not(published, url: str) -> Non
     page = files[CARD_PAGE].decode()
     assert "| PSNR, dB ↑ | 25.87 [24.00, 27.50] |" in page
     assert "- photos at night" in page
-    assert card_text("iphone-x", open_zoo(url)) == page.strip()
+    assert card_there("iphone-x", open_zoo(url)) == page.strip()
     add_from_zoo("iphone-x", open_zoo(url))
-    assert card_text("iphone-x", None) == page.strip()
+    assert card_here("iphone-x") == page.strip()
     assert [model.card for model in known_models()] == [card]
 
 
