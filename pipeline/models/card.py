@@ -36,7 +36,10 @@ class CameraPattern:
 
 @dataclass(frozen=True, kw_only=True)
 class UsedSet:
-    """A set of photos that the model was learned from. role: camera or target."""
+    """A set of photos that the model was learned from.
+
+    role: photos, truth or target. commercial_use: yes, no or unstated.
+    """
 
     name: str = UNSTATED
     role: str = UNSTATED
@@ -51,6 +54,7 @@ class Card:
     cameras: photos of these get this model without being asked; none: only if the user chooses it.
     licence: of the weights, such as CC-BY-4.0.
     scores: means and 95 % intervals on the test photos, for the model and the yardsticks.
+    verdict: what the gates decided.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Card:
     preset: str = UNSTATED
     sets: tuple[UsedSet, ...] = ()
     scores: Scores = field(default_factory=dict)
+    verdict: str = UNSTATED
     limits: tuple[str, ...] = ()
     citation: str = UNSTATED
     licence: str = UNSTATED
@@ -140,7 +145,7 @@ def version_key(version: str) -> tuple[int, ...]:
 
 _TEXTS = {
     "name": "", "version": "", "summary": "", "method": UNSTATED, "preset": UNSTATED,
-    "citation": UNSTATED, "licence": UNSTATED,
+    "verdict": UNSTATED, "citation": UNSTATED, "licence": UNSTATED,
 }  # fmt: skip
 
 

@@ -54,12 +54,19 @@ def user_folder() -> Path:
 def known_models() -> list[KnownModel]:
     """Return all models, sorted by name. Of equal names, ./models wins, then what the user has added."""
     found: dict[str, KnownModel] = {}
-    for place in filter(None, (CHECKOUT, _own_folder(), SHIPPED)):
-        for folder in sorted(place.iterdir()) if place.is_dir() else ():
-            is_model = (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
-            if is_model and not folder.name.startswith("."):
-                found.setdefault(folder.name, known(folder, shipped=place == SHIPPED))
+    for place in filter(None, (SHIPPED, _own_folder(), CHECKOUT)):
+        found |= models_in(place)
     return [found[name] for name in sorted(found)]
+
+
+def models_in(place: Path) -> dict[str, KnownModel]:
+    """Return the models in a folder, by name; none if it does not exist."""
+    folders = sorted(place.iterdir()) if place.is_dir() else []
+    return {
+        folder.name: known(folder)
+        for folder in folders
+        if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file() and not folder.name.startswith(".")
+    }
 
 
 def _own_folder() -> Path | None:
@@ -89,7 +96,7 @@ def nearest(wanted: str, names: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
-def known(folder: Path, *, shipped: bool = False) -> KnownModel:
+def known(folder: Path) -> KnownModel:
     """Describe a model folder, without loading it; what is invalid counts as unknown."""
     try:
         config = json.loads((folder / CONFIG).read_bytes())
@@ -106,7 +113,7 @@ def known(folder: Path, *, shipped: bool = False) -> KnownModel:
         steps=steps if isinstance(steps, int) else 0,
         bytes=(folder / WEIGHTS).stat().st_size,
         card=_card(folder),
-        shipped=shipped,
+        shipped=folder.parent == SHIPPED,
     )
 
 

@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 from pipeline.errors import CheckpointError
 from pipeline.files import PREFIX, SUFFIX, write_atomically
 from pipeline.models.card import CARD, card_of
-from pipeline.models.known_models import KnownModel, known, known_models, nearest, user_folder
+from pipeline.models.known_models import KnownModel, known, known_models, models_in, nearest, user_folder
 from pipeline.models.model_archives import model_name, read_model_files
 from pipeline.models.package import PACKAGE_MANIFEST, read_manifest, sha256
 
@@ -71,11 +71,10 @@ def _verify(files: Mapping[str, bytes]) -> None:
 
 def remove_model(name: str) -> Path:
     """Remove one of the user's models, and return its folder. Raises CheckpointError for all others."""
-    models = {model.name: model for model in known_models()}
-    own = {model.name: model.folder for model in models.values() if model.folder.parent == user_folder()}
+    models, own = {model.name: model for model in known_models()}, models_in(user_folder())
     if name in own:
-        _remove(own[name])
-        return own[name]
+        _remove(own[name].folder)
+        return own[name].folder
     if name not in models:
         has = f"you have added {', '.join(own)}" if own else "you have added none"
         raise CheckpointError(f"no model {name}{nearest(name, models)}; {has}")

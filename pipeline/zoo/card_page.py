@@ -23,7 +23,12 @@ def _parts(card: Card) -> Iterator[list[str]]:
         yield [_plain(card.summary), ""]
     cameras = ", ".join(map(str, card.cameras)) or "none stated: choose it with `--model`"
     facts = {"licence of the weights": card.licence, "cameras": cameras}
-    facts |= {"method": card.method, "preset": card.preset, "how to cite": card.citation}
+    facts |= {
+        "method": card.method,
+        "preset": card.preset,
+        "gates": card.verdict,
+        "how to cite": card.citation,
+    }
     yield ["| | |", "|---|---|", *(f"| {name} | {_plain(value)} |" for name, value in facts.items()), ""]
     yield ["## Learned from", "", *_sets(card), ""]
     yield ["## Scores", "", *_scores(card), ""]
@@ -35,7 +40,7 @@ def _sets(card: Card) -> list[str]:
     if not card.sets:
         return [f"{UNSTATED}."]
     rows = [(one.name, one.role, one.licence, one.commercial_use) for one in card.sets]
-    return _table(("set", "of the", "licence", "commercial use"), rows)
+    return _table(("set", "used for", "licence", "commercial use"), rows)
 
 
 def _scores(card: Card) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import ZooError
 from pipeline.models.card import UNSTATED, printable, version_key
-from pipeline.models.known_models import KnownModel, known_models, nearest, user_folder
+from pipeline.models.known_models import KnownModel, known_models, models_in, nearest, user_folder
 from pipeline.models.own_models import install, require_new
 from pipeline.models.package import CARD_PAGE, PACKAGE_MANIFEST
 from pipeline.zoo.index import Entry, find_entry, newest
@@ -51,12 +51,8 @@ def update(zoo: Zoo, name: str = "") -> list[Update]:
 
 def _from_a_zoo() -> dict[str, KnownModel]:
     """Return the user's models that have a manifest, by name: only they are ever replaced."""
-    folder = user_folder()
-    return {
-        model.name: model
-        for model in known_models()
-        if model.folder.parent == folder and (model.folder / PACKAGE_MANIFEST).is_file()
-    }
+    own = models_in(user_folder())
+    return {name: model for name, model in own.items() if (model.folder / PACKAGE_MANIFEST).is_file()}
 
 
 def _updated(model: KnownModel, entry: Entry, zoo: Zoo) -> Update:

@@ -21,16 +21,26 @@ DIGITS = 4
 
 
 def camera_facts(camera: str, preset: str, patterns: Sequence[CameraPattern]) -> dict[str, Any]:
-    """Return what a trained camera adds to its card: name, preset, cameras, scores, version."""
+    """Return what a trained camera adds to its card: name, preset, cameras, scores, verdict, version.
+
+    Raises ZooError unless the scores are those of its present weights.
+    """
     paths = CameraPaths(camera=camera)
-    facts: dict[str, Any] = {"name": camera, "preset": preset}
-    if patterns:
-        facts["cameras"] = [{"make": one.make, "model": one.model} for one in patterns]
-    if paths.intervals.exists():
-        facts["scores"] = _rounded(json.loads(paths.intervals.read_bytes()))
-    if paths.registered.exists():
-        facts["version"] = str(json.loads(paths.registered.read_bytes())["version"])
-    return facts
+    try:
+        config, registered, scores = (
+            json.loads(path.read_bytes())
+            for path in (paths.model / CONFIG, paths.registered, paths.intervals)
+        )
+        if config["weights_sha256"] != registered["sha256"]:
+            raise ValueError("the registered model is another")
+    except (OSError, ValueError):
+        raise ZooError(
+            f"camera {camera}: its model is not yet trained, evaluated and registered; run `dvc repro`, or "
+            f"publish the folder {paths.model}, which has no scores"
+        ) from None
+    facts = {"name": camera, "preset": preset, "version": str(registered["version"])}
+    cameras = [{"make": one.make, "model": one.model} for one in patterns]
+    return {**facts, "cameras": cameras, "verdict": registered["reason"], "scores": _rounded(scores)}
 
 
 def package(
@@ -77,20 +87,23 @@ def _config_facts(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sets(config: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the sets of photos that config.json names; what it does not say about them is unstated."""
-    said = config.get("sets")
-    said = said if isinstance(said, Mapping) else {}
-    return [
-        {"role": role, "name": str(config[role]), **_licence(said.get(role))}
-        for role in ("camera", "target")
-        if config.get(role)
+    """Return the public data sets that config.json names; photos of one's own have no stated licence."""
+    listed = config.get("data_sets")
+    public = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+    found = [
+        {
+            "role": str(one.get("role", UNSTATED)),
+            "name": " ".join(str(one[key]) for key in ("name", "part") if one.get(key)) or UNSTATED,
+            "licence": str(one.get("licence") or UNSTATED),
+            "commercial_use": str(one.get("commercial_use") or UNSTATED),
+        }
+        for one in public
     ]
-
-
-def _licence(said: Any) -> dict[str, str]:
-    said = said if isinstance(said, Mapping) else {}
-    allowed = {True: "yes", False: "no"}.get(said.get("commercial_use"), UNSTATED)  # type: ignore[arg-type]
-    return {"licence": str(said.get("licence") or UNSTATED), "commercial_use": allowed}
+    roles = {one["role"] for one in found}
+    own = {"photos": config.get("camera"), "target": config.get("target")}
+    return found + [
+        {"role": role, "name": str(name)} for role, name in own.items() if name and role not in roles
+    ]
 
 
 def _exports(folder: Path, *, cube: bool, onnx: bool) -> dict[str, bytes]:

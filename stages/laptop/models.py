@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.laptop.parsers import add_command
+from stages.laptop.tables import table
 
 if TYPE_CHECKING:
     from pipeline.models.known_models import KnownModel
@@ -45,11 +46,9 @@ def add(commands: Any) -> None:
     one = add_command(verbs, "search", "list the models of a zoo", _search, "")
     one.add_argument("text", metavar="TEXT", nargs="*", help="words in the name, cameras or summary")
     _with_zoo(one)
-    one = add_command(
-        verbs, "info", "show the card of a model on this machine, or with --zoo in a zoo", _info, ""
-    )
-    one.add_argument("model", metavar="NAME", help="a known model, or one of the zoo")
-    one.add_argument("--zoo", default="", metavar="URL", help="look in this zoo: https://… or a folder")
+    one = add_command(verbs, "info", "show a model's card: cameras, licence, scores, limits", _info, "")
+    one.add_argument("model", metavar="NAME", help="a known model, else one of the zoo; with --zoo only that")
+    _with_zoo(one)
     one = add_command(verbs, "update", "fetch newer versions of models from a zoo", _update, UPDATING)
     one.add_argument(
         "model", metavar="NAME", nargs="?", default="", help="one model; default: all from a zoo"
@@ -72,7 +71,7 @@ def _list(arguments: argparse.Namespace) -> None:
         plain = [model.name for model in models if shlex.quote(model.name) == model.name]
         print("".join(f"{name}\n" for name in plain), end="")
     elif models:
-        print(_table([COLUMNS, *map(_row, models)]))
+        print(table([COLUMNS, *map(_row, models)]))
     else:
         print(f"no models yet; {HOW_TO_ADD}")
 
@@ -98,7 +97,7 @@ def _search(arguments: argparse.Namespace) -> None:
 
     zoo, text = open_zoo(arguments.zoo), " ".join(arguments.text)
     if found := search(zoo, text):
-        print(_table([ZOO_COLUMNS, *map(_zoo_row, found)]))
+        print(table([ZOO_COLUMNS, *map(_zoo_row, found)]))
     else:
         print(
             f"{zoo.address} has no model"
@@ -107,11 +106,13 @@ def _search(arguments: argparse.Namespace) -> None:
 
 
 def _info(arguments: argparse.Namespace) -> None:
+    from pipeline.models.known_models import known_models
     from pipeline.zoo.installing import card_here, card_there
-    from pipeline.zoo.reading import open_zoo
+    from pipeline.zoo.reading import is_named, open_zoo
 
     name, zoo = arguments.model, arguments.zoo
-    print(card_there(name, open_zoo(zoo)) if zoo else card_here(name))
+    by_zoo = zoo or (is_named() and name not in {model.name for model in known_models()})
+    print(card_there(name, open_zoo(zoo)) if by_zoo else card_here(name))
 
 
 def _update(arguments: argparse.Namespace) -> None:
@@ -154,9 +155,3 @@ def _zoo_row(entry: "Entry") -> tuple[str, ...]:
 
 def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

@@ -196,6 +196,7 @@ def test_models_come_from_a_zoo(
     assert list((tmp_path / "own-models").iterdir()) == []
     assert "did you mean iphone-x?" in error_of(wespe("models", "add", "iphon-x", "--zoo", zoo))
     monkeypatch.setenv("WESPE_ZOO", str(zoo))
+    assert "# iphone-x 1" in wespe("models", "info", "iphone-x").stdout
     assert wespe("models", "add", "iphone-x").returncode == 0
     assert wespe("models", "add", model).returncode == 0
     assert wespe("models", "--names").stdout == "iphone-x\nmy-phone\n"

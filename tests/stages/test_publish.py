@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.layout import CameraPaths
+from pipeline.layout import WEIGHTS, CameraPaths
 from pipeline.models.card import CARD, CameraPattern, card_of
 from pipeline.models.model_files import save_model
-from pipeline.models.package import CARD_PAGE, CUBE, PACKAGE_MANIFEST
+from pipeline.models.package import CARD_PAGE, CUBE, PACKAGE_MANIFEST, sha256
 from stages import publish
 from wespe.methods import build_generator
 from wespe.methods.lut_residual import LutResidualConfig
@@ -38,7 +38,12 @@ def checkout(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) 
     )
     paths.report.mkdir(parents=True)
     paths.intervals.write_text(json.dumps(INTERVALS))
-    paths.registered.write_text(json.dumps({"version": 3}))
+    registered = {
+        "version": 3,
+        "sha256": sha256((paths.model / WEIGHTS).read_bytes()),
+        "reason": "passed all",
+    }
+    paths.registered.write_text(json.dumps(registered))
     return tmp_path
 
 
@@ -53,6 +58,7 @@ def test_a_cameras_card_is_complete(checkout: Path, monkeypatch, capsys) -> None
     folder = checkout / "zoo/demo-phone/3"
     card = card_of((folder / CARD).read_bytes(), "card")
     assert (card.preset, card.method, card.licence) == ("demo", "lut_residual", "CC-BY-4.0")
+    assert card.verdict == "passed all"
     assert card.cameras == (CameraPattern(make="apple", model="iphone 3g*"),)
     assert card.scores["enhanced"] == {"psnr": {"mean": 25.8, "low": 24.8, "high": 26.8, "n": 10}}
     page = (folder / CARD_PAGE).read_text()
@@ -84,4 +90,18 @@ def test_what_is_wrong_is_one_line_and_publishes_nothing(checkout: Path, monkeyp
     }.items():
         with pytest.raises(SystemExit, match=match):
             run(monkeypatch, *arguments)
+    assert not Path("zoo").exists()
+
+
+def test_scores_of_other_weights_are_not_published(checkout: Path, monkeypatch) -> None:
+    """Protects: a card's scores are those of its model, also after a new training by hand."""
+    paths = CameraPaths(camera="demo-phone")
+    registered = json.loads(paths.registered.read_bytes())
+    paths.registered.write_text(json.dumps(registered | {"sha256": "0" * 64}))
+    for broken in (paths.registered, paths.intervals, paths.model / "config.json"):
+        with pytest.raises(
+            SystemExit, match=r"camera demo-phone: its model is not yet .*run `dvc repro`, or"
+        ):
+            run(monkeypatch, "demo-phone", "zoo", "--licence", "MIT")
+        broken.unlink()
     assert not Path("zoo").exists()

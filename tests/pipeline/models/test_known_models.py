@@ -165,6 +165,9 @@ def test_a_trained_model_is_not_removed(model: Path, tmp_path: Path) -> None:
     shutil.copytree(model, tmp_path / "models/phone")
     with pytest.raises(CheckpointError, match="phone is in models, where training left it; delete it there"):
         remove_model("phone")
+    add_model(model)
+    assert known_models()[0].folder == Path("models/phone")
+    assert remove_model("phone") == user_folder() / "phone"
     assert (tmp_path / "models/phone" / WEIGHTS).exists()
 
 

@@ -134,7 +134,7 @@ def test_the_card_says_what_is_known_and_what_is_not(published, url: str) -> Non
     card = card_of(files[CARD], "card")
     assert (card.method, card.preset, card.licence) == ("lut_residual", "unstated", "CC-BY-4.0")
     assert [(one.role, one.name, one.licence) for one in card.sets] == [
-        ("camera", "phone", "unstated"), ("target", "dslr", "unstated"),
+        ("photos", "phone", "unstated"), ("target", "dslr", "unstated"),
     ]  # fmt: skip
     page = files[CARD_PAGE].decode()
     assert "| PSNR, dB ↑ | 25.87 [24.00, 27.50] |" in page
@@ -143,6 +143,24 @@ def test_the_card_says_what_is_known_and_what_is_not(published, url: str) -> Non
     add_from_zoo("iphone-x", open_zoo(url))
     assert card_here("iphone-x") == page.strip()
     assert [model.card for model in known_models()] == [card]
+
+
+def test_the_card_has_the_licences_of_public_sets(trained: Path) -> None:
+    """Protects: whoever takes a model sees what its photos allow; one's own photos state nothing."""
+    config = json.loads((trained / CONFIG).read_bytes())
+    div2k = {
+        "role": "target",
+        "name": "div2k",
+        "part": "train",
+        "licence": "research",
+        "commercial_use": "no",
+    }
+    (trained / CONFIG).write_text(json.dumps(config | {"data_sets": [div2k, "rubbish"]}))
+    files = package(trained, {"licence": "MIT"})
+    page = files[CARD_PAGE].decode()
+    assert "| div2k train | target | research | no |" in page
+    assert "| phone | photos | unstated | unstated |" in page
+    assert "dslr" not in page
 
 
 def test_a_zoos_folder_is_a_model_that_ships(published, site: Path, user: Path) -> None:
