@@ -14,6 +14,7 @@ from pipeline.errors import CheckpointError
 from pipeline.models.known_models import HOW_TO_ADD, KnownModel, find_model, known_models
 
 GENERIC = "generic-phone"
+LONGEST = 60  # characters of the cameras in a line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class ModelChoice:
     @property
     def unmatched(self) -> str:
         """The reason why a photo gets no model."""
-        return f"no model lists its camera; choose one with --model: {', '.join(self.names)}"
+        return f"no model is made for its camera; choose one with --model: {', '.join(self.names)}"
 
 
 def choose_models(wanted: str = "") -> ModelChoice:
@@ -54,10 +55,12 @@ def choose_models(wanted: str = "") -> ModelChoice:
     names = [model.name for model in models]
     if not models:
         raise CheckpointError(f"no models on this machine yet; {HOW_TO_ADD}")
-    if len(models) == 1 and not models[0].shipped:
-        return ModelChoice(router=Router(fixed=str(models[0].folder)))
+    if len(models) == 1:
+        only = str(models[0].folder)
+        reasons = {only: "the only one on this machine"} if models[0].shipped else {}
+        return ModelChoice(router=Router(fixed=only), reasons=reasons)
     routes = [route for model in sorted(models, key=lambda one: one.shipped) for route in _routes(model)]
-    reasons = {route.use: "its card lists their camera" for route in routes}
+    reasons = {_address(model): _made_for(model) for model in models}
     fallback, reason = _fallback(models)
     if fallback:
         routes.append(Route(use=_address(fallback)))
@@ -74,12 +77,17 @@ def _routes(model: KnownModel) -> list[Route]:
     return [Route(make=one.make, model=one.model, use=_address(model)) for one in named]
 
 
+def _made_for(model: KnownModel) -> str:
+    cameras = ", ".join(map(str, model.card.cameras)) if model.card else ""
+    return f"made for {cameras[:LONGEST]}{'…' if len(cameras) > LONGEST else ''}"
+
+
 def _fallback(models: Sequence[KnownModel]) -> tuple[KnownModel | None, str]:
     own = [model for model in models if not model.shipped]
     if len(own) == 1:
-        return own[0], "it is the only one that you have added"
+        return own[0], "the only one that you have added"
     generic = next((model for model in models if model.name == GENERIC), None)
-    return generic, "no other model lists their camera"
+    return generic, "no other is made for the camera"
 
 
 def _address(model: KnownModel) -> str:

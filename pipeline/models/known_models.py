@@ -16,7 +16,7 @@ from pipeline.models.card import Card, read_card
 
 CHECKOUT = Path("models")
 SHIPPED = Path(__file__).with_name("shipped")
-HOW_TO_ADD = "add one with `wespe models add FOLDER_OR_ARCHIVE`, or name a folder with --model"
+HOW_TO_ADD = "add one with `wespe models add` (see its --help), or name a folder with --model"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,18 @@
-"""Reads a zoo, and verifies what it sends by size and sha256."""
+"""Reads a zoo, and verifies all that it sends by size and sha256."""
 
-import hashlib
 import os
 from dataclasses import dataclass
 
 from pipeline.errors import CheckpointError, ZooError
 from pipeline.models.card import CARD, card_of
-from pipeline.models.package import MOST_BYTES, PACKAGE_MANIFEST, FileFacts, Manifest, read_manifest
+from pipeline.models.package import (
+    MOST_BYTES,
+    PACKAGE_MANIFEST,
+    FileFacts,
+    Manifest,
+    read_manifest,
+    sha256,
+)
 from pipeline.zoo.index import INDEX, MOST_INDEX_BYTES, Entry, read_index
 from pipeline.zoo.transport import read_file, require_safe
 
@@ -29,11 +35,11 @@ class Zoo:
         Raises ZooError if anything differs, or if the card has no licence.
         """
         manifest, data = self._manifest(entry)
-        files = {
-            file: self._verified(f"{entry.folder}/{file}", facts)
-            for file, facts in sorted(manifest.files.items())
-        }
-        self._card(files[CARD], entry)
+        files = {}
+        for file, facts in sorted(manifest.files.items(), key=lambda item: item[0] != CARD):
+            files[file] = self._verified(f"{entry.folder}/{file}", facts)
+            if file == CARD:  # the first, so that a refused model costs no large download
+                self._check_card(files[CARD], entry)
         return files | {PACKAGE_MANIFEST: data}
 
     def text(self, entry: Entry, file: str) -> str:
@@ -45,7 +51,7 @@ class Zoo:
     def _manifest(self, entry: Entry) -> tuple[Manifest, bytes]:
         name = f"{entry.folder}/{PACKAGE_MANIFEST}"
         data = read_file(self.address, name, MOST_BYTES[PACKAGE_MANIFEST])
-        if hashlib.sha256(data).hexdigest() != entry.manifest_sha256:
+        if sha256(data) != entry.manifest_sha256:
             raise ZooError(f"{self.address}/{name}: its sha256 differs from that in {INDEX}; try again later")
         try:
             manifest = read_manifest(data, f"{self.address}/{name}")
@@ -60,7 +66,7 @@ class Zoo:
             )
         return manifest, data
 
-    def _card(self, data: bytes, entry: Entry) -> None:
+    def _check_card(self, data: bytes, entry: Entry) -> None:
         where = f"{self.address}/{entry.folder}/{CARD}"
         try:
             card = card_of(data, where)
@@ -76,7 +82,7 @@ class Zoo:
             raise ZooError(
                 f"{self.address}/{name} ends after {len(data):,} of {facts.bytes:,} bytes; try again later"
             )
-        if hashlib.sha256(data).hexdigest() != facts.sha256:
+        if sha256(data) != facts.sha256:
             raise ZooError(
                 f"{self.address}/{name}: its sha256 differs from that in the manifest; try again later"
             )

@@ -130,8 +130,8 @@ def test_each_photo_gets_the_model_for_its_camera(wespe: Run, model: Path, holid
     assert ended.returncode == 0, ended.stderr
     lines = [line for line in ended.stderr.splitlines() if line.startswith("model ")]
     assert [line.partition(";")[0] for line in lines] == [
-        "model iphone-x for 1 photo: its card lists their camera",
-        "model generic-phone for 1 photo: no other model lists their camera",
+        "model iphone-x for 1 photo: made for apple iphone x",
+        "model generic-phone for 1 photo: no other is made for the camera",
     ]
     assert made_by(holiday / "iphone-enhanced.jpg") == "iphone-x"
     assert made_by(holiday / "rocket-enhanced.jpg") == "generic-phone"
@@ -170,8 +170,11 @@ def test_a_photo_without_a_model_for_its_camera_is_reported(wespe: Run, model: P
         ship(model, holiday.with_name("own-models") / name, name.replace("-", " "))
     ended = wespe("enhance", holiday)
     assert ended.returncode == 1
-    assert ended.stderr.count("no model lists its camera; choose one with --model: iphone-3, iphone-x") == 2
-    assert "no model lists its camera" in error_of(wespe("enhance", holiday / "rocket.jpg"))
+    assert (
+        ended.stderr.count("no model is made for its camera; choose one with --model: iphone-3, iphone-x")
+        == 2
+    )
+    assert "no model is made for its camera" in error_of(wespe("enhance", holiday / "rocket.jpg"))
 
 
 def test_models_come_from_a_zoo(

@@ -71,15 +71,22 @@ def test_the_only_model_that_the_user_added_comes_before_the_generic_one(place) 
     assert chosen(UNKNOWN) == GENERIC
 
 
+def test_a_single_model_of_the_package_is_used(place) -> None:
+    """Protects: a package with one model; the user learns of it, since it was not added."""
+    place("shipped", "dash-cam", "dash*")
+    choice = choose_models()
+    assert chosen(IPHONE) == "dash-cam"
+    assert "dash-cam for 1 photo: the only one on this machine" in choice.lines([choice.router.fixed])[0]
+
+
 def test_a_line_tells_each_choice_and_how_to_make_another(place) -> None:
     place("shipped", "iphone", "iphone *")
     place("shipped", GENERIC)
     choice = choose_models()
     folders = [choice.router.choose(header) for header in (IPHONE, UNKNOWN, IPHONE)]
     assert choice.lines(folders) == [
-        "model iphone for 2 photos: its card lists their camera; choose another with --model, see "
-        "`wespe models`",
-        f"model {GENERIC} for 1 photo: no other model lists their camera; choose another with --model, see "
+        "model iphone for 2 photos: made for apple iphone *; choose another with --model, see `wespe models`",
+        f"model {GENERIC} for 1 photo: no other is made for the camera; choose another with --model, see "
         "`wespe models`",
     ]
     assert choose_models("iphone").lines([choose_models("iphone").router.fixed]) == []
@@ -98,7 +105,9 @@ def test_without_shipped_models_nothing_is_guessed(place) -> None:
     place("own", "iphone", "iphone*")
     choice = choose_models()
     assert choice.router.choose(UNKNOWN) == ""
-    assert choice.unmatched == ("no model lists its camera; choose one with --model: iphone, phone, tablet")
+    assert choice.unmatched == (
+        "no model is made for its camera; choose one with --model: iphone, phone, tablet"
+    )
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"name": "x"}', '{"name": "x", "version": "1", "cameras": 1}'])

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pipeline.models.card import card_of
 from pipeline.models.known_models import SHIPPED
@@ -43,16 +45,22 @@ def test_a_shipped_model_is_installed_and_found(repository: Path, tmp_path: Path
     subprocess.run([sys.executable, "-m", "pip", "install", *offline, "--target", target, source], check=True)
     installed = target / SHIPPED.relative_to(repository) / "test-phone"
     assert {path.name: path.read_bytes() for path in installed.iterdir()} == files
-    listed = subprocess.run(
-        [sys.executable, "-c", "from stages.laptop import main; main()", "models"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(target), "WESPE_MODELS": str(tmp_path / "own")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "test-phone" in listed.stdout
-    assert "comes with wespe" in listed.stdout
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
+    photo.save(tmp_path / "beach.jpg")
+    for arguments, said in (
+        (["models"], "comes with wespe"),
+        (["enhance", "beach.jpg"], "beach-enhanced.jpg"),
+    ):
+        ended = subprocess.run(
+            [sys.executable, "-c", "from stages.laptop import main; main()", *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(target), "WESPE_MODELS": str(tmp_path / "own")},
+            capture_output=True,
+            text=True,
+        )
+        assert ended.returncode == 0, ended.stderr
+        assert said in ended.stdout
+    assert (tmp_path / "beach-enhanced.jpg").is_file()
 
 
 def test_every_shipped_model_is_whole_small_and_licensed() -> None:
