@@ -17,9 +17,9 @@ index.json. Any web server for files, or a public bucket, then serves it:
 
   wespe models add my-phone --zoo https://example.org/zoo
 
-The card says what a model is for. Name, method, preset, scores and sets come from the training; the cameras
-from `routes` in params.yaml that use this camera; the version from the registry, else 1. The rest, or
-anything that should read otherwise, comes from --card, a JSON file such as
+The card says what a model is for. Name, method, preset, scores and sets come from `dvc repro`, the cameras
+from `routes` in params.yaml that use this camera, the version from the registry. The rest, or anything that
+should read otherwise, comes from --card, a JSON file such as
 
   {"summary": "iPhone 3GS, made to look like a Canon 70D",
    "cameras": [{"make": "apple", "model": "iphone 3g*"}],
@@ -40,7 +40,9 @@ def main() -> None:
     parser.add_argument("model", metavar="CAMERA|FOLDER", help="a camera in params.yaml, or a model folder")
     parser.add_argument("zoo", metavar="DESTINATION", help="the zoo: a folder, or s3://bucket/prefix/")
     parser.add_argument("--licence", help="the licence of the weights, such as CC-BY-4.0")
-    parser.add_argument("--version", help="a number such as 2 or 1.0.3")
+    parser.add_argument(
+        "--version", help="a number such as 2 or 1.0.3; default: the registry's, or 1 for a folder"
+    )
     parser.add_argument("--card", type=Path, metavar="FILE", help="a JSON file with entries of the card")
     parser.add_argument("--cube", action="store_true", help="add the colours as model.cube")
     parser.add_argument("--onnx", action="store_true", help="add the whole model as model.onnx")

@@ -4,6 +4,7 @@ Without a name: the model whose card lists the camera, the user's own before tho
 only model that the user has added; else `generic-phone`. Nothing is remembered between two calls.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,11 +32,11 @@ class ModelChoice:
 
     def lines(self, chosen: Iterable[str]) -> list[str]:
         """Tell which models were chosen and why; `chosen` has a folder for each photo."""
-        folders = [folder for folder in chosen if folder in self.reasons]
+        counts = Counter(folder for folder in chosen if folder in self.reasons)
         return [
-            f"model {Path(folder).name} for {folders.count(folder)} photo{'s'[: folders.count(folder) > 1]}: "
+            f"model {Path(folder).name} for {count} {'photo' if count == 1 else 'photos'}: "
             f"{self.reasons[folder]}; choose another with --model, see `wespe models`"
-            for folder in dict.fromkeys(folders)
+            for folder, count in counts.items()
         ]
 
     @property
@@ -52,13 +53,17 @@ def choose_models(wanted: str = "") -> ModelChoice:
     if wanted:
         return ModelChoice(router=Router(fixed=str(find_model(wanted))))
     models = known_models()
-    names = [model.name for model in models]
     if not models:
         raise CheckpointError(f"no models on this machine yet; {HOW_TO_ADD}")
     if len(models) == 1:
         only = str(models[0].folder)
         reasons = {only: "the only one on this machine"} if models[0].shipped else {}
         return ModelChoice(router=Router(fixed=only), reasons=reasons)
+    return _choice_among(models)
+
+
+def _choice_among(models: Sequence[KnownModel]) -> ModelChoice:
+    names = [model.name for model in models]
     routes = [route for model in sorted(models, key=lambda one: one.shipped) for route in _routes(model)]
     reasons = {_address(model): _made_for(model) for model in models}
     fallback, reason = _fallback(models)

@@ -29,7 +29,7 @@ MOST_PACKAGE_BYTES = sum(MOST_BYTES.values())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class ListedModel:
     """One version of a model. bytes: of all files that its manifest lists."""
 
     name: str
@@ -51,8 +51,8 @@ class Entry:
         return all(word.casefold() in text for word in words)
 
 
-def entry_of(card: Card, manifest: Manifest, manifest_sha256: str) -> Entry:
-    return Entry(
+def listed_model(card: Card, manifest: Manifest, manifest_sha256: str) -> ListedModel:
+    return ListedModel(
         name=manifest.name,
         version=manifest.version,
         summary=card.summary,
@@ -64,14 +64,14 @@ def entry_of(card: Card, manifest: Manifest, manifest_sha256: str) -> Entry:
     )
 
 
-def write_index(entries: Iterable[Entry]) -> bytes:
+def write_index(models: Iterable[ListedModel]) -> bytes:
     """Return index.json, sorted by name and version."""
-    rows = sorted(entries, key=lambda entry: (entry.name, version_key(entry.version)))
-    content = {"format": FORMAT, "models": [asdict(entry) for entry in rows]}
+    rows = sorted(models, key=lambda listed: (listed.name, version_key(listed.version)))
+    content = {"format": FORMAT, "models": [asdict(listed) for listed in rows]}
     return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def read_index(data: bytes, zoo: str) -> list[Entry]:
+def read_index(data: bytes, zoo: str) -> list[ListedModel]:
     """Read an untrusted index. Raises ZooError unless all of it is valid."""
     where = f"{zoo}/{INDEX}"
     try:
@@ -83,12 +83,12 @@ def read_index(data: bytes, zoo: str) -> list[Entry]:
     if not isinstance(models, list):
         raise ZooError(f"{where} is not the index of a zoo; check the address")
     try:
-        return [_entry(model) for model in models]
+        return [_listed(model) for model in models]
     except (CheckpointError, ValueError) as error:
         raise ZooError(f"{where} is refused: {error}; tell whoever runs the zoo") from None
 
 
-def _entry(model: Any) -> Entry:
+def _listed(model: Any) -> ListedModel:
     if not isinstance(model, Mapping):
         raise ValueError("its models must be objects")
     name, version, size, sha = (model.get(key) for key in ("name", "version", "bytes", "manifest_sha256"))
@@ -105,18 +105,18 @@ def _entry(model: Any) -> Entry:
         CameraPattern(make=printable(one.get("make", "*")), model=printable(one.get("model", "*")))
         for one in cameras
     )
-    return Entry(name=name, version=version, cameras=patterns, bytes=size, manifest_sha256=sha, **texts)
+    return ListedModel(name=name, version=version, cameras=patterns, bytes=size, manifest_sha256=sha, **texts)
 
 
-def newest(entries: Iterable[Entry]) -> list[Entry]:
+def newest(models: Iterable[ListedModel]) -> list[ListedModel]:
     """Return the newest version of every model, by name."""
-    ordered = sorted(entries, key=lambda entry: (entry.name, version_key(entry.version)))
-    return list({entry.name: entry for entry in ordered}.values())
+    ordered = sorted(models, key=lambda listed: (listed.name, version_key(listed.version)))
+    return list({listed.name: listed for listed in ordered}.values())
 
 
-def find_entry(entries: Iterable[Entry], wanted: str, zoo: str) -> Entry:
+def find_listed(models: Iterable[ListedModel], wanted: str, zoo: str) -> ListedModel:
     """Return the newest version of a model. Raises ZooError, with the nearest names."""
-    latest = {entry.name: entry for entry in newest(entries)}
+    latest = {listed.name: listed for listed in newest(models)}
     if wanted not in latest:
         shown = printable(wanted)[:80]
         raise ZooError(f"{zoo} has no model {shown}{nearest(wanted, latest)}; see `wespe models search`")

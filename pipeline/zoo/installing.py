@@ -7,7 +7,7 @@ from pipeline.models.card import UNSTATED, printable, version_key
 from pipeline.models.known_models import KnownModel, known_models, models_in, nearest, user_folder
 from pipeline.models.own_models import install, require_new
 from pipeline.models.package import CARD_PAGE, PACKAGE_MANIFEST
-from pipeline.zoo.index import Entry, find_entry, newest
+from pipeline.zoo.index import ListedModel, find_listed, newest
 from pipeline.zoo.reading import Zoo
 
 
@@ -20,17 +20,17 @@ class Update:
     after: str
 
 
-def search(zoo: Zoo, text: str = "") -> list[Entry]:
+def search(zoo: Zoo, text: str = "") -> list[ListedModel]:
     """Return the newest version of each model whose name, cameras or summary have all words of `text`."""
     words = text.split()
-    return [entry for entry in newest(zoo.index()) if entry.matches(words)]
+    return [listed for listed in newest(zoo.index()) if listed.matches(words)]
 
 
 def add_from_zoo(name: str, zoo: Zoo) -> KnownModel:
     """Fetch the newest version of a model, verify it and add it. Raises ZooError, CheckpointError."""
-    entry = find_entry(zoo.index(), name, zoo.address)
-    require_new(entry.name, f"run `wespe models update {entry.name}`")
-    return install(entry.name, zoo.fetch(entry), f"{zoo.address}/{entry.folder}")
+    listed = find_listed(zoo.index(), name, zoo.address)
+    require_new(listed.name, f"run `wespe models update {listed.name}`")
+    return install(listed.name, zoo.fetch(listed), f"{zoo.address}/{listed.folder}")
 
 
 def update(zoo: Zoo, name: str = "") -> list[Update]:
@@ -42,7 +42,7 @@ def update(zoo: Zoo, name: str = "") -> list[Update]:
     if name and name not in own:
         has = f"those are {', '.join(own)}" if own else "none has been added"
         raise ZooError(f"{name} is not a model added from a zoo{nearest(name, own)}; {has}")
-    latest = {entry.name: entry for entry in newest(zoo.index())}
+    latest = {listed.name: listed for listed in newest(zoo.index())}
     if name and name not in latest:
         raise ZooError(f"{zoo.address} has no model {name}; name the zoo that it came from with --zoo")
     wanted = [name] if name else [one for one in own if one in latest]
@@ -55,12 +55,12 @@ def _from_a_zoo() -> dict[str, KnownModel]:
     return {name: model for name, model in own.items() if (model.folder / PACKAGE_MANIFEST).is_file()}
 
 
-def _updated(model: KnownModel, entry: Entry, zoo: Zoo) -> Update:
+def _updated(model: KnownModel, listed: ListedModel, zoo: Zoo) -> Update:
     before = model.card.version if model.card else "0"
-    if version_key(entry.version) <= version_key(before):
+    if version_key(listed.version) <= version_key(before):
         return Update(name=model.name, before=before, after=before)
-    install(entry.name, zoo.fetch(entry), f"{zoo.address}/{entry.folder}", replace=True)
-    return Update(name=model.name, before=before, after=entry.version)
+    install(listed.name, zoo.fetch(listed), f"{zoo.address}/{listed.folder}", replace=True)
+    return Update(name=model.name, before=before, after=listed.version)
 
 
 def card_here(name: str) -> str:
@@ -74,7 +74,7 @@ def card_here(name: str) -> str:
 
 def card_there(name: str, zoo: Zoo) -> str:
     """Return the card of the newest version of a zoo's model as text. Raises ZooError."""
-    return _plain(zoo.text(find_entry(zoo.index(), name, zoo.address), CARD_PAGE))
+    return _plain(zoo.text(find_listed(zoo.index(), name, zoo.address), CARD_PAGE))
 
 
 def _plain(text: str) -> str:

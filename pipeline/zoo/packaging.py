@@ -33,14 +33,15 @@ def camera_facts(camera: str, preset: str, patterns: Sequence[CameraPattern]) ->
         )
         if config["weights_sha256"] != registered["sha256"]:
             raise ValueError("the registered model is another")
-    except (OSError, ValueError):
+        version, verdict = str(registered["version"]), str(registered["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
         raise ZooError(
             f"camera {camera}: its model is not yet trained, evaluated and registered; run `dvc repro`, or "
             f"publish the folder {paths.model}, which has no scores"
         ) from None
-    facts = {"name": camera, "preset": preset, "version": str(registered["version"])}
+    facts = {"name": camera, "preset": preset, "version": version, "verdict": verdict}
     cameras = [{"make": one.make, "model": one.model} for one in patterns]
-    return {**facts, "cameras": cameras, "verdict": registered["reason"], "scores": _rounded(scores)}
+    return {**facts, "cameras": cameras, "scores": _rounded(scores)}
 
 
 def package(

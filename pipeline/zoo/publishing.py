@@ -10,7 +10,7 @@ from pipeline.enhancement.stores import Store
 from pipeline.errors import CheckpointError, PipelineError, ZooError
 from pipeline.models.card import CARD, card_of
 from pipeline.models.package import PACKAGE_MANIFEST, Manifest, read_manifest, sha256
-from pipeline.zoo.index import INDEX, Entry, entry_of, write_index
+from pipeline.zoo.index import INDEX, ListedModel, listed_model, write_index
 
 
 def publish(files: Mapping[str, bytes], zoo: Store) -> bool:
@@ -33,11 +33,10 @@ def publish(files: Mapping[str, bytes], zoo: Store) -> bool:
 
 def _update_index(zoo: Store) -> None:
     """Write the index until no other publisher has added a manifest meanwhile."""
-    listed = None
-    while listed != (found := _manifests(zoo)):
-        entries = [_entry(zoo, name) for name in found]
-        zoo.write(INDEX, write_index(entries))
-        listed = found
+    written = None
+    while written != (found := _manifests(zoo)):
+        zoo.write(INDEX, write_index([_listed(zoo, name) for name in found]))
+        written = found
 
 
 def _manifests(zoo: Store) -> list[str]:
@@ -45,7 +44,7 @@ def _manifests(zoo: Store) -> list[str]:
     return sorted(name for name in names if name.count("/") == 2 and name.endswith(f"/{PACKAGE_MANIFEST}"))
 
 
-def _entry(zoo: Store, name: str) -> Entry:
+def _listed(zoo: Store, name: str) -> ListedModel:
     where = f"{zoo.address.rstrip('/')}/{name}"
     folder = name.removesuffix(PACKAGE_MANIFEST)
     try:
@@ -58,7 +57,7 @@ def _entry(zoo: Store, name: str) -> Entry:
         raise ZooError(
             f"{where} is of {manifest.name} {manifest.version}; move its folder there, or delete it"
         )
-    return entry_of(card, manifest, sha256(data))
+    return listed_model(card, manifest, sha256(data))
 
 
 def _content(zoo: Store, name: str) -> bytes:

@@ -13,7 +13,7 @@ from pipeline.models.package import (
     read_manifest,
     sha256,
 )
-from pipeline.zoo.index import INDEX, MOST_INDEX_BYTES, Entry, read_index
+from pipeline.zoo.index import INDEX, MOST_INDEX_BYTES, ListedModel, read_index
 from pipeline.zoo.transport import read_file, require_safe
 
 VARIABLE = "WESPE_ZOO"
@@ -25,55 +25,55 @@ class Zoo:
 
     address: str
 
-    def index(self) -> list[Entry]:
+    def index(self) -> list[ListedModel]:
         """Return all models and versions. Raises ZooError."""
         return read_index(read_file(self.address, INDEX, MOST_INDEX_BYTES), self.address)
 
-    def fetch(self, entry: Entry) -> dict[str, bytes]:
+    def fetch(self, listed: ListedModel) -> dict[str, bytes]:
         """Return all files of a model, each with the size and sha256 that its manifest lists.
 
         Raises ZooError if anything differs, or if the card has no licence.
         """
-        manifest, data = self._manifest(entry)
+        manifest, data = self._manifest(listed)
         files = {}
         for file, facts in sorted(manifest.files.items(), key=lambda item: item[0] != CARD):
-            files[file] = self._verified(f"{entry.folder}/{file}", facts)
+            files[file] = self._verified(f"{listed.folder}/{file}", facts)
             if file == CARD:  # the first, so that a refused model costs no large download
-                self._check_card(files[CARD], entry)
+                self._check_card(files[CARD], listed)
         return files | {PACKAGE_MANIFEST: data}
 
-    def text(self, entry: Entry, file: str) -> str:
+    def text(self, listed: ListedModel, file: str) -> str:
         """Return one of a model's texts, such as CARD.md; '' if it has none."""
-        manifest, _ = self._manifest(entry)
+        manifest, _ = self._manifest(listed)
         facts = manifest.files.get(file)
-        return self._verified(f"{entry.folder}/{file}", facts).decode(errors="replace") if facts else ""
+        return self._verified(f"{listed.folder}/{file}", facts).decode(errors="replace") if facts else ""
 
-    def _manifest(self, entry: Entry) -> tuple[Manifest, bytes]:
-        name = f"{entry.folder}/{PACKAGE_MANIFEST}"
+    def _manifest(self, listed: ListedModel) -> tuple[Manifest, bytes]:
+        name = f"{listed.folder}/{PACKAGE_MANIFEST}"
         data = read_file(self.address, name, MOST_BYTES[PACKAGE_MANIFEST])
-        if sha256(data) != entry.manifest_sha256:
+        if sha256(data) != listed.manifest_sha256:
             raise ZooError(f"{self.address}/{name}: its sha256 differs from that in {INDEX}; try again later")
         try:
             manifest = read_manifest(data, f"{self.address}/{name}")
         except CheckpointError as error:
             raise ZooError(str(error)) from None
-        if (manifest.name, manifest.version) != (entry.name, entry.version):
+        if (manifest.name, manifest.version) != (listed.name, listed.version):
             raise ZooError(f"{self.address}/{name} is of another model; tell whoever runs the zoo")
-        if manifest.bytes != entry.bytes:
+        if manifest.bytes != listed.bytes:
             raise ZooError(
-                f"{self.address}/{name} lists {manifest.bytes:,} bytes, but {INDEX} {entry.bytes:,}; tell "
+                f"{self.address}/{name} lists {manifest.bytes:,} bytes, but {INDEX} {listed.bytes:,}; tell "
                 "whoever runs the zoo"
             )
         return manifest, data
 
-    def _check_card(self, data: bytes, entry: Entry) -> None:
-        where = f"{self.address}/{entry.folder}/{CARD}"
+    def _check_card(self, data: bytes, listed: ListedModel) -> None:
+        where = f"{self.address}/{listed.folder}/{CARD}"
         try:
             card = card_of(data, where)
             card.require_licence(where)
         except CheckpointError as error:
             raise ZooError(str(error)) from None
-        if (card.name, card.version) != (entry.name, entry.version):
+        if (card.name, card.version) != (listed.name, listed.version):
             raise ZooError(f"{where} is of another model; tell whoever runs the zoo")
 
     def _verified(self, name: str, facts: FileFacts) -> bytes:

@@ -10,7 +10,7 @@ from stages.laptop.tables import table
 
 if TYPE_CHECKING:
     from pipeline.models.known_models import KnownModel
-    from pipeline.zoo.index import Entry
+    from pipeline.zoo.index import ListedModel
 
 ABOUT = """A model is a folder with config.json and generator.safetensors, or a zip or tar archive of it.
 Known models are those in ./models, those that you add, and those that come with wespe; of equal names, the
@@ -141,15 +141,15 @@ def _row(model: "KnownModel") -> tuple[str, ...]:
     return model.name, camera or "–", model.method or "–", trained, _size(model.bytes), folder
 
 
-def _zoo_row(entry: "Entry") -> tuple[str, ...]:
-    cameras = ", ".join(map(str, entry.cameras))[:40]
+def _zoo_row(listed: "ListedModel") -> tuple[str, ...]:
+    cameras = ", ".join(map(str, listed.cameras))[:40]
     return (
-        entry.name,
-        entry.version,
+        listed.name,
+        listed.version,
         cameras or "–",
-        entry.licence[:20],
-        _size(entry.bytes),
-        entry.summary[:60],
+        listed.licence[:20],
+        _size(listed.bytes),
+        listed.summary[:60],
     )
 
 

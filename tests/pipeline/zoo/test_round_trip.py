@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -183,8 +184,6 @@ def test_a_card_without_a_licence_is_not_published(trained: Path) -> None:
 
 def test_two_publishers_at_once_lose_nothing(trained: Path, site: Path, user: Path) -> None:
     """Protects: the index, which both write."""
-    from concurrent.futures import ThreadPoolExecutor
-
     packages = [package(trained, {"name": f"phone-{number}", "licence": "MIT"}) for number in range(6)]
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(lambda files: publish(files, open_store(str(site))), packages))
