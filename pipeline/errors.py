@@ -8,6 +8,7 @@
     ├── TrainingError          training cannot start, or has failed
     ├── CheckpointError        a model folder or checkpoint cannot be read
     ├── RegistryError          MLflow cannot be reached, or has no such model
+    ├── ZooError               a zoo of models cannot be read or published to
     └── EnhancementError       a batch job cannot start, or too many photos failed
 
 Bugs of this project raise AssertionError or other exceptions, and are shown with their traceback.
@@ -47,4 +48,8 @@ class RegistryError(PipelineError):
 
 
 class EnhancementError(PipelineError):
+    pass
+
+
+class ZooError(PipelineError):
     pass

@@ -12,6 +12,7 @@ INDEX = "index.json"
 WEIGHTS = "generator.safetensors"
 START = "start.safetensors"  # the generator's weights before the first step of training
 CONFIG = "config.json"
+CONFIG_FORMAT = 1  # what config.json says as `format`; a larger number is of a newer version
 FEATURES = "features.safetensors"
 METHOD = "method.json"
 FEATURE_DOWNLOADS = Path("data/.downloads/features")  # by sha256, for all cameras

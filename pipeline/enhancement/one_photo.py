@@ -70,7 +70,8 @@ def enhance_photo(model: Model, file: BinaryIO, suffix: str, settings: Settings)
         file.seek(0)
         return EncodedPhoto(data=file.read())
     enhanced = model.enhance(original.photo_hwc, strength=settings.strength, colours=original.colours)
-    note = f"wespe {model.config.get('camera', 'model')} {model.sha256[:12]}, strength {settings.strength:g}"
+    name = model.config.get("name") or model.config.get("camera", "model")  # published models have a name
+    note = f"wespe {name} {model.sha256[:12]}, strength {settings.strength:g}"
     original = original.emptied()
     encoded = encode_enhanced(original, enhanced, kind, note, settings.quality or None)
     return EncodedPhoto(data=encoded.data, warnings=(*original.warnings, *encoded.warnings))

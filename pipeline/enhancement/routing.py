@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from pipeline.enhancement.settings import Route
-from pipeline.photos.headers import Header
+
+if TYPE_CHECKING:  # it imports torch, and `wespe` reports wrong names before that
+    from pipeline.photos.headers import Header
 
 AUTO = "auto"
 
@@ -17,7 +20,7 @@ class Router:
     fixed: str = ""
     routes: Sequence[Route] = ()
 
-    def choose(self, header: Header) -> str:
+    def choose(self, header: "Header") -> str:
         """Return the model's URI; '' if no route matches."""
         if self.fixed:
             return self.fixed
@@ -27,6 +30,6 @@ class Router:
         return f"models:/wespe-{route.camera}@champion" if route.camera else route.use
 
 
-def _matches(route: Route, header: Header) -> bool:
+def _matches(route: Route, header: "Header") -> bool:
     pairs = ((header.make, route.make), (header.model, route.model))
     return all(fnmatchcase(value.casefold(), pattern.casefold()) for value, pattern in pairs)

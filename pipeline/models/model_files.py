@@ -12,10 +12,8 @@ from safetensors.torch import save
 from torch import nn
 
 from pipeline.files import write_atomically
-from pipeline.layout import CONFIG, START, WEIGHTS
+from pipeline.layout import CONFIG, CONFIG_FORMAT, START, WEIGHTS
 from wespe.methods import MethodConfig
-
-FORMAT = 1
 
 
 def save_model(
@@ -31,7 +29,7 @@ def save_model(
     """
     weights = _serialised(generator.state_dict())
     config = {
-        "format": FORMAT,
+        "format": CONFIG_FORMAT,
         "method": dataclasses.asdict(method),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         **facts,

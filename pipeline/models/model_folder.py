@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from pipeline.errors import CheckpointError, PhotoError
-from pipeline.layout import CONFIG, START, WEIGHTS
+from pipeline.layout import CONFIG, CONFIG_FORMAT, START, WEIGHTS
 from pipeline.models.memory import give_back, keep_freed
 from pipeline.photos.colour_profile import Colours
 from wespe.generator import Generator
@@ -156,6 +156,7 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
         raise CheckpointError(f"{folder / CONFIG}: is not a valid model configuration; fetch it again")
     if sha256 != config.get("weights_sha256"):
         raise CheckpointError(f"{folder / WEIGHTS}: its sha256 differs from {CONFIG}; fetch it again")
+    _require_known(config, folder)
     try:
         generator = build_generator(method_config(config["method"]))
         generator.load_state_dict(load_file(folder / WEIGHTS))
@@ -166,6 +167,16 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
         ) from None
     keep_freed()
     return Model(generator.eval().requires_grad_(False).to(device), config, sha256)
+
+
+def _require_known(config: Mapping[str, Any], folder: Path) -> None:
+    """Raise CheckpointError if a newer version has made the model."""
+    number, method = config.get("format"), config.get("method")
+    name = method.get("name") if isinstance(method, Mapping) else None
+    newer = isinstance(number, int) and number > CONFIG_FORMAT
+    if newer or (isinstance(name, str) and name not in METHODS):
+        what = f"format {number}" if newer else f"method {name[:40]!r}"  # type: ignore[index]
+        raise CheckpointError(f"{folder}: {what} is unknown to this version of wespe; update wespe")
 
 
 def load_start(folder: Path, model: Model) -> Model:

@@ -39,6 +39,18 @@ def read_header(head: bytes, size_bytes: int) -> Header:
     return Header(pixels=_pixels(head) or int(size_bytes / BYTES_PER_PIXEL), make=exif.make, model=exif.model)
 
 
+def header_of(photo: Path) -> Header:
+    """Read the header of a photo's file; that of a missing or unreadable file tells nothing."""
+    try:
+        with photo.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            if not tells_all(head):
+                head += file.read()
+        return read_header(head, photo.stat().st_size)
+    except OSError:  # reading the whole photo will report it
+        return Header(pixels=0)
+
+
 def software(photo: Path | BinaryIO) -> str:
     """Return the software that made a photo, from its EXIF and comment; '' if unknown or damaged."""
     try:

@@ -6,8 +6,9 @@ from stages.command import parse, run
 from stages.laptop import compare, completion, enhance, models
 
 ABOUT = """examples:
+  wespe models                               the models on this machine
   wespe models add Downloads/my-phone.zip    (once) add a model for your camera
-  wespe enhance beach.jpg                    → beach-enhanced.jpg
+  wespe enhance beach.jpg                    → beach-enhanced.jpg, by the model for the photo's camera
   wespe enhance holiday/                     → holiday-enhanced/
   wespe compare holiday holiday-enhanced     → a page with before/after sliders
 

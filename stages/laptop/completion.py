@@ -30,10 +30,17 @@ def _completion(arguments: argparse.Namespace) -> None:
     from stages.laptop import make_parser
 
     parser = make_parser()
-    for command in parser._subparsers._group_actions[0].choices.values():  # type: ignore[union-attr]
-        for action in command._actions:
-            if action.type is Path:
-                action.complete = shtab.FILE
-            elif action.dest == "model":
-                action.complete = dict.fromkeys(PREAMBLE, "_wespe_models")
+    _mark(parser, shtab.FILE)
     print(shtab.complete(parser, arguments.shell, preamble=PREAMBLE))  # type: ignore[arg-type]
+
+
+def _mark(parser: argparse.ArgumentParser, file: dict[str, Any]) -> None:
+    """Mark the arguments that are paths or models, also those of a command's own commands."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                _mark(command, file)
+        elif action.type is Path:
+            action.complete = file  # type: ignore[attr-defined]
+        elif action.dest == "model":
+            action.complete = dict.fromkeys(PREAMBLE, "_wespe_models")  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from stages.laptop.parsers import add_command
 
 if TYPE_CHECKING:
     from pipeline.enhancement.destinations import Work
+    from pipeline.enhancement.model_choice import ModelChoice
     from pipeline.enhancement.one_photo import Settings
     from pipeline.models.model_folder import Model
 
@@ -18,6 +19,9 @@ EXAMPLES = """examples:
   wespe enhance *.jpg -o enhanced/                 → enhanced/…
   wespe enhance holiday/ --model my-phone          → holiday-enhanced/
   wespe enhance beach.heic --strength 0.5 -o soft.jpg
+
+Without --model each photo gets the model whose card lists the camera in its EXIF; else the only model that
+you have added; else `generic-phone`, if it is there. A line on stderr tells which and why.
 
 Only files made by wespe are ever replaced. A second run enhances single photos again; in folders, it only
 enhances new or changed photos, or all with another model or other settings. Results that you have edited
@@ -34,7 +38,7 @@ def add(commands: Any) -> None:
         "-o", "--out", type=Path, help="the folder or file for the results; default: next to each original"
     )
     parser.add_argument(
-        "--model", default="", help="a known model's name, or a model folder; default: the only known one"
+        "--model", default="", help="a known model's name, or a model folder; default: by each photo's camera"
     )
     parser.add_argument(
         "--strength",
@@ -67,21 +71,21 @@ def add(commands: Any) -> None:
 
 def _enhance(arguments: argparse.Namespace) -> None:
     from pipeline.enhancement.destinations import plan
+    from pipeline.enhancement.model_choice import choose_models
     from pipeline.errors import EnhancementError
-    from pipeline.models.known_models import find_model
 
     # Report wrong names first, since the rest imports torch, which takes seconds.
     work = plan(arguments.sources, arguments.out, _suffix(arguments))
-    model_folder = find_model(arguments.model)
+    choice = choose_models(arguments.model)
     if not work:
         print("nothing to do: all of these photos are results of wespe")
         return
     settings = _settings(arguments)
     photos, keep_dates = [one for one in work if not one.is_folder], arguments.keep_dates
-    failed = _enhance_photos(photos, model_folder, settings, keep_dates)
+    failed = _enhance_photos(photos, choice, settings, keep_dates)
     for one in work:
         if one.is_folder:
-            failed += _enhance_folder(one, model_folder, settings, keep_dates)
+            failed += _enhance_folder(one, choice, settings, keep_dates)
     if len(failed) == 1:
         raise EnhancementError(failed[0])
     for reason in failed[:LISTED]:
@@ -109,45 +113,53 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
         raise EnhancementError(f"--{error}") from None
 
 
-def _enhance_folder(work: "Work", model_folder: Path, settings: "Settings", keep_dates: bool) -> list[str]:
+def _enhance_folder(work: "Work", choice: "ModelChoice", settings: "Settings", keep_dates: bool) -> list[str]:
     """Enhance the new and changed photos of a folder. Return failures with their reasons."""
     from pipeline.enhancement.job import carry_out, in_process
     from pipeline.enhancement.plan import make_plan
-    from pipeline.enhancement.routing import Router
     from pipeline.photos.formats import RAW
 
     if raw := sum(path.suffix.lower() in RAW for path in work.source.rglob("*")):
         print(f"{work.source}: {raw} RAW files are skipped; convert them to TIFF first", file=sys.stderr)
-    router = Router(fixed=str(model_folder))
-    plan = make_plan([str(work.source)], str(work.destination), router, Path, settings, keep_dates)
+    plan = make_plan([str(work.source)], str(work.destination), choice.router, Path, settings, keep_dates)
+    _tell(choice, [task.model for task in plan.tasks])
     summary = carry_out(plan, in_process, max_failed_share=1)
     there = f", {plan.finished} up to date" if plan.finished else ""
     there += f", {len(plan.changed)} edited results kept" if plan.changed else ""
     for line in summary.warnings[:LISTED]:
         print(f"  {line}", file=sys.stderr)
     print(f"{summary.done} photos → {work.destination}{there}")
-    return [f"{work.source / entry.photo}: {entry.reason}" for entry in summary.failed]
+    failed = [f"{work.source / entry.photo}: {entry.reason}" for entry in summary.failed]
+    return failed + [f"{work.source / photo}: {choice.unmatched}" for photo in plan.unmatched]
+
+
+def _tell(choice: "ModelChoice", chosen: list[str]) -> None:
+    for line in choice.lines(chosen):
+        print(line, file=sys.stderr)
 
 
 def _enhance_photos(
-    work: "list[Work]", model_folder: Path, settings: "Settings", keep_dates: bool
+    work: "list[Work]", choice: "ModelChoice", settings: "Settings", keep_dates: bool
 ) -> list[str]:
     """Enhance photos one by one, and print the paths of the results. Return failures with their reasons."""
     if not work:
         return []
-    import torch
-
     from pipeline.enhancement.enhancer import reason_of
+    from pipeline.errors import EnhancementError
     from pipeline.logs import PhotoWarnings, Progress
-    from pipeline.models.model_folder import load_model
+    from pipeline.photos.headers import header_of
 
-    model = load_model(model_folder, "cuda" if torch.cuda.is_available() else "cpu")
+    chosen = [choice.router.choose(header_of(one.source)) for one in work]
+    models = _load(chosen)
+    _tell(choice, chosen)
     progress, warnings = Progress("enhance", len(work), "photos"), PhotoWarnings()
     done, failed = list[str](), list[str]()
     try:
-        for one in work:
+        for one, folder in zip(work, chosen, strict=True):
             try:
-                warnings.add(str(one.source), _enhance_photo(model, one, settings, keep_dates))
+                if not folder:
+                    raise EnhancementError(choice.unmatched)
+                warnings.add(str(one.source), _enhance_photo(models[folder], one, settings, keep_dates))
                 done.append(str(one.destination))
             except Exception as error:  # no error of one photo may stop the others
                 failed.append(f"{one.source}: {reason_of(error)}")
@@ -159,6 +171,16 @@ def _enhance_photos(
         for line in warnings.lines()[:LISTED]:
             print(f"  {line}", file=sys.stderr)
     return failed
+
+
+def _load(chosen: list[str]) -> "dict[str, Model]":
+    """Load each chosen model once, on the GPU if there is one."""
+    import torch
+
+    from pipeline.models.model_folder import load_model
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return {folder: load_model(Path(folder), device) for folder in dict.fromkeys(filter(None, chosen))}
 
 
 def _enhance_photo(model: "Model", work: "Work", settings: "Settings", keep_dates: bool) -> tuple[str, ...]:

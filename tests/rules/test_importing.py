@@ -88,7 +88,7 @@ HEAVY = {"torch", "numpy", "ray", "pyarrow", "mlflow", "PIL", "pydantic", "reque
 # Modules that import something when they need it, and why.
 LATE = {
     "pipeline.enhancement.stores.bucket": "botocore, of the extra `pipeline`",
-    "pipeline.models.known_models": "torch: `wespe models` lists files at once",
+    "pipeline.models.own_models": "torch: `wespe models` reports wrong names at once",
     "wespe.kernels.compiled": "numba takes half a second, and may be missing: when a photo is enhanced",
     "pipeline.models.onnx_model": "the extra `onnx`",
     "pipeline.photos.heif": "the extra `heif`",

@@ -1,5 +1,6 @@
 """The command as a photographer types it, on a machine that has the library alone."""
 
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,13 @@ import torch
 from PIL import Image
 from PIL.ExifTags import Base
 
+from pipeline.enhancement.stores import open_store
+from pipeline.layout import CONFIG
+from pipeline.models.card import CARD, CameraPattern, Card
 from pipeline.models.model_files import save_model
+from pipeline.photos.headers import software
+from pipeline.zoo.packaging import package
+from pipeline.zoo.publishing import publish
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.resnet import ResNetConfig
@@ -30,6 +37,9 @@ COMMAND = f"""
 import sys
 sys.modules.update(dict.fromkeys({EXTRAS}))     # importing one of them is an error now
 sys.argv[0] = "wespe"
+from pathlib import Path
+import pipeline.models.known_models
+pipeline.models.known_models.SHIPPED = Path("shipped").absolute()     # none, but where a test puts some
 from stages.laptop import main
 try:
     main()
@@ -51,8 +61,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def wespe(tmp_path: Path, repository: Path) -> Run:
+def wespe(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return `wespe(*arguments)`: the command in an empty folder, none of the optional packages there."""
+    monkeypatch.delenv("WESPE_ZOO", raising=False)
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -105,6 +116,93 @@ def test_a_photo_is_enhanced_by_the_library_alone(wespe: Run, model: Path, holid
         assert enhanced.size == original.size
         assert enhanced.getexif()[Base.Software].startswith("wespe phone")
         assert np.abs(np.asarray(enhanced).astype(int) - np.asarray(original)).mean() > 1
+
+
+def test_each_photo_gets_the_model_for_its_camera(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: a user who has just installed wespe; a line tells which model, and so does EXIF."""
+    for name, pattern in (("iphone-x", "iphone x"), ("generic-phone", "")):
+        ship(model, holiday.with_name("shipped") / name, pattern)
+    exif = Image.Exif()
+    exif[Base.Make], exif[Base.Model] = "Apple", "iPhone X"
+    with Image.open(holiday / "rocket.jpg") as photo:
+        photo.save(holiday / "iphone.jpg", exif=exif)
+    ended = wespe("enhance", holiday / "iphone.jpg", holiday / "rocket.jpg")
+    assert ended.returncode == 0, ended.stderr
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("model ")]
+    assert [line.partition(";")[0] for line in lines] == [
+        "model iphone-x for 1 photo: made for apple iphone x",
+        "model generic-phone for 1 photo: no other is made for the camera",
+    ]
+    assert made_by(holiday / "iphone-enhanced.jpg") == "iphone-x"
+    assert made_by(holiday / "rocket-enhanced.jpg") == "generic-phone"
+    for result in holiday.glob("*-enhanced.jpg"):
+        result.unlink()
+    ended = wespe("enhance", holiday)
+    assert ended.returncode == 0, ended.stderr
+    assert "model generic-phone for 2 photos: no other" in ended.stderr
+    results = holiday.with_name("holiday-enhanced")
+    made = {path.stem: made_by(path) for path in results.rglob("*.[jp][pn]g")}
+    assert made == {"iphone": "iphone-x", "rocket": "generic-phone", "chelsea": "generic-phone"}
+    assert "3 up to date" in wespe("enhance", holiday).stdout
+    ended = wespe("enhance", holiday / "iphone.jpg", "--model", "generic-phone")
+    assert made_by(holiday / "iphone-enhanced.jpg") == "generic-phone"
+    assert "choose another" not in ended.stderr
+
+
+def ship(model: Path, folder: Path, pattern: str) -> None:
+    """Copy a model as `stages.publish` writes it: named in config.json, with a card."""
+    shutil.copytree(model, folder)
+    config = json.loads((folder / CONFIG).read_bytes())
+    (folder / CONFIG).write_text(json.dumps(config | {"name": folder.name}))
+    cameras = (CameraPattern(make="apple", model=pattern),) if pattern else ()
+    card = Card(name=folder.name, version="1", licence="MIT", cameras=cameras)
+    (folder / CARD).write_bytes(card.json())
+
+
+def made_by(photo: Path) -> str:
+    """The model that EXIF names; the format has it in one place or another."""
+    return software(photo).split()[1]
+
+
+def test_a_photo_without_a_model_for_its_camera_is_reported(wespe: Run, model: Path, holiday: Path) -> None:
+    """Protects: nothing is skipped in silence, and the others are enhanced."""
+    for name in ("iphone-x", "iphone-3"):
+        ship(model, holiday.with_name("own-models") / name, name.replace("-", " "))
+    ended = wespe("enhance", holiday)
+    assert ended.returncode == 1
+    assert (
+        ended.stderr.count("no model is made for its camera; choose one with --model: iphone-3, iphone-x")
+        == 2
+    )
+    assert "no model is made for its camera" in error_of(wespe("enhance", holiday / "rocket.jpg"))
+
+
+def test_models_come_from_a_zoo(
+    wespe: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Protects: all verbs, by the library alone, from a folder that others have published in."""
+    zoo = tmp_path / "zoo"
+    files = package(model, {"name": "iphone-x", "licence": "CC0-1.0", "cameras": [{"model": "iphone x"}]})
+    publish(files, open_store(str(zoo)))
+    found = wespe("models", "search", "iphone", "--zoo", zoo)
+    assert found.stdout.splitlines()[1].split()[:5] == ["iphone-x", "1", "iphone", "x", "CC0-1.0"]
+    assert found.stderr == ""
+    assert "# iphone-x 1" in wespe("models", "info", "iphone-x", "--zoo", zoo).stdout
+    added = wespe("models", "add", "iphone-x", "--zoo", zoo)
+    assert added.returncode == 0, added.stderr
+    assert "licence CC0-1.0; use it: wespe enhance PHOTO --model iphone-x" in added.stdout
+    info = wespe("models", "info", "iphone-x")
+    assert "# iphone-x 1" in info.stdout
+    assert info.stderr == ""
+    assert wespe("models", "update", "--zoo", zoo).stdout == "iphone-x: 1 is the newest\n"
+    assert wespe("models", "remove", "iphone-x").stdout.startswith("removed ")
+    assert list((tmp_path / "own-models").iterdir()) == []
+    assert "did you mean iphone-x?" in error_of(wespe("models", "add", "iphon-x", "--zoo", zoo))
+    monkeypatch.setenv("WESPE_ZOO", str(zoo))
+    assert "# iphone-x 1" in wespe("models", "info", "iphone-x").stdout
+    assert wespe("models", "add", "iphone-x").returncode == 0
+    assert wespe("models", "add", model).returncode == 0
+    assert wespe("models", "--names").stdout == "iphone-x\nmy-phone\n"
 
 
 def test_lost_content_is_reported(wespe: Run, model: Path, holiday: Path) -> None:
@@ -207,7 +305,11 @@ def test_invalid_commands_fail_fast_with_one_line(wespe: Run, model: Path, holid
         ("enhance", str(holiday / "rocket.jpg")): "no models on this machine yet; add one with",
         ("enhance", str(holiday / "rocket.jpg"), "--model", "x"): "--model x: no such model folder",
         ("compare", str(holiday), "none"): "none: no such photo or folder",
-        ("models", "add"): "nothing to add; give a model folder",
+        ("models", "add", "x.zip"): "x.zip: no such folder or archive; for a model of a zoo",
+        ("models", "add", "iphone-x", "--zoo", "http://example.org"): "a zoo's address begins with https://",
+        ("models", "search"): "no zoo; name one with --zoo",
+        ("models", "remove", "x"): "no model x; you have added none",
+        ("models", "info", "x"): "no model x on this machine",
     }
     for arguments, message in wrong.items():
         ended = wespe(*arguments)

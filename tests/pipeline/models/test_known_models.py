@@ -11,8 +11,9 @@ import torch
 
 from pipeline.errors import CheckpointError, PipelineError
 from pipeline.layout import CONFIG, WEIGHTS
-from pipeline.models.known_models import add_model, find_model, known_models, user_folder
+from pipeline.models.known_models import find_model, known_models, user_folder
 from pipeline.models.model_files import save_model
+from pipeline.models.own_models import add_model, remove_model
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.resnet import ResNetConfig
@@ -23,6 +24,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A model folder, on a machine that knows none."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WESPE_MODELS", str(tmp_path / "own"))
+    monkeypatch.setattr("pipeline.models.known_models.SHIPPED", tmp_path / "shipped")
     torch.manual_seed(0)
     method = WespeConfig(generator=ResNetConfig(width=4, blocks=1))
     facts = {"camera": "phone", "target": "dslr", "step": 9}
@@ -52,7 +54,7 @@ def test_an_archive_is_added_and_found(kind: str, model: Path) -> None:
         "packed", "phone", "dslr", "wespe", 9,
     )  # fmt: skip
     assert added.folder == user_folder() / "packed"
-    assert find_model() == find_model("packed") == added.folder
+    assert find_model("packed") == added.folder
     assert sorted(path.name for path in added.folder.iterdir()) == [CONFIG, WEIGHTS]
 
 
@@ -122,12 +124,10 @@ def test_a_bomb_is_refused(model: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_is_found_by_name_or_path(model: Path, tmp_path: Path) -> None:
-    """Protects: nothing is guessed. A single known model needs no name; with several, a name is required."""
-    with pytest.raises(CheckpointError, match="no models on this machine yet; add one"):
-        find_model()
+    """Protects: nothing is guessed; a wrong name tells the right ones."""
     assert find_model(str(model)) == model
     add_model(model)
-    assert find_model() == user_folder() / "phone"
+    assert find_model("phone") == user_folder() / "phone"
     with pytest.raises(CheckpointError, match="exists already"):
         add_model(model)
     checkout = tmp_path / "models/phone"
@@ -136,14 +136,51 @@ def test_a_model_is_found_by_name_or_path(model: Path, tmp_path: Path) -> None:
     assert find_model("phone") == Path("models/phone")
     checkout.rename(checkout.with_name("tablet"))
     with pytest.raises(
-        CheckpointError, match=r"several models are known; choose one with --model: phone, tablet"
-    ):
-        find_model()
-    with pytest.raises(
         CheckpointError,
         match="--model dash: no such model folder or known model; known models: phone, tablet",
     ):
         find_model("dash")
+    with pytest.raises(CheckpointError, match=r"did you mean phone\?; known models: phone, tablet"):
+        find_model("phones")
+
+
+def test_models_that_come_with_the_package_give_way(model: Path, tmp_path: Path) -> None:
+    """Protects: a user's own model of the same name is used, and can be removed again."""
+    shutil.copytree(model, tmp_path / "shipped/phone")
+    (tmp_path / "shipped/README.md").write_text("no model")
+    assert [(one.name, one.shipped) for one in known_models()] == [("phone", True)]
+    with pytest.raises(CheckpointError, match="phone comes with wespe and stays"):
+        remove_model("phone")
+    add_model(model)
+    assert [(one.folder, one.shipped) for one in known_models()] == [(user_folder() / "phone", False)]
+    assert remove_model("phone") == user_folder() / "phone"
+    assert list(user_folder().iterdir()) == []
+    assert [one.shipped for one in known_models()] == [True]
+    with pytest.raises(CheckpointError, match=r"no model phon; did you mean phone\?; you have added none"):
+        remove_model("phon")
+
+
+def test_a_trained_model_is_not_removed(model: Path, tmp_path: Path) -> None:
+    """Protects: hours of training in ./models."""
+    shutil.copytree(model, tmp_path / "models/phone")
+    with pytest.raises(CheckpointError, match="phone is in models, where training left it; delete it there"):
+        remove_model("phone")
+    add_model(model)
+    assert known_models()[0].folder == Path("models/phone")
+    assert remove_model("phone") == user_folder() / "phone"
+    assert (tmp_path / "models/phone" / WEIGHTS).exists()
+
+
+def test_models_of_newer_versions_are_refused(model: Path) -> None:
+    """Protects: a user is told to update, not that the file is damaged."""
+    config = json.loads((model / CONFIG).read_bytes())
+    (model / CONFIG).write_text(json.dumps(config | {"format": 2}))
+    with pytest.raises(CheckpointError, match="format 2 is unknown to this version of wespe; update wespe"):
+        add_model(model)
+    (model / CONFIG).write_text(json.dumps(config | {"method": {"name": "magic"}}))
+    with pytest.raises(CheckpointError, match="method 'magic' is unknown to this version of wespe"):
+        add_model(model)
+    assert list(user_folder().iterdir()) == []
 
 
 def test_a_listing_contains_only_printable_text(model: Path, tmp_path: Path) -> None:
