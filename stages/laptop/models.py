@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages.laptop.parsers import add_command
+from stages.laptop.tables import table
 
 if TYPE_CHECKING:
     from pipeline.models.known_models import KnownModel
@@ -42,7 +43,7 @@ def _models(arguments: argparse.Namespace) -> None:
         plain = [model.name for model in models if shlex.quote(model.name) == model.name]
         print("".join(f"{name}\n" for name in plain), end="")
     elif models:
-        print(_table([COLUMNS, *map(_row, models)]))
+        print(table([COLUMNS, *map(_row, models)]))
     else:
         print(f"no models yet; {HOW_TO_ADD}")
 
@@ -52,9 +53,3 @@ def _row(model: "KnownModel") -> tuple[str, ...]:
     size = f"{model.bytes / 1e6:.1f} MB" if model.bytes >= 1e6 else f"{model.bytes / 1e3:.0f} kB"
     camera = " → ".join(filter(None, (model.camera, model.target)))
     return model.name, camera or "–", model.method or "–", trained, size, str(model.folder)
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 # Code of every stage that cannot change what is written.
 INFRASTRUCTURE = {
     "stages": "commands: they parse arguments and hand the parameters over",
+    "pipeline.catalogue": "descriptions of data sets: a changed one fetches nothing again",
     "pipeline.cluster": "where Ray runs",
     "pipeline.errors": "messages",
     "pipeline.files": "how a file is written, not what is in it",
@@ -29,6 +30,7 @@ INFRASTRUCTURE = {
     "pipeline.params": "checks the values that DVC tracks as params",
     "pipeline.s3_client": "how bytes travel; their ETag is verified",
     "pipeline.sources.downloads": "how bytes travel",
+    "pipeline.sources.web_files": "how bytes travel; whole files, by sha256 if it is given",
     "pipeline.training.progress": "messages",
     "pipeline.urls": "URLs as messages show them",
 }
@@ -47,7 +49,7 @@ ROWS = {
     "wespe.methods": "data/cameras/${key}/method.json",
     "pipeline.sources": "pipeline/sources/${item.photos.source.kind}.py",
 }
-KINDS = {"pipeline/sources/${item.photos.source.kind}.py": ("demo", "folder", "http", "s3")}
+KINDS = {"pipeline/sources/${item.photos.source.kind}.py": ("dataset", "demo", "folder", "http", "s3")}
 
 
 @pytest.fixture(scope="module")
