@@ -16,7 +16,7 @@ ABOUT = """examples:
 
 Sets marked `by hand` need a login or a form; the details say what to download and where to put it. To add a
 set of your own, write a file catalogue/NAME.toml in the folder of params.yaml. Fetching needs the extra
-`pipeline` (pip install "wespe[pipeline]"); this command does not. Read a licence before you rely on it.
+`pipeline` (pip install '.[pipeline]' in a checkout); this command does not. Read a licence before you rely on it.
 """
 COLUMNS = ("NAME", "PHOTOS", "SIZE", "DOWNLOAD", "LICENCE", "COMMERCIAL USE", "SHOWS")
 WIDTH = 110
