@@ -33,7 +33,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         try:
-            entry, _ = self.described()
+            entry, part = self.described()
+            self._web_files(part)
         except SourceError as error:
             raise ValueError(str(error)) from None
         if self.folder and not entry.manual:
@@ -46,6 +47,17 @@ class Dataset:
         entry = find_entry(self.name)
         return entry, find_part(entry, self.part)[1]
 
+    def _web_files(self, part: Part) -> list[HttpFile]:
+        """Return the files that can be downloaded. Raises SourceError if the catalogue is wrong about one."""
+        try:
+            return [
+                HttpFile(url=file.url, mirrors=file.mirrors, sha256=file.sha256, members=part.members)
+                for file in part.files
+                if file.url
+            ]
+        except ValueError as error:
+            raise SourceError(f"{catalogue()[self.name]}: {error}") from None
+
     def fetch(self, workspace: Path, label: str) -> Iterator[PhotoFile]:
         """Download the part's photos, or take them from the user's folder, and check their number.
 
@@ -57,18 +69,12 @@ class Dataset:
             if entry.manual:
                 found = _given(folder, entry, part, workspace)
             else:
-                found = list(
-                    fetch_web_photos([_web_file(file, part) for file in part.files], workspace, label)
-                )
+                found = list(fetch_web_photos(self._web_files(part), workspace, label))
             _check_count(found, part)
         except SourceError as error:
             where = catalogue()[self.name]
             raise SourceError(f"data set {self.name}: {error} ({entry.home}; described in {where})") from None
         yield from (_renamed(one, part.drop_ending) for one in found)
-
-
-def _web_file(file: CatalogueFile, part: Part) -> HttpFile:
-    return HttpFile(url=file.url, mirrors=file.mirrors, sha256=file.sha256, members=part.members)
 
 
 def _given(folder: Path, entry: Entry, part: Part, workspace: Path) -> list[PhotoFile]:

@@ -15,8 +15,8 @@ ABOUT = """examples:
   wespe datasets div2k     all facts, the parts, what to cite, and lines for params.yaml
 
 Sets marked `by hand` need a login or a form; the details say what to download and where to put it. To add a
-set of your own, write a file catalogue/NAME.toml in the folder of params.yaml. Fetching needs the extra
-`pipeline` (pip install '.[pipeline]' in a checkout); this command does not. Read a licence before you rely on it.
+set of your own, write a file catalogue/NAME.toml in the folder of params.yaml. Read a licence before you rely
+on it. Fetching needs the extra `pipeline` (pip install '.[pipeline]' in a checkout); this command does not.
 """
 COLUMNS = ("NAME", "PHOTOS", "SIZE", "DOWNLOAD", "LICENCE", "COMMERCIAL USE", "SHOWS")
 WIDTH = 110

@@ -278,6 +278,21 @@ def test_an_incomplete_set_by_hand_is_refused(serve) -> None:
         fetch("dped", "iphone-patches")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("http://", "ftp://", "url must begin with http"),
+        ("Flickr2K.tar", "Flickr2K.rar", r"url must end in \.zip"),
+        ("mirrors =", 'sha256 = "abc", mirrors =', "sha256 must be 64 hexadecimal digits"),
+    ],
+)
+def test_a_description_that_cannot_work_is_refused_before_any_download(serve, old, new, message) -> None:
+    serve("flickr2k")
+    edit("flickr2k", old, new)
+    with pytest.raises(ValueError, match=f"catalogue/flickr2k.toml: {message}"):
+        Dataset(kind="dataset", name="flickr2k")
+
+
 def test_a_folder_is_refused_where_it_would_be_ignored() -> None:
     with pytest.raises(ValueError, match="folder is only for sets that are downloaded by hand"):
         Dataset(kind="dataset", name="kodak", folder="there")
@@ -290,6 +305,7 @@ def test_the_papers_cameras_are_valid_and_can_be_fetched(serve, repository: Path
     environment = os.environ | {"PYTHONPATH": str(repository)}
     ended = subprocess.run(check, env=environment, capture_output=True, text=True)
     assert ended.stdout.startswith("params.yaml is valid: cameras iphone-dped, "), ended.stderr
+    assert "sony-dped: unstated (dped); sony-div2k: no (div2k); " in ended.stderr
     loaded = load()
     for name in {use.name for camera in loaded.cameras for use in loaded.data_sets(camera)}:
         serve(name)
