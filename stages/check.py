@@ -52,7 +52,7 @@ def _show_licences(loaded: "Params") -> None:
     answers = {name: commercial_use(use) for name, use in uses.items()}
     if shown := [f"{name}: {use}" for name, use in answers.items() if use and not use.startswith("yes")]:
         print(
-            f"commercial use, by the licences of the data sets: {'; '.join(shown)}. `wespe datasets NAME` shows"
+            f"commercial use, by the data sets' licences: {'; '.join(shown)}. `wespe datasets NAME` shows"
             " one; `licences: {commercial_use: required}` in params.yaml refuses such data sets.",
             file=sys.stderr,
         )

@@ -15,6 +15,9 @@ from pipeline.sources.web_files import WebFile, download_files
 class HttpFile(WebFile):
     """One archive or photo.
 
+    sha256: 64 hexadecimal digits, which the file must match. mirrors: other addresses of the same file, tried
+    in turn if the first one fails.
+
     members: patterns of the photos to take from an archive, such as `train/*.png`; `*` also matches slashes.
     """
 
