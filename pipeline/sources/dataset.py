@@ -34,7 +34,7 @@ class Dataset:
     def __post_init__(self) -> None:
         try:
             entry, part = self.described()
-            self._web_files(part)
+            self._web_files(part)  # reports wrong addresses here, before any download
         except SourceError as error:
             raise ValueError(str(error)) from None
         if self.folder and not entry.manual:
