@@ -25,6 +25,8 @@ PAGE = "report.html"
 STUDIES = REPORTS / "studies"
 MLFLOW_DATABASE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")
+OWN_CATALOGUE = Path("catalogue")  # a user's own descriptions of data sets
+MANUAL_DOWNLOADS = Path("data/manual")  # data sets that a user downloads by hand, one folder each
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from pipeline.errors import ParamsError
 from pipeline.evaluation.settings import LearnedScoreFiles
 from pipeline.patches.settings import Patches
 from pipeline.registry.settings import Gates
+from pipeline.sources.licences import DataSetUse, Licences, data_sets_of, refusal
 from pipeline.sources.settings import PhotoSet
 from pipeline.training.settings import Training
 from wespe.guard import GuardConfig
@@ -68,6 +69,7 @@ class Params:
     gates: Gates = field(default_factory=Gates)
     learned_scores: LearnedScoreFiles = field(default_factory=LearnedScoreFiles)
     routes: list[Route] = field(default_factory=list)
+    licences: Licences = field(default_factory=Licences)
 
     # Pydantic applies this to all nested dataclasses, so that they need not import pydantic.
     __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
@@ -96,6 +98,11 @@ class Params:
         block = self.photo_set(f"cameras.{name}")
         assert isinstance(block, Camera)
         return block
+
+    def data_sets(self, name: str) -> tuple[DataSetUse, ...]:
+        """Return the public data sets of a camera and its target, with their licences."""
+        camera = self.camera(name)
+        return tuple(data_sets_of(camera.photos, self.targets[camera.target].photos))
 
 
 def load(path: Path = FILE) -> Params:
@@ -186,6 +193,8 @@ def _check_names(params: Params, path: Path) -> None:
                 )
         preset = params.presets[camera.preset]
         _check_camera(f"{path}: cameras.{name}", camera, preset)
+        for reason in filter(None, (refusal(params.licences, use) for use in params.data_sets(name))):
+            raise ParamsError(f"{path}: cameras.{name}: {reason}")
         theirs = params.targets[camera.target].patches.size_px
         if not METHODS[preset.method.name].method.paired and camera.patches.size_px != theirs:
             raise ParamsError(

@@ -18,6 +18,8 @@ def main() -> None:
 
 
 def _train(name: str) -> None:
+    from dataclasses import asdict
+
     from pipeline import cluster, layout, params
     from pipeline.patches.shards import read_index
     from pipeline.training.driver import train_camera
@@ -37,6 +39,7 @@ def _train(name: str) -> None:
         learner=preset.learner,
         guard=preset.guard,
         training=preset.training,
+        data_sets=tuple(map(asdict, loaded.data_sets(name))),
     )
     with cluster.session():
         train_camera(settings, source, target)

@@ -26,6 +26,7 @@ from pipeline.errors import PipelineError, RegistryError
 from pipeline.evaluation.scores import Score, read_scores, summarise
 from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, MLFLOW_DATABASE, SCORES, WEIGHTS, CameraPaths
+from pipeline.models.data_sets import commercial_use
 from pipeline.models.model_folder import Model, load_model
 from pipeline.registry.database import ensure_database
 from pipeline.registry.gates import RULES
@@ -37,6 +38,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 SHA256, VERDICT = "sha256", "verdict"  # tags of a version
 JUDGED = "judged"  # tag of a version: the digest of the scores and gates that the verdict is based on
 ROLLED_BACK = "rolled_back"  # tag of a version that must not become champion again automatically
+COMMERCIAL_USE = "commercial_use"  # tag of a version: whether its data sets' licences allow it
 TARGET = "target"  # tag of a version: the target's name and the digest of its patches
 ROLLING_BACK = "rolling back"  # tag of the registered model during a roll-back: "3 2" (from, to)
 CHAMPIONS = "champions"  # tag of the registered model: "1 4 5"
@@ -233,6 +235,8 @@ def _register(
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     tags = _means(scores) | {SHA256: model.sha256, TARGET: _target(model)}
+    if allowed := commercial_use(model.config):
+        tags[COMMERCIAL_USE] = allowed
     return client.create_model_version(name, logged.model_uri, logged.run_id, tags, model_id=logged.model_id)
 
 

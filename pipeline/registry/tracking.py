@@ -19,6 +19,7 @@ import pipeline
 import wespe
 from pipeline.errors import RegistryError
 from pipeline.layout import CONFIG, MLFLOW_ARTIFACTS, MLFLOW_DATABASE, WEIGHTS, CameraPaths
+from pipeline.models.data_sets import DATA_SETS
 from pipeline.models.model_folder import Model
 
 EXPERIMENT = "wespe"
@@ -40,7 +41,7 @@ def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> LoggedRun
     with mlflow.start_run(experiment_id=experiment_id(client), run_name=paths.camera) as run:
         data = _flat({"data": model.config.get("data", {})})
         mlflow.set_tags({"camera": paths.camera, "git": _git_revision(), **data})
-        mlflow.log_params(_flat(model.config))
+        mlflow.log_params(_flat({key: value for key, value in model.config.items() if key != DATA_SETS}))
         log_metrics(client, run.info.run_id, _losses(paths))
         mlflow.log_artifact(str(paths.losses))
         log_scores(client, run.info.run_id, paths)

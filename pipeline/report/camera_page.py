@@ -11,6 +11,7 @@ from pipeline.evaluation.scores import read_left_out, read_scores
 from pipeline.evaluation.variants import VARIANT_NAMES
 from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, CameraPaths
+from pipeline.models.data_sets import DATA_SETS, commercial_use, data_sets
 from pipeline.report import colour_charts
 from pipeline.report.charts import Chart, line_chart
 from pipeline.report.conclusion import Conclusion, conclude
@@ -32,7 +33,7 @@ from pipeline.models.model_folder import load_model
 model = load_model(Path("{address}"))
 enhanced = model.enhance(photo)  # uint8 (h, w, 3), sRGB"""
 SPEEDS = ("images_per_s", "data_wait")  # shown last: they describe the machine, not the model
-CONFIG_FACTS = ("weights_sha256", "camera", "target", "format")
+CONFIG_FACTS = ("weights_sha256", "camera", "target", "format", DATA_SETS)
 
 
 def write_camera_page(camera: str) -> int:
@@ -53,6 +54,8 @@ def write_camera_page(camera: str) -> int:
         losses=_losses(read_json(paths.losses, [])),
         steps=config.get("step", "Unknown"),
         sets=_sets(camera, config.get("target", "")),
+        data_sets=data_sets(config),
+        commercial_use=commercial_use(config),
         **_photos(shown),
         **colour_charts.draw([p for strip in shown for p in strip.pictures], config.get("target", "")),
         **_model(paths, config),

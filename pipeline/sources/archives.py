@@ -7,8 +7,9 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from gzip import BadGzipFile
 from pathlib import Path, PurePosixPath
@@ -49,17 +50,29 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ARCHIVES)
 
 
-def unpack(archive: Path, name: str, limits: Limits | None = None) -> list[PhotoFile]:
-    """Unpack the photos of `archive` into a folder next to it. Messages call the archive `name`.
+def is_wanted(name: str, members: Sequence[str]) -> bool:
+    """Tell whether a file is a photo that matches one of the patterns; without patterns, any photo does."""
+    return is_photo(name) and (not members or any(fnmatchcase(name, pattern) for pattern in members))
 
+
+def unpack(
+    archive: Path,
+    name: str,
+    limits: Limits | None = None,
+    members: Sequence[str] = (),
+    folder: Path | None = None,
+) -> list[PhotoFile]:
+    """Unpack the photos of `archive` into `folder`, by default one next to it. Messages call it `name`.
+
+    members: patterns of the photos to take; all photos, if there are none.
     Photos are numbered on disk, so that no member's name is used as a path.
     Raises: SourceError for damaged archives, paths that lead outside, links, devices and bombs.
     """
-    folder = archive.with_name(f"{archive.name}.unpacked")
+    folder = folder or archive.with_name(f"{archive.name}.unpacked")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     try:
-        return _unpack(archive, name, folder, _Budget(archive.stat().st_size, limits or Limits()))
+        return _unpack(archive, name, folder, _Budget(archive.stat().st_size, limits or Limits()), members)
     except SourceError as error:
         shutil.rmtree(folder)
         raise SourceError(f"archive {name} {error}") from error
@@ -69,18 +82,27 @@ def unpack(archive: Path, name: str, limits: Limits | None = None) -> list[Photo
         raise SourceError(f"archive {name} is damaged ({reason}); replace it, then fetch again") from error
 
 
-def _unpack(archive: Path, name: str, folder: Path, budget: "_Budget") -> list[PhotoFile]:
+def _unpack(
+    archive: Path, name: str, folder: Path, budget: "_Budget", members: Sequence[str]
+) -> list[PhotoFile]:
     found: list[PhotoFile] = []
+    other = ""  # the first photo that no pattern matches
     for member in _members(archive, name):
         _check_member(member)
         budget.spend_member()
-        if member.kind == "file" and is_photo(member.name):
+        if member.kind == "file" and is_wanted(member.name, members):
             suffix = PurePosixPath(member.name).suffix.lower()
             path = folder / f"{len(found):07d}{suffix}"
             _copy(member, path, budget)
             found.append(PhotoFile(name=f"{name}/{member.name}", path=path))
         else:
             budget.spend_bytes(member.size_bytes)  # skipped members of a tar stream are decompressed as well
+            other = other or (member.name if is_photo(member.name) else "")
+    if not found and other:
+        raise SourceError(
+            f"contains no photo that matches {', '.join(members)}: its layout differs, its first photo is"
+            f" {other[:200]!r}; correct `members`"
+        )
     if not found:
         raise SourceError(f"contains no photo ({', '.join(FORMATS)}); correct the source in params.yaml")
     return sorted(found, key=lambda one: one.name)

@@ -80,6 +80,10 @@ class Meter:
         with self._lock:
             self._progress.update(1, self._note())
 
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
+
     def stop(self) -> None:
         self._stop.set()
 

@@ -63,4 +63,5 @@ class Checkpoint:
             "guard": asdict(run.guard),
             "training": asdict(run.training),
             "data": dict(run.data),
+            **({"data_sets": list(run.data_sets)} if run.data_sets else {}),
         }

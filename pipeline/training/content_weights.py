@@ -22,7 +22,7 @@ from pipeline.code import code_digest
 from pipeline.errors import SourceError
 from pipeline.files import write_atomically
 from pipeline.layout import FEATURE_DOWNLOADS, FEATURES, METHOD
-from pipeline.sources.http import WebFile, download_files, sha256_of
+from pipeline.sources.web_files import WebFile, download_files, sha256_of
 from pipeline.urls import public_url
 from wespe.networks.features import ContentConfig, needed_weights, read_weights
 

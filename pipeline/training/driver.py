@@ -66,7 +66,8 @@ def worker_count() -> int:
 
 def run_name(run: Run) -> str:
     """Return a digest of settings, data and code: a changed run never resumes from an old checkpoint."""
-    digest = hashlib.sha256(json.dumps(asdict(run), sort_keys=True).encode())
+    settings = {key: value for key, value in asdict(run).items() if key != "data_sets"}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(code_digest(__name__, f"wespe.methods.{run.method.name}").encode())
     if (features := _features(run)).is_file():
         digest.update(features.read_bytes())

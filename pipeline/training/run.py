@@ -16,6 +16,7 @@ class Run:
 
     camera, target: their names in params.yaml.
     data: digests of the patches by set; empty if the run is never resumed.
+    data_sets: facts about the public data sets among them, such as their licences; training ignores them.
     """
 
     camera: str
@@ -26,6 +27,7 @@ class Run:
     learner: LearnerConfig
     guard: GuardConfig
     training: Training
+    data_sets: tuple[Mapping[str, str], ...] = ()
 
     @property
     def paired(self) -> bool:

@@ -1,9 +1,9 @@
-"""The command for one machine: `wespe enhance beach.jpg`, `wespe models`, `wespe compare A B`."""
+"""The command for one machine: `wespe enhance beach.jpg`, `wespe models`, `wespe datasets` …"""
 
 import argparse
 
 from stages.command import parse, run
-from stages.laptop import compare, completion, enhance, models
+from stages.laptop import compare, completion, datasets, enhance, models
 
 ABOUT = """examples:
   wespe models                               the models on this machine
@@ -11,6 +11,7 @@ ABOUT = """examples:
   wespe enhance beach.jpg                    → beach-enhanced.jpg, by the model for the photo's camera
   wespe enhance holiday/                     → holiday-enhanced/
   wespe compare holiday holiday-enhanced     → a page with before/after sliders
+  wespe datasets                             public photo sets to learn from, with their licences
 
 More about a command: wespe COMMAND --help. Tab completion: wespe completion --help
 """
@@ -34,6 +35,6 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for part in (enhance, models, compare, completion):
+    for part in (enhance, models, compare, datasets, completion):
         part.add(commands)
     return parser

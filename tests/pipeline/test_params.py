@@ -47,7 +47,27 @@ def change(content: dict, path: str, value: object) -> None:
             "cameras/demo-phone/photos/source/kind",
             "flder",
             "cameras.demo-phone.photos.source.kind: unknown kind 'flder', did you mean 'folder'?; "
-            "allowed: folder, http, s3, demo",
+            "allowed: folder, dataset, http, s3, demo",
+        ),
+        (
+            "targets/demo-photos/photos/source",
+            {"kind": "dataset", "name": "dvi2k"},
+            "targets.demo-photos.photos.source: there is no data set 'dvi2k', did you mean 'div2k'?",
+        ),
+        (
+            "cameras/demo-phone/photos/source",
+            {"kind": "dataset", "name": "div2k", "part": "train"},
+            "cameras.demo-phone.photos.source: data set div2k has no part 'train', did you mean 'train-hr'?",
+        ),
+        (
+            "cameras/demo-phone/photos/truth",
+            {"kind": "dataset", "name": "dped", "part": "canon70d"},
+            "cameras.demo-phone.photos.truth: data set dped has no part 'canon70d', did you mean 'canon'?",
+        ),
+        (
+            "licences",
+            {"comercial_use": "required"},
+            "licences.comercial_use: unknown key, did you mean 'commercial_use'?",
         ),
         ("targets/demo-photos/photos/source", {}, "targets.demo-photos.photos.source.kind: is missing"),
         (
@@ -249,3 +269,29 @@ def test_a_name_that_yaml_reads_as_something_else_is_explained(
     with pytest.raises(ParamsError, match=words) as caught:
         load(tmp_path / "params.yaml")
     assert "cameras: YAML reads a name" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "says"),
+    [
+        ("div2k", "train-hr", "forbids commercial use (licence: research, https://data.vision"),
+        ("flickr2k", "hr", "does not say that commercial use is allowed (licence: unstated, https://github"),
+    ],
+)
+def test_a_licence_can_be_required(content: dict, tmp_path: Path, name: str, part: str, says: str) -> None:
+    """Protects: a model that must not be sold is not found out after its training."""
+    file = tmp_path / "params.yaml"
+    content["targets"]["demo-photos"]["photos"]["source"] = {"kind": "dataset", "name": name, "part": part}
+    file.write_text(yaml.safe_dump(content))
+    [use] = load(file).data_sets("demo-phone")
+    assert (use.role, use.name, use.part) == ("target", name, part)
+    content["licences"] = {"commercial_use": "required"}
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(
+        ParamsError, match=re.escape(f"cameras.demo-phone: the data set {name} (target) {says}")
+    ):
+        load(file)
+    content["targets"]["demo-photos"]["photos"]["source"] = {"kind": "dataset", "name": "kodak"}
+    file.write_text(yaml.safe_dump(content))
+    [use] = load(file).data_sets("demo-phone")
+    assert (use.commercial_use, use.part) == ("yes", "all")

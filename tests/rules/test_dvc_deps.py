@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 # Code of every stage that cannot change what is written.
 INFRASTRUCTURE = {
     "stages": "commands: they parse arguments and hand the parameters over",
+    "pipeline.catalogue": "descriptions of data sets: a changed one fetches nothing again",
     "pipeline.cluster": "where Ray runs",
     "pipeline.errors": "messages",
     "pipeline.files": "how a file is written, not what is in it",
@@ -29,12 +30,14 @@ INFRASTRUCTURE = {
     "pipeline.params": "checks the values that DVC tracks as params",
     "pipeline.s3_client": "how bytes travel; their ETag is verified",
     "pipeline.sources.downloads": "how bytes travel",
+    "pipeline.sources.web_files": "how bytes travel; whole files, by sha256 if it is given",
     "pipeline.training.progress": "messages",
     "pipeline.urls": "URLs as messages show them",
 }
 # Code that one kind of stage imports without using what could change its bytes: stage → module → reason.
 NOT_IN = {
     "features": {"pipeline.sources": "how weights are downloaded; their sha256 is verified"},
+    "check": {"pipeline.models.data_sets": "messages"},
     "train": {"pipeline.code": "its digest names the folder of checkpoints, which is removed at the end"},
     "register": {
         "pipeline.models": "the model's files are copied; nothing is computed with it",
@@ -47,7 +50,7 @@ ROWS = {
     "wespe.methods": "data/cameras/${key}/method.json",
     "pipeline.sources": "pipeline/sources/${item.photos.source.kind}.py",
 }
-KINDS = {"pipeline/sources/${item.photos.source.kind}.py": ("demo", "folder", "http", "s3")}
+KINDS = {"pipeline/sources/${item.photos.source.kind}.py": ("dataset", "demo", "folder", "http", "s3")}
 
 
 @pytest.fixture(scope="module")

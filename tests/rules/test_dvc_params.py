@@ -3,6 +3,7 @@
 DVC itself expands dvc.yaml, for the camera and the target of the demo.
 """
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,3 +55,16 @@ def test_every_dep_is_a_file_of_the_checkout_or_anothers_out(stages: Stages, rep
     made = {path for stage in stages.values() for path in spelled(stage.outs)}
     needed = {path for stage in stages.values() for path in spelled(stage.deps)}
     assert not [path for path in needed - made if not (repository / path).exists()]
+
+
+def test_dvc_reads_the_example_as_well(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC reads params.yaml by itself: anchors of YAML, and sources that depend on the code of their kind."""
+    shutil.copy(repository / "examples" / "paper.yaml", tmp_path / "params.yaml")
+    shutil.copy(repository / "dvc.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with Repo.init(no_scm=True) as repo:
+        stages = {stage.addressing: stage for stage in repo.index.stages}
+    assert "pipeline/sources/dataset.py" in spelled(stages["fetch-camera@sony-div2k"].deps)
+    assert "data/targets/div2k/patches" in spelled(stages["train@sony-div2k"].deps)

@@ -16,14 +16,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 from PIL import Image
 from PIL.ExifTags import Base
+from pydantic import TypeAdapter
 
 from pipeline.enhancement.stores import open_store
 from pipeline.layout import CONFIG
 from pipeline.models.card import CARD, CameraPattern, Card
 from pipeline.models.model_files import save_model
 from pipeline.photos.headers import software
+from pipeline.sources.settings import PhotoSet
 from pipeline.zoo.packaging import package
 from pipeline.zoo.publishing import publish
 from wespe.methods import build_generator
@@ -358,6 +361,29 @@ def test_a_page_replaces_no_photo(wespe: Run, holiday: Path) -> None:
     assert wespe("compare", photo, photo, "-o", holiday / "new/page.html").returncode == 0
     trip = holiday.rename(holiday.with_name("trip.2024"))
     assert wespe("compare", trip, trip).stdout.strip().endswith("trip.2024-compared.html")
+
+
+def test_data_sets_are_listed_without_the_packages_that_fetch_them(wespe: Run, tmp_path: Path) -> None:
+    listed = wespe("datasets")
+    assert listed.returncode == 0, listed.stderr
+    lines = listed.stdout.splitlines()
+    assert lines[0].split("  ")[0] == "NAME"
+    [row] = [line for line in lines if line.startswith("div2k ")]
+    assert re.split(r"\s{2,}", row)[1:6] == ["900", "4 GB", "automatic", "research", "no"]
+    assert WITH_TORCH not in listed.stderr
+    (tmp_path / "catalogue").mkdir()
+    (tmp_path / "catalogue/div2k.toml").write_text("shows = 3")
+    assert "catalogue/div2k.toml: title is missing" in error_of(wespe("datasets"))
+
+
+def test_a_data_set_is_shown_with_lines_that_params_yaml_takes(wespe: Run) -> None:
+    shown = wespe("datasets", "dped")
+    assert shown.returncode == 0, shown.stderr
+    assert "put it into data/manual/dped" in " ".join(shown.stdout.split())
+    block = yaml.safe_load(shown.stdout.partition("for params.yaml, under a camera or a target:")[2])
+    photos = TypeAdapter(PhotoSet).validate_python(block["photos"])
+    assert (photos.source.part, photos.truth.part) == ("iphone-patches", "iphone-patches-canon")
+    assert "did you mean 'kitti'?" in error_of(wespe("datasets", "kity"))
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

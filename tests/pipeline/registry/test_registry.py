@@ -68,6 +68,19 @@ def test_the_first_valid_model_becomes_champion_and_its_run_is_complete(evaluate
     assert {"scores.parquet", "intervals.json", "losses.json", "pictures"} <= logged
     assert tags()["sha256"] == registration.sha256
     assert float(tags()["enhanced.psnr"]) == 20.5
+    assert "commercial_use" not in tags()  # photos of one's own
+
+
+def test_the_licences_of_data_sets_are_a_tag_of_the_version(evaluated):
+    """Protects: whoever finds a model in the registry sees that it must not be sold."""
+    paths = evaluated(psnr=20.0)
+    config = json.loads((paths.model / CONFIG).read_bytes())
+    uses = [("kodak", "yes"), ("div2k", "no")]
+    config["data_sets"] = [{"name": name, "commercial_use": answer} for name, answer in uses]
+    (paths.model / CONFIG).write_text(json.dumps(config))
+    registration = register_camera("phone", GATES)
+    assert tags()["commercial_use"] == "no (div2k)"
+    assert "data_sets" not in client().get_run(registration.run_id).data.params
 
 
 def test_every_gate_is_a_reason_on_the_version(evaluated):

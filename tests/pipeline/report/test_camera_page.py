@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.scores import read_scores, write_scores
-from pipeline.layout import CameraPaths
+from pipeline.layout import CONFIG, CameraPaths
 from pipeline.report.camera_page import write_camera_page
 
 VOID = {"meta", "img", "input", "br", "link"}
@@ -161,6 +161,26 @@ def test_the_page_tells_data_settings_and_how_to_use_the_model(evaluated_camera)
     words = Page(write()).words
     assert "wespe-phone, version 7 (champion)" in words
     assert "python -m stages.enhance --model models:/wespe-phone@champion IN OUT" in words
+
+
+def test_the_licences_of_data_sets_are_shown(evaluated_camera):
+    paths = evaluated_camera()
+    assert "Licences of the data sets" not in Page(write()).words
+    config = json.loads((paths.model / CONFIG).read_bytes())
+    facts = {
+        "role": "target",
+        "name": "div2k",
+        "part": "train-hr",
+        "licence": "research <b>",
+        "citation": "A 2017",
+    }
+    config["data_sets"] = [facts | {"licence_url": "https://host/licence", "commercial_use": "no"}]
+    (paths.model / CONFIG).write_text(json.dumps(config))
+    words = " ".join(Page(write()).words.split())
+    assert "Commercial use of the model: no (div2k)." in words
+    assert "no (div2k), see the data sets" in words
+    for text in ("div2k, train-hr", "research <b> https://host/licence", "A 2017"):
+        assert text in words
 
 
 def test_the_same_inputs_give_the_same_page(evaluated_camera):

@@ -111,3 +111,19 @@ def test_an_archive_without_photos_is_an_error(tmp_path):
     archive = zipped(tmp_path / "set.zip", {"readme.txt": b"hello"})
     with pytest.raises(SourceError, match=r"archive set.zip contains no photo"):
         unpack(archive, "set.zip")
+
+
+@pytest.mark.parametrize("name", ["set.zip", "set.tar"])
+def test_patterns_choose_members(tmp_path, jpegs, name):
+    files = {
+        "train/0.jpg": jpegs["photo-0.jpg"],
+        "test/1.jpg": jpegs["photo-1.jpg"],
+        "train/notes.txt": b"no",
+    }
+    archive = (zipped if name.endswith("zip") else tarred)(tmp_path / name, files)
+    assert [one.name for one in unpack(archive, name, members=["train/*"])] == [f"{name}/train/0.jpg"]
+    assert len(unpack(archive, name, members=["train/*", "*/1.jpg"])) == 2
+    with pytest.raises(
+        SourceError, match=r"no photo that matches HR/\*, LR/\*: its layout differs, its first photo is 'tr"
+    ):
+        unpack(archive, name, members=["HR/*", "LR/*"])

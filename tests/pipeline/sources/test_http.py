@@ -92,6 +92,33 @@ def test_a_missing_url_is_named_and_works_once_it_is_there(server, tmp_path, jpe
     assert len(fetch(tmp_path, *urls)) == 2
 
 
+def test_mirrors_are_tried_in_turn_and_each_failure_is_named(server, tmp_path, jpegs):
+    server.files = {"/third/a.jpg": jpegs["photo-0.jpg"], "/second/a.jpg": jpegs["photo-1.jpg"]}
+    mirrors = [f"{server.url}/{place}/a.jpg" for place in ("second", "third")]
+    right = digest(jpegs["photo-0.jpg"])
+    file = HttpFile(url=f"{server.url}/first/a.jpg", sha256=right, mirrors=mirrors)
+    source = Http(kind="http", urls=[file])
+    [found] = source.fetch(tmp_path / "downloads", "fetch test")
+    assert found.path.read_bytes() == jpegs["photo-0.jpg"]
+    del server.files["/third/a.jpg"]
+    with pytest.raises(SourceError) as caught:
+        list(source.fetch(tmp_path / "again", "fetch test"))
+    first, second, third = str(caught.value).split("; its mirror ")
+    assert "/first/a.jpg does not exist" in first
+    assert "/second/a.jpg has sha256" in second
+    assert "/third/a.jpg does not exist" in third
+
+
+def test_one_failed_download_stops_the_others_and_their_mirrors(server, tmp_path):
+    """Protects: a typo in one address must not wait for gigabytes from the mirrors of another."""
+    server.files, server.chunk_pause_s = {"/large.jpg": LARGE, "/mirror.jpg": LARGE}, 0.05
+    large = HttpFile(url=f"{server.url}/large.jpg", mirrors=[f"{server.url}/mirror.jpg"])
+    source = Http(kind="http", urls=[large, HttpFile(url=f"{server.url}/gone.jpg")])
+    with pytest.raises(SourceError, match=r"gone\.jpg does not exist"):
+        list(source.fetch(tmp_path / "downloads", "fetch test"))
+    assert "/mirror.jpg" not in [request["path"] for request in server.requests]
+
+
 def test_a_wrong_checksum_names_both_and_keeps_nothing(server, tmp_path, jpegs):
     server.files = {"/a.jpg": jpegs["photo-0.jpg"]}
     right, wrong = digest(jpegs["photo-0.jpg"]), "0" * 64
@@ -211,3 +238,7 @@ def test_urls_that_cannot_work_are_refused(url, message):
         HttpFile(url=url)
     with pytest.raises(ValueError, match="64 hexadecimal digits"):
         HttpFile(url="http://host/a.zip", sha256="abc")
+    with pytest.raises(ValueError, match="mirrors must begin with http"):
+        HttpFile(url="http://host/a.zip", mirrors=["ftp://host/a.zip"])
+    with pytest.raises(ValueError, match="members choose photos from an archive"):
+        HttpFile(url="http://host/a.jpg", members=["*"])

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.errors import TrainingError
-from pipeline.layout import FEATURES, CameraPaths
+from pipeline.layout import CONFIG, FEATURES, CameraPaths
 from pipeline.patches.patches import Patches
 from pipeline.patches.settings import WHOLE_PX
 from pipeline.patches.shards import WHOLE, Index, encode, write_shards
@@ -213,3 +213,18 @@ def test_the_initial_transform_is_fitted_before_the_first_step(
     wanted = target.mean() / 255
     assert abs(enhanced.mean() - wanted) < 0.5 * abs(photos.mean() - wanted)
     assert not (tmp_path / CameraPaths(camera="phone").model).exists()
+
+
+def test_the_licences_of_data_sets_reach_the_models_config_and_nothing_else(
+    patches, features: Path, tmp_path: Path
+) -> None:
+    """Protects: whoever gets the model folder sees what it was learned from."""
+    from pipeline.training.driver import run_name
+
+    facts = {"role": "photos", "name": "div2k", "commercial_use": "no"}
+    run = replace(RUN, data_sets=(facts,), training=replace(RUN.training, steps=0))
+    train(run, MemoryContext(run, *patches, checkpoint=tmp_path / "run"), features)
+    config = json.loads((tmp_path / "run" / MODEL / CONFIG).read_bytes())
+    assert config["data_sets"] == [facts]
+    assert run_name(run) == run_name(replace(run, data_sets=()))
+    assert run_name(run) != run_name(replace(run, target="other"))
