@@ -5,6 +5,7 @@ whole photos, since only these tell a dark street from a photo that is too dark;
 the camera does to all of its photos alike is fitted first, as tone curves and local contrast.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -34,6 +35,8 @@ from wespe.sample import Sample
 from wespe.set_match import fit_curves, fit_excess, fit_texture, found, histograms, matching_curves
 
 WEIGHTS = "light.safetensors"  # docs/methods/restore.md says how they were learned
+# With other weights, this code has another digest, and cameras are trained again.
+WEIGHTS_SHA256 = "f55ea7b4064803a60b15cfa6b797bff527f951ca111c46c0eb6f4e20ddf108c3"
 REGRADES = 4  # of each whole photo, while curves are fitted
 LEAST_CROP = 0.7  # side of the random crops of whole photos, as a share
 AREAS = 12  # along each side; light is compared in areas as well, since that is what the eye sees first
@@ -247,9 +250,10 @@ class Restore(Method):
 
 def _load_light(light: Light) -> None:
     """Load the weights that come with this package. Raises ValueError if the network has another size."""
-    weights = load(files("wespe.networks").joinpath(WEIGHTS).read_bytes())
+    data = files("wespe.networks").joinpath(WEIGHTS).read_bytes()
+    assert hashlib.sha256(data).hexdigest() == WEIGHTS_SHA256, f"{WEIGHTS} is damaged; install wespe again"
     try:
-        light.load_state_dict(weights)
+        light.load_state_dict(load(data))
     except RuntimeError:
         raise ValueError(
             "the weights that come with this package are for the default light.widths and light.depth; "
