@@ -8,11 +8,12 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.ExifTags import Base
 
-from pipeline.photos import avif, heif, tiff, webp
+from pipeline.photos import avif, heif, raw, tiff, webp
 from pipeline.photos.decoding import read_exif
 
 HEAD_BYTES = 2**16  # enough for the header, unless a large profile or thumbnail precedes it
 BYTES_PER_PIXEL = 0.4  # typical for JPEGs of phones
+RAW_BYTES_PER_PIXEL = 1.2  # typical for compressed RAW
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ def tells_all(head: bytes) -> bool:
     """Tell whether the first bytes contain the EXIF; otherwise it may be anywhere in the file."""
     if webp.begins(head):
         return not webp.has_exif(head) or bool(webp.read_exif(head))
-    if tiff.begins(head):
+    if raw.begins(head) or tiff.begins(head):
         return bool(read_exif(head).make)
     return not (avif.begins(head) or heif.begins(head))
 
@@ -36,7 +37,9 @@ def tells_all(head: bytes) -> bool:
 def read_header(head: bytes, size_bytes: int) -> Header:
     """Read the head of a photo of `size_bytes`. Never raises."""
     exif = read_exif(head)
-    return Header(pixels=_pixels(head) or int(size_bytes / BYTES_PER_PIXEL), make=exif.make, model=exif.model)
+    # Pillow would read the size of a RAW's preview.
+    pixels = int(size_bytes / RAW_BYTES_PER_PIXEL) if raw.begins(head) else _pixels(head)
+    return Header(pixels=pixels or int(size_bytes / BYTES_PER_PIXEL), make=exif.make, model=exif.model)
 
 
 def software(photo: Path | BinaryIO) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from pipeline.errors import SourceError
-from pipeline.photos.formats import FORMATS, is_photo
+from pipeline.photos.formats import FORMATS, is_photo, without_doubles
 from pipeline.sources.source import PhotoFile
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -83,7 +83,8 @@ def _unpack(archive: Path, name: str, folder: Path, budget: "_Budget") -> list[P
             budget.spend_bytes(member.size_bytes)  # skipped members of a tar stream are decompressed as well
     if not found:
         raise SourceError(f"contains no photo ({', '.join(FORMATS)}); correct the source in params.yaml")
-    return sorted(found, key=lambda one: one.name)
+    kept = set(without_doubles(one.name for one in found))
+    return sorted((one for one in found if one.name in kept), key=lambda one: one.name)
 
 
 def _members(archive: Path, name: str) -> Iterator[Member]:

@@ -22,7 +22,8 @@ EXAMPLES = """examples:
 Only files made by wespe are ever replaced. A second run enhances single photos again; in folders, it only
 enhances new or changed photos, or all with another model or other settings. Results that you have edited
 are kept. Links to folders are not followed. Metadata and format are kept: EXIF, colour profile, 16 bits.
-HEIF becomes JPEG. Results with equal names are numbered.
+HEIF becomes JPEG, and RAW becomes TIFF, developed with the camera's white balance and exposure. Results with
+equal names are numbered.
 """
 LISTED = 10
 
@@ -114,12 +115,11 @@ def _enhance_folder(work: "Work", model_folder: Path, settings: "Settings", keep
     from pipeline.enhancement.job import carry_out, in_process
     from pipeline.enhancement.plan import make_plan
     from pipeline.enhancement.routing import Router
-    from pipeline.photos.formats import RAW
 
-    if raw := sum(path.suffix.lower() in RAW for path in work.source.rglob("*")):
-        print(f"{work.source}: {raw} RAW files are skipped; convert them to TIFF first", file=sys.stderr)
     router = Router(fixed=str(model_folder))
     plan = make_plan([str(work.source)], str(work.destination), router, Path, settings, keep_dates)
+    if plan.doubled:
+        print(f"{len(plan.doubled)} RAW skipped, beside the camera's own photos of them", file=sys.stderr)
     summary = carry_out(plan, in_process, max_failed_share=1)
     there = f", {plan.finished} up to date" if plan.finished else ""
     there += f", {len(plan.changed)} edited results kept" if plan.changed else ""
