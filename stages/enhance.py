@@ -67,14 +67,14 @@ def main() -> None:
         "--format",
         default="",
         metavar="SUFFIX",
-        help="jpg, png, tif, webp or avif; default: the photo's format",
+        help="jpg, png, tif, webp, avif or jxl; default: the photo's format",
     )
     add(
         "--quality",
         type=int,
         default=0,
         metavar="1…100",
-        help="quality of JPEG, WebP and AVIF; default: that of the photo, or 95",
+        help="quality of JPEG, WebP, AVIF and JPEG XL; default: that of the photo, or 95",
     )
     add(
         "--max-failed-share",

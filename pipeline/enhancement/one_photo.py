@@ -25,7 +25,7 @@ class Settings:
     strength: 0–1, from the unchanged photo to the model's full effect.
     max_megapixels: larger photos are reduced to this size; 0: no limit.
     format: a suffix without the dot; '': the photo's own.
-    quality: 1–100, for JPEG, WebP and AVIF; 0: the photo's own, or 95 if unknown.
+    quality: 1–100, for JPEG, WebP, AVIF and JPEG XL; 0: the photo's own, or 95 if unknown.
     """
 
     strength: float = 1.0

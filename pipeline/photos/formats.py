@@ -25,6 +25,7 @@ BY_NAME = {
     "PNG": Format(suffixes=(".png",), deep=True, most_px=2**31 - 1),
     "TIFF": Format(suffixes=(".tif", ".tiff"), deep=True, most_px=2**31 - 1),
     "WEBP": Format(suffixes=(".webp",), gray=False, most_px=16_383),
+    "JXL": Format(suffixes=(".jxl",), deep=True, most_px=2**30),
     "AVIF": Format(suffixes=(".avif",), gray=False, most_px=65_536),
 }
 FORMATS = {suffix: name for name, format in BY_NAME.items() for suffix in format.suffixes}
