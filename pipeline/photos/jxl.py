@@ -7,14 +7,8 @@ import numpy as np
 
 from pipeline.errors import PhotoError
 from pipeline.photos import bmff, jxl_colours, jxl_header
-from pipeline.photos.icc import (
-    SRGB_PRIMARIES,
-    STEPS,
-    Chromaticity,
-    primaries_under_d65,
-    read_profile,
-    srgb_profile,
-)
+from pipeline.photos.colour_profile import Colours
+from pipeline.photos.icc import STEPS, Chromaticity, primaries_under_d65, read_profile, srgb_profile
 from pipeline.photos.original import Metadata, Samples
 from pipeline.photos.pixels import of_array, unassociated
 from pipeline.photos.size_limit import require_memory
@@ -22,6 +16,7 @@ from pipeline.photos.writing import EncodedPhoto, Picture, without_resources
 
 CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
 MOST_BYTES = 2**24  # of compressed metadata, which could expand without limit
+EFFORT = 4  # the default takes five times as long, for files an eighth smaller
 EMBEDDED = "its ICC profile cannot be read from JPEG XL; save it as PNG or TIFF, or with Display P3 or sRGB"
 ANIMATED = "only the first of its frames is used"
 
@@ -71,7 +66,8 @@ def read_exif(data: bytes) -> bytes:
 def write(picture: Picture) -> EncodedPhoto:
     """Encode uint8 or uint16, gray or RGB, with or without alpha; the curve of the values becomes sRGB's."""
     quality = picture.quality or (100 if picture.layout.get("fine") else 95)
-    encoded = imagecodecs.jpegxl_encode(_linear(picture), distance=_distance(quality))
+    linear = _linear(picture)
+    encoded = bytes(imagecodecs.jpegxl_encode(linear, distance=_distance(quality), effort=EFFORT))
     described = jxl_colours.described(
         _codestream(encoded), 8 * picture.values_hwc.dtype.itemsize, _primaries(picture)
     )
@@ -92,17 +88,16 @@ def _distance(quality: int) -> float:
 
 def _linear(picture: Picture) -> np.ndarray:
     """Return linear light of sRGB as float32, which imagecodecs expects; below 0 and above 1 outside sRGB."""
-    values, profile = picture.values_hwc, read_profile(picture.profile or srgb_profile())
+    values, space = picture.values_hwc, Colours.of(picture.profile or srgb_profile())
+    assert space is not None, "profiles of tables are converted to sRGB before"
     levels, colours = np.iinfo(values.dtype).max, values.shape[2] - (values.shape[2] in (2, 4))
     linear = np.empty(values.shape, np.float32)
-    curves = profile.curves[:, :: (STEPS - 1) // levels].astype(np.float32)
     for number in range(colours):
-        linear[..., number] = curves[number % len(curves)].take(values[..., number])
+        linear[..., number] = space.curves[number, :: (STEPS - 1) // levels].numpy().take(values[..., number])
     linear[..., colours:] = values[..., colours:] / np.float32(levels)
     if colours == 3 and picture.profile:
-        matrix = (np.linalg.inv(read_profile(srgb_profile()).to_xyz) @ profile.to_xyz).astype(np.float32)
-        for row in linear:
-            row[:, :3] = row[:, :3] @ matrix.T
+        for top in range(len(linear)):  # the whole photo at once needs as much memory again
+            linear[top, :, :3] = linear[top, :, :3] @ space.to_srgb.numpy().T
     return linear if linear.shape[2] > 1 else linear[..., 0]
 
 
@@ -110,7 +105,8 @@ def _primaries(picture: Picture) -> tuple[Chromaticity, ...] | None:
     """Return those of the photo's colour space; None for gray."""
     if picture.values_hwc.shape[2] < 3:
         return None
-    return primaries_under_d65(read_profile(picture.profile).to_xyz) if picture.profile else SRGB_PRIMARIES
+    matrix = read_profile(picture.profile or srgb_profile()).to_xyz
+    return None if matrix is None else primaries_under_d65(matrix)
 
 
 def _codestream(data: bytes) -> bytes:

@@ -58,6 +58,6 @@ def _canon_tree(data: bytes) -> Tree:
             found |= dict(bmff.boxes(content[16:]))
     first = read_tree(found.get(b"CMT1", b""))
     for kind, tag in ((b"CMT2", EXIF), (b"CMT4", GPS)):
-        if content := found.get(kind):
-            first.tags[tag] = read_tree(content).tags
+        if kind in found:
+            first.tags[tag] = read_tree(found[kind]).tags
     return first
