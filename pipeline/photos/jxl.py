@@ -98,7 +98,7 @@ def _linear(picture: Picture) -> np.ndarray:
     if colours == 3 and picture.profile:
         for top in range(len(linear)):  # the whole photo at once needs as much memory again
             linear[top, :, :3] = linear[top, :, :3] @ space.to_srgb.numpy().T
-    return linear if linear.shape[2] > 1 else linear[..., 0]
+    return linear if values.shape[2] > 1 else linear[..., 0]
 
 
 def _primaries(picture: Picture) -> tuple[Chromaticity, ...] | None:

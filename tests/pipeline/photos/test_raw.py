@@ -26,7 +26,9 @@ from pipeline.photos.decoding import decode_original, read_exif
 from pipeline.photos.exif_block import ExifBlock
 from pipeline.photos.formats import is_photo, without_doubles, written_as
 from pipeline.photos.headers import HEAD_BYTES, read_header, tells_all
+from pipeline.photos.images import read_photo
 from pipeline.sources.folder import Folder
+from pipeline.sources.intake import take_in
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
 from wespe.networks.resnet import ResNet, ResNetConfig
@@ -318,3 +320,13 @@ def test_a_folder_of_raw_is_enhanced_with_the_cameras_model(tmp_path):
 
 def dng_exif() -> bytes:
     return b"Exif\0\0" + decode_original(dng()).metadata.exif
+
+
+def test_a_camera_can_learn_from_raw(tmp_path):
+    """Protects: `source: {kind: folder, ...}` with RAW; training sees what enhancement will see."""
+    (tmp_path / "one.dng").write_bytes(dng())
+    [found] = Folder(kind="folder", paths=(str(tmp_path),)).fetch(tmp_path, "eye")
+    row = take_in(found, tmp_path / "set", None, None).photo
+    assert (row.reject_reason, row.make, row.width, row.height) == ("", "Acme", WIDTH, HEIGHT)
+    for name, colour in centres(read_photo(tmp_path / "set" / row.path)).items():
+        assert np.abs(colour - QUARTERS[name]).max() <= 1, name
