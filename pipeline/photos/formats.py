@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,12 @@ def without_doubles(names: Iterable[str]) -> list[str]:
     listed = list(names)
     developed = {_stem(name) for name in listed if not is_raw(name)}
     return [name for name in listed if not (is_raw(name) and _stem(name) in developed)]
+
+
+def photos_below(folder: Path) -> list[Path]:
+    """List the photos in a folder and its sub-folders, sorted, without doubles."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    return sorted(folder / name for name in without_doubles(filter(is_photo, names)))
 
 
 def written_as(suffix: str) -> str:

@@ -95,6 +95,7 @@ def _photometrics(data: bytes, order: str) -> Iterator[int]:
                     yield struct.unpack_from(f"{order}H", data, entry + 8)[0]
                 elif tag == SUB_IFDS and len(places) + number < MOST_IFDS:
                     at = entry + 8 if number == 1 else struct.unpack_from(f"{order}I", data, entry + 8)[0]
-                    places.extend(struct.unpack_from(f"{order}{number}I", data, at))
+                    found = struct.unpack_from(f"{order}{number}I", data, at)
+                    places.extend(one for one in set(found) if one not in places)
         except struct.error:  # damaged, or only the head of a file
             continue

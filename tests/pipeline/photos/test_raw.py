@@ -24,9 +24,10 @@ from pipeline.models.model_folder import Model
 from pipeline.photos import size_limit
 from pipeline.photos.decoding import decode_original, read_exif
 from pipeline.photos.exif_block import ExifBlock
-from pipeline.photos.formats import is_photo, without_doubles, written_as
+from pipeline.photos.formats import is_photo, photos_below, without_doubles, written_as
 from pipeline.photos.headers import HEAD_BYTES, read_header, tells_all
 from pipeline.photos.images import read_photo
+from pipeline.photos.pairs import pairs_by_name
 from pipeline.sources.folder import Folder
 from pipeline.sources.intake import take_in
 from wespe.methods import build_generator
@@ -296,6 +297,8 @@ def test_a_raw_beside_the_cameras_own_photo_is_left_out(tmp_path):
         "two.jpg",
     ]
     assert [one.photo for one in find_photos([str(tmp_path / "two.dng")])] == ["two.dng"]
+    assert [path.name for path in photos_below(tmp_path)] == ["one.dng", "two.jpg"]
+    assert sorted(pairs_by_name(tmp_path, tmp_path)) == ["one", "two"]
 
 
 def test_a_folder_of_raw_is_enhanced_with_the_cameras_model(tmp_path):
