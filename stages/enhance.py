@@ -25,8 +25,9 @@ IN is a folder or an s3:// prefix, including sub-folders, a photo, a quoted patt
 or a list: .txt with one photo per line, .csv or .parquet with a column `photo`. OUT gets the same folder
 structure as IN; several folders keep their names. Results have the names of their photos; equal names are
 numbered, so that IMG_1.HEIC next to IMG_1.jpg becomes IMG_1-2.jpg. Metadata and format are kept: EXIF, XMP,
-IPTC, colour profile, resolution, alpha, 16 bits. With --model auto, `routes` in params.yaml choose the model
-by each photo's EXIF.
+IPTC, colour profile, resolution, alpha, 16 bits. HEIF becomes JPEG, and RAW becomes TIFF, developed with the
+camera's white balance and exposure. With --model auto, `routes` in params.yaml choose the model by each
+photo's EXIF.
 
 OUT/ledger (Parquet) lists the outcome of every photo: a second run only enhances photos that are new, have
 changed or failed, or were made with another model or settings. A failed photo does not stop the others,
@@ -66,14 +67,14 @@ def main() -> None:
         "--format",
         default="",
         metavar="SUFFIX",
-        help="jpg, png, tif, webp or avif; default: the photo's format",
+        help="jpg, png, tif, webp, avif or jxl; default: the photo's format",
     )
     add(
         "--quality",
         type=int,
         default=0,
         metavar="1…100",
-        help="quality of JPEG, WebP and AVIF; default: that of the photo, or 95",
+        help="quality of JPEG, WebP, AVIF and JPEG XL; default: that of the photo, or 95",
     )
     add(
         "--max-failed-share",
@@ -157,6 +158,8 @@ def _print_skipped(plan: "Plan") -> None:
         print(f"  {photo}: no route in params.yaml matches its camera", file=sys.stderr)
     if plan.unmatched:
         print(f"{len(plan.unmatched)} photos skipped, without a route", file=sys.stderr)
+    if plan.doubled:
+        print(f"{len(plan.doubled)} RAW skipped, beside the camera's own photos of them", file=sys.stderr)
     for photo in plan.changed[:LISTED]:
         print(
             f"  {photo}: its result has been edited; delete the result to enhance the photo again",

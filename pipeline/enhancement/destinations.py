@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from pipeline.errors import EnhancementError
 from pipeline.files import check_writable, file_name, numbered
-from pipeline.photos.formats import FORMATS, HEIF, RAW, written_as
+from pipeline.photos.formats import FORMATS, READ, written_as
 
 MARK = "-enhanced"
 NOTE = re.compile(r"wespe \S+ (?P<model>[0-9a-f]{12}), strength")  # written by one_photo.py
@@ -52,17 +52,12 @@ def is_result(photo: Path) -> bool:
 
 
 def _check(source: Path) -> None:
-    supported = ", ".join((*FORMATS, *sorted(HEIF)))
+    supported = ", ".join((*FORMATS, *sorted(READ - FORMATS.keys())))
     if source.is_dir():
         return
     if not source.is_file():
         raise EnhancementError(f"{source}: no such photo or folder; correct its name")
-    if source.suffix.lower() in RAW:
-        raise EnhancementError(
-            f"{source}: RAW is unsupported; convert it to TIFF or JPEG first, with darktable, RawTherapee or "
-            "your camera's program"
-        )
-    if source.suffix.lower() not in FORMATS.keys() | HEIF:
+    if source.suffix.lower() not in READ:
         raise EnhancementError(f"{source}: unsupported format; supported are {supported}")
 
 

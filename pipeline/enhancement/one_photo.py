@@ -25,7 +25,7 @@ class Settings:
     strength: 0–1, from the unchanged photo to the model's full effect.
     max_megapixels: larger photos are reduced to this size; 0: no limit.
     format: a suffix without the dot; '': the photo's own.
-    quality: 1–100, for JPEG, WebP and AVIF; 0: the photo's own, or 95 if unknown.
+    quality: 1–100, for JPEG, WebP, AVIF and JPEG XL; 0: the photo's own, or 95 if unknown.
     """
 
     strength: float = 1.0
@@ -61,7 +61,7 @@ def enhance_photo(model: Model, file: BinaryIO, suffix: str, settings: Settings)
     With strength 0 and no other change, the original file is returned. Raises PhotoError with a short reason.
     """
     if suffix.lower() not in FORMATS:
-        raise PhotoError(f"{suffix} is unsupported; use {', '.join(FORMATS)}, and convert RAW to TIFF")
+        raise PhotoError(f"{suffix} cannot be written; use {', '.join(FORMATS)}")
     # Keep no reference to the encoded photo, and later none to the decoded one: both may be large.
     original, kind = decode_original(file.read(), settings.max_megapixels), FORMATS[suffix.lower()]
     height, width, _ = original.photo_hwc.shape

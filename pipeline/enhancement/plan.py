@@ -17,6 +17,7 @@ from pipeline.errors import EnhancementError, PipelineError
 from pipeline.files import check_writable
 from pipeline.logs import Progress
 from pipeline.models.model_folder import Model, load_model
+from pipeline.photos.formats import without_doubles
 from pipeline.photos.headers import HEAD_BYTES, Header, read_header, tells_all
 
 AT_ONCE = 16
@@ -51,6 +52,7 @@ class Plan:
     finished: number of photos that are up to date.
     unmatched: photos that match no route; they are skipped.
     changed: photos whose results have been edited by the user; they are skipped.
+    doubled: RAW files beside the photo that the camera made of them; they are skipped in folders.
     """
 
     tasks: tuple[Task, ...]
@@ -62,6 +64,7 @@ class Plan:
     finished: int
     unmatched: tuple[str, ...]
     changed: tuple[str, ...]
+    doubled: tuple[str, ...]
 
     @property
     def megapixels(self) -> float:
@@ -86,6 +89,7 @@ def make_plan(
     _check_destination(store, keep_dates)
     found = _outside(find_photos(addresses), store)
     _keep_apart(found, store)
+    found, doubled = _undoubled(found)
     headers = _headers(found)
     uris = [router.choose(header) for header in headers]
     folders = {uri: fetch(uri) for uri in sorted(set(filter(None, uris)))}
@@ -118,6 +122,7 @@ def make_plan(
         finished=states.count("finished"),
         changed=tuple(row[0].photo for row, state in zip(routed, states, strict=True) if state == "changed"),
         unmatched=tuple(one.photo for one, uri in zip(found, uris, strict=True) if not uri),
+        doubled=doubled,
     )
 
 
@@ -207,6 +212,13 @@ def _outside(found: list[InputPhoto], destination: Store) -> list[InputPhoto]:
         return bool(place) and not one.walked and one.stored.name.startswith(f"{place}/")
 
     return [one for one in found if not is_result(one)]
+
+
+def _undoubled(found: list[InputPhoto]) -> tuple[list[InputPhoto], tuple[str, ...]]:
+    """Leave out RAW files beside the photos made of them, unless they were named; return their names too."""
+    kept = set(without_doubles(one.photo for one in found))
+    doubled = tuple(one.photo for one in found if one.walked and one.photo not in kept)
+    return [one for one in found if not one.walked or one.photo in kept], doubled
 
 
 def _keep_apart(found: Iterable[InputPhoto], destination: Store) -> None:

@@ -19,7 +19,7 @@ from pipeline.errors import PhotoError, PipelineError
 from pipeline.files import write_atomically
 from pipeline.logs import Progress
 from pipeline.models.model_folder import Model
-from pipeline.photos.formats import is_photo
+from pipeline.photos.formats import photos_below
 from pipeline.photos.images import read_photo
 from wespe.batch import photos_nchw
 from wespe.methods.lut_residual import LutResidual
@@ -74,7 +74,7 @@ def photos_in(path: Path) -> list[Path]:
     """Return a photo, or all photos of a folder and its sub-folders. Raises PipelineError if it has none."""
     if not path.is_dir():
         return [path]
-    found = sorted(photo for photo in path.rglob("*") if is_photo(str(photo.relative_to(path))))
+    found = photos_below(path)
     if not found:
         raise PipelineError(f"{path} contains no photos; name a photo, or a folder with the camera's photos")
     return found

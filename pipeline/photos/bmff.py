@@ -1,4 +1,4 @@
-"""Reads boxes of the ISO base media file format (ISO/IEC 14496-12, 23008-12), used by AVIF and HEIF."""
+"""Reads boxes of the ISO base media file format (ISO/IEC 14496-12, 23008-12): AVIF, HEIF, CR3, JPEG XL."""
 
 import struct
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def bits(data: bytes) -> int:
 def exif(data: bytes) -> bytes:
     """Return the EXIF block, byte for byte; b'' if there is none."""
     try:
-        meta = dict(_boxes(dict(_boxes(data))[b"meta"][4:]))
+        meta = dict(boxes(dict(boxes(data))[b"meta"][4:]))
         places = _places(meta[b"iloc"], _items(meta[b"iinf"], b"Exif"))
     except (KeyError, IndexError, struct.error):
         return b""
@@ -44,7 +44,7 @@ def exif(data: bytes) -> bytes:
 def _items(content: bytes, wanted: bytes) -> set[int]:
     """Return the numbers of all items of a type."""
     found = set()
-    for _, entry in _boxes(content[6 if content[0] == 0 else 8 :]):
+    for _, entry in boxes(content[6 if content[0] == 0 else 8 :]):
         layout = ">HH4s" if entry[0] == 2 else ">IH4s"
         item, _, kind = struct.unpack_from(layout, entry, 4)
         if kind == wanted:
@@ -79,11 +79,11 @@ def _places(content: bytes, wanted: set[int]) -> list[tuple[int, int]]:
 def _properties(data: bytes) -> list[tuple[bytes, bytes]]:
     """Return the properties of the main picture; [] if the file is damaged."""
     try:
-        meta = dict(_boxes(dict(_boxes(data))[b"meta"][4:]))
+        meta = dict(boxes(dict(boxes(data))[b"meta"][4:]))
         primary = meta[b"pitm"]
         item = int.from_bytes(primary[4:6] if primary[0] == 0 else primary[4:8], "big")
-        parts = dict(_boxes(meta[b"iprp"]))
-        listed = list(_boxes(parts[b"ipco"]))
+        parts = dict(boxes(meta[b"iprp"]))
+        listed = list(boxes(parts[b"ipco"]))
         return [
             listed[number - 1] for number in _associated(parts[b"ipma"], item) if 0 < number <= len(listed)
         ]
@@ -108,7 +108,8 @@ def _associated(content: bytes, wanted: int) -> list[int]:
     return []
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the boxes (kind, content) of a file or of a box; stop where they are damaged."""
     place = 0
     while place + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, place)

@@ -5,7 +5,7 @@ To add a format, add a module, a row here and a row in formats.py.
 
 from typing import Protocol
 
-from pipeline.photos import avif, heif, jpeg, png, tiff, webp
+from pipeline.photos import avif, heif, jpeg, jxl, png, raw, tiff, webp
 from pipeline.photos.original import Samples
 
 
@@ -22,8 +22,15 @@ class Codec(Protocol):
         """Return the EXIF block, without decoding pixels."""
 
 
-CODECS: dict[str, Codec] = {"JPEG": jpeg, "PNG": png, "TIFF": tiff, "WEBP": webp, "AVIF": avif, "HEIF": heif}
-WRITERS = {"JPEG": jpeg.write, "PNG": png.write, "TIFF": tiff.write, "WEBP": webp.write, "AVIF": avif.write}
+# RAW comes before TIFF: many cameras write their RAW as TIFF, with a small picture in the first place.
+CODECS: dict[str, Codec] = {
+    "JPEG": jpeg, "PNG": png, "RAW": raw, "TIFF": tiff, "WEBP": webp, "AVIF": avif, "HEIF": heif,
+    "JXL": jxl,
+}  # fmt: skip
+WRITERS = {
+    "JPEG": jpeg.write, "PNG": png.write, "TIFF": tiff.write, "WEBP": webp.write, "AVIF": avif.write,
+    "JXL": jxl.write,
+}  # fmt: skip
 
 
 def format_of(data: bytes) -> str:

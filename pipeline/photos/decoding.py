@@ -18,7 +18,6 @@ OTHERS = {  # unsupported formats and their first bytes
     "a GIF": (b"GIF8",),
     "a BMP": (b"BM",),
     "JPEG 2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
-    "JPEG XL": (b"\xff\x0a", b"\0\0\0\x0cJXL "),
     "a ZIP archive": (b"PK\3\4",),
     "a PDF": (b"%PDF",),
     "an AppleDouble file of macOS": (b"\0\5\x16\7",),
@@ -45,7 +44,7 @@ def decode_original(data: bytes, max_megapixels: float = 0) -> Original:
     with refusals(data):
         kind = format_of(data)
         if not kind:
-            raise PhotoError(f"{_named(data)}not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo")
+            raise PhotoError(f"{_named(data)}not a JPEG, PNG, TIFF, WebP, AVIF, JPEG XL, HEIF or RAW photo")
         samples = CODECS[kind].read(data, max_megapixels * 1e6)
         if kind == "JPEG" and not samples.profile and is_adobe_rgb(samples.metadata.exif):
             samples = replace(samples, profile=adobe_rgb_profile())

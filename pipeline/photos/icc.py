@@ -126,6 +126,15 @@ def rgb_profile(
     return _packed(b"RGB ", tags | {channel + b"TRC": curve for channel in (b"r", b"g", b"b")})
 
 
+def primaries_under_d65(to_xyz: np.ndarray) -> tuple[Chromaticity, ...]:
+    """Return the primaries of a profile's matrix for the white D65; `rgb_profile` gives the matrix again."""
+    x, y = D65
+    white = np.array([x / y, 1, (1 - x - y) / y])
+    adaptation = np.diag((BRADFORD @ white) / (BRADFORD @ np.array(D50)))
+    columns = np.linalg.inv(BRADFORD) @ adaptation @ BRADFORD @ to_xyz
+    return tuple((float(one[0] / one.sum()), float(one[1] / one.sum())) for one in columns.T)
+
+
 def gray_profile(curve: bytes) -> bytes:
     return _packed(b"GRAY", {b"kTRC": curve})
 

@@ -9,9 +9,11 @@ from PIL import Image
 
 from pipeline.errors import PhotoError
 from pipeline.files import write_atomically
+from pipeline.photos import jxl
 from pipeline.photos.decoding import decode_original, read_exif
 from pipeline.photos.exif import Exif
 from pipeline.photos.formats import FORMATS
+from pipeline.photos.writing import Picture
 
 __all__ = ["Exif", "decode_photo", "read_exif", "read_photo", "write_photo"]
 
@@ -27,7 +29,7 @@ def read_photo(path: str | Path, max_megapixels: float = 0) -> np.ndarray:
 
 
 def decode_photo(data: bytes, max_megapixels: float = 0) -> np.ndarray:
-    """Decode JPEG, PNG, TIFF, WebP, AVIF or HEIF to photo_hwc uint8, upright, in sRGB.
+    """Decode a photo of any format to photo_hwc uint8, upright, in sRGB.
 
     Alpha is composited over white; 16 bits are rounded to 8; only the first picture of a file is read.
     max_megapixels: reduce larger photos to this size; 0: no limit.
@@ -37,7 +39,7 @@ def decode_photo(data: bytes, max_megapixels: float = 0) -> np.ndarray:
 
 
 def write_photo(path: str | Path, photo_hwc: np.ndarray, quality: int = 95) -> None:
-    """Write photo_hwc uint8 sRGB in the format of the suffix; `quality` (1–100) is for JPEG and WebP.
+    """Write photo_hwc uint8 sRGB in the format of the suffix; `quality`: 1–100, where formats have one.
 
     No profile is embedded, which means sRGB. Raises: PhotoError for an unsupported suffix.
     """
@@ -45,6 +47,9 @@ def write_photo(path: str | Path, photo_hwc: np.ndarray, quality: int = 95) -> N
     if path.suffix.lower() not in FORMATS:
         raise PhotoError(f"{path}: unsupported photo format; use {', '.join(FORMATS)}")
     kind = FORMATS[path.suffix.lower()]
+    if kind == "JXL":  # unknown to Pillow
+        write_atomically(path, jxl.write(Picture(values_hwc=photo_hwc, quality=quality)).data)
+        return
     file = io.BytesIO()
     Image.fromarray(photo_hwc).save(file, kind, **_options(kind, quality))
     write_atomically(path, file.getvalue())

@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.errors import PipelineError
-from pipeline.photos.formats import is_photo
+from pipeline.photos.formats import photos_below
 from pipeline.photos.images import read_photo
 
 STRETCH = 0.01  # allowed relative difference of aspect ratios, which rounding to whole pixels can cause
@@ -27,11 +27,8 @@ def _photos(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise PipelineError(f"{folder}: no such folder; name two folders of photos")
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if not is_photo(str(relative)):
-            continue
-        name = relative.with_suffix("").as_posix()
+    for path in photos_below(folder):
+        name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             raise PipelineError(f"{path} and {found[name]} have the same name; remove or rename one of them")
         found[name] = path

@@ -38,6 +38,13 @@ def whole_range(values: np.ndarray, bits: int) -> np.ndarray:
     return scaled
 
 
+def unassociated(colour: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Undo premultiplied alpha."""
+    largest = np.iinfo(colour.dtype).max
+    divided = colour * (largest / np.maximum(share, 1).astype(np.float32))
+    return divided.round().clip(0, largest).astype(colour.dtype)
+
+
 def first_of(frames: int) -> tuple[str, ...]:
     """Return the warning for a file with several pictures."""
     return (f"only the first of its {frames} frames is used",) if frames > 1 else ()

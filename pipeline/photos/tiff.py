@@ -13,7 +13,7 @@ from pipeline.photos.exif_block import UPRIGHT, ExifBlock
 from pipeline.photos.exif_tree import Tree, packed, read_tree
 from pipeline.photos.original import Channels, Metadata, Samples
 from pipeline.photos.photoshop import iptc_of, iptc_resource
-from pipeline.photos.pixels import first_of, whole_range
+from pipeline.photos.pixels import first_of, unassociated, whole_range
 from pipeline.photos.size_limit import require_memory
 from pipeline.photos.writing import EncodedPhoto, Picture
 
@@ -151,15 +151,8 @@ def _with_alpha(
         return np.ascontiguousarray(colour), channels, warnings
     share = values[..., colours + alpha : colours + alpha + 1]
     if kinds[alpha] == ASSOCIATED:
-        colour = _divided(colour, share)
+        colour = unassociated(colour, share)
     return np.concatenate([colour, share], -1), WITH_ALPHA[channels], warnings
-
-
-def _divided(colour: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Undo premultiplied alpha."""
-    largest = np.iinfo(colour.dtype).max
-    divided = colour * (largest / np.maximum(share, 1).astype(np.float32))
-    return divided.round().clip(0, largest).astype(colour.dtype)
 
 
 def _number(page: tifffile.TiffPage, tag: int) -> int:

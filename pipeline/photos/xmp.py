@@ -10,6 +10,7 @@ from xml.parsers.expat import ExpatError
 EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 RDF, NOTE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#", "http://ns.adobe.com/xmp/note/"
 TIFF, EXIF = "http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/exif/1.0/"
+CAMERA_RAW = "http://ns.adobe.com/camera-raw-settings/1.0/"
 CAMERA = "http://ns.google.com/photos/1.0/camera/"
 GAIN_MAPS = ("http://ns.adobe.com/hdr-gain-map/1.0/", "http://ns.apple.com/HDRGainMap/1.0/")
 CONTAINERS = ("http://ns.google.com/photos/1.0/container/", "http://ns.google.com/photos/dd/1.0/device/")
@@ -95,6 +96,19 @@ def corrected(packet: bytes, width: int, height: int) -> bytes:
             _set_value(parsed, one, str(numbers[name]))
             changed = True
     return _text(parsed) if changed else packet
+
+
+def without_settings(packet: bytes) -> bytes:
+    """Remove the settings of Camera Raw: other programs would apply them to a developed photo once more."""
+    if CAMERA_RAW.encode() not in packet:
+        return packet
+    parsed = _parsed(packet)
+    if parsed is None:
+        return b""
+    for owner, one in list(_properties(parsed)):
+        if one.namespaceURI == CAMERA_RAW:
+            _remove(owner, one)
+    return _text(parsed)
 
 
 def promises_video(packet: bytes) -> bool:

@@ -20,7 +20,7 @@ from sklearn.svm import SVR
 from pipeline.errors import PipelineError
 from pipeline.files import write_atomically
 from pipeline.logs import Progress
-from pipeline.photos.formats import FORMATS, is_photo
+from pipeline.photos.formats import FORMATS, photos_below
 from pipeline.photos.images import read_photo
 from pipeline.seeds import seed_of
 from wespe.metrics.cornia import Codebook, Cornia, fit_whitening, sample_patches
@@ -117,7 +117,7 @@ def rank_agreement(cornia: Cornia, folders: Sequence[Path], recipe: Recipe) -> d
 
 def cut_crops(folders: Sequence[Path], recipe: Recipe) -> Iterator[np.ndarray]:
     """Yield crops of 256 px, drawn from each photo in turn; photos below that size give none."""
-    paths = [path for folder in folders for path in sorted(folder.rglob("*")) if is_photo(path.name)]
+    paths = [path for folder in folders for path in photos_below(folder)]
     if not paths:
         raise PipelineError(
             f"no photo ({', '.join(FORMATS)}) in {', '.join(map(str, folders))}; name folders with photos"

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.errors import PipelineError
 from pipeline.patches.patches import Patches, cut, positions, reduced
-from pipeline.photos.formats import is_photo
+from pipeline.photos.formats import photos_below
 from pipeline.photos.images import read_photo
 from wespe.histogram_match import HistogramMatch
 from wespe.metrics.full_reference import is_degenerate
@@ -83,7 +83,7 @@ def _paths(folder: Path) -> list[Path]:
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise PipelineError(f"{folder} {problem}; give the path of a folder with photos")
-    paths = sorted(path for path in folder.resolve().rglob("*") if is_photo(path.name))
+    paths = photos_below(folder.resolve())
     if not paths:
         raise PipelineError(f"{folder} has no photos; give the path of a folder with photos")
     return paths

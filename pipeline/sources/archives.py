@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from pipeline.errors import SourceError
-from pipeline.photos.formats import FORMATS, is_photo
+from pipeline.photos.formats import FORMATS, is_photo, without_doubles
 from pipeline.sources.source import PhotoFile
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -105,7 +105,8 @@ def _unpack(
         )
     if not found:
         raise SourceError(f"contains no photo ({', '.join(FORMATS)}); correct the source in params.yaml")
-    return sorted(found, key=lambda one: one.name)
+    kept = set(without_doubles(one.name for one in found))
+    return sorted((one for one in found if one.name in kept), key=lambda one: one.name)
 
 
 def _members(archive: Path, name: str) -> Iterator[Member]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pipeline.errors import SourceError
 from pipeline.files import expanded
-from pipeline.photos.formats import FORMATS, is_photo
+from pipeline.photos.formats import FORMATS, is_photo, without_doubles
 from pipeline.sources.source import PhotoFile
 
 
@@ -36,7 +36,7 @@ def _photos(folder: Path) -> Iterator[PhotoFile]:
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise SourceError(f"folder {folder} {what}; correct source.paths in params.yaml")
-    names = sorted(name for name in _file_names(folder) if is_photo(name))
+    names = sorted(without_doubles(name for name in _file_names(folder) if is_photo(name)))
     if not names:
         raise SourceError(f"folder {folder} contains no photo ({', '.join(FORMATS)}); put photos there")
     for name in names:

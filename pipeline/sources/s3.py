@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pipeline.errors import SourceError
-from pipeline.photos.formats import FORMATS, is_photo
+from pipeline.photos.formats import FORMATS, is_photo, without_doubles
 from pipeline.s3_client import AT_ONCE, OBJECT_PROBLEMS, START_OVER, code_of, explained, listed, open_client
 from pipeline.sources.downloads import CHUNK_BYTES, Meter, PartFile, download_all
 from pipeline.sources.source import PhotoFile
@@ -55,9 +55,9 @@ class _Object:
 
 def _objects(client: Any, source: S3) -> Iterator[_Object]:
     """List the photos below the prefix, sorted by key."""
-    for entry in listed(client, source.bucket, source.prefix):
-        if is_photo(entry["Key"]):
-            yield _Object(key=entry["Key"], size_bytes=entry["Size"], etag=entry["ETag"])
+    entries = {entry["Key"]: entry for entry in listed(client, source.bucket, source.prefix)}
+    for key in without_doubles(filter(is_photo, entries)):
+        yield _Object(key=key, size_bytes=entries[key]["Size"], etag=entries[key]["ETag"])
 
 
 def _photo(client: Any, source: S3, workspace: Path, one: _Object, meter: Meter) -> PhotoFile:

@@ -26,7 +26,8 @@ you have added; else `generic-phone`, if it is there. A line on stderr tells whi
 Only files made by wespe are ever replaced. A second run enhances single photos again; in folders, it only
 enhances new or changed photos, or all with another model or other settings. Results that you have edited
 are kept. Links to folders are not followed. Metadata and format are kept: EXIF, colour profile, 16 bits.
-HEIF becomes JPEG. Results with equal names are numbered.
+HEIF becomes JPEG, and RAW becomes TIFF, developed with the camera's white balance and exposure. Results with
+equal names are numbered.
 """
 LISTED = 10
 
@@ -54,14 +55,14 @@ def add(commands: Any) -> None:
         "--format",
         default="",
         metavar="SUFFIX",
-        help="jpg, png, tif, webp or avif; default: the photo's format",
+        help="jpg, png, tif, webp, avif or jxl; default: the photo's format",
     )
     parser.add_argument(
         "--quality",
         type=int,
         default=0,
         metavar="1…100",
-        help="quality of JPEG, WebP and AVIF; default: that of the photo, or 95",
+        help="quality of JPEG, WebP, AVIF and JPEG XL; default: that of the photo, or 95",
     )
 
     parser.add_argument(
@@ -117,12 +118,11 @@ def _enhance_folder(work: "Work", choice: "ModelChoice", settings: "Settings", k
     """Enhance the new and changed photos of a folder. Return failures with their reasons."""
     from pipeline.enhancement.job import carry_out, in_process
     from pipeline.enhancement.plan import make_plan
-    from pipeline.photos.formats import RAW
 
-    if raw := sum(path.suffix.lower() in RAW for path in work.source.rglob("*")):
-        print(f"{work.source}: {raw} RAW files are skipped; convert them to TIFF first", file=sys.stderr)
     plan = make_plan([str(work.source)], str(work.destination), choice.router, Path, settings, keep_dates)
     _tell(choice, [task.model for task in plan.tasks])
+    if plan.doubled:
+        print(f"{len(plan.doubled)} RAW skipped, beside the camera's own photos of them", file=sys.stderr)
     summary = carry_out(plan, in_process, max_failed_share=1)
     there = f", {plan.finished} up to date" if plan.finished else ""
     there += f", {len(plan.changed)} edited results kept" if plan.changed else ""

@@ -92,6 +92,7 @@ LATE = {
     "wespe.kernels.compiled": "numba takes half a second, and may be missing: when a photo is enhanced",
     "pipeline.models.onnx_model": "the extra `onnx`",
     "pipeline.photos.heif": "the extra `heif`",
+    "pipeline.photos.raw": "the extra `raw`",
     "pipeline.s3_client": "boto3, of the extra `pipeline`, slow to import",
     "pipeline.sources.demo": "Pillow, and params.yaml is read without it",
     "pipeline.sources.s3": "botocore, of the extra `pipeline`",

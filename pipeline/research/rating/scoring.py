@@ -12,7 +12,7 @@ from pipeline.evaluation.gains import interval_text
 from pipeline.files import write_atomically
 from pipeline.logs import Progress
 from pipeline.models.rater_folder import Accuracy, LoadedRater, crop_seed
-from pipeline.photos.formats import is_photo
+from pipeline.photos.formats import photos_below
 from pipeline.photos.images import read_photo
 from wespe.metrics.interval import Interval, mean_interval
 from wespe.rater import cut_crops
@@ -111,11 +111,8 @@ def _photos(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise PhotoError(f"{folder}: no such folder; name one that holds photos")
     photos: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if not path.is_file() or not is_photo(relative.as_posix()):
-            continue
-        name = relative.with_suffix("").as_posix()
+    for path in filter(Path.is_file, photos_below(folder)):
+        name = path.relative_to(folder).with_suffix("").as_posix()
         if name in photos:
             raise PhotoError(f"{path} and {photos[name]} have the same name; rename or remove one of them")
         photos[name] = path

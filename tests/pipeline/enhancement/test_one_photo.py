@@ -311,5 +311,5 @@ def test_verifying_names_the_halo_and_the_difference(photo, tmp_path):
 
 
 def test_what_cannot_be_read_says_what_to_do(model):
-    with pytest.raises(PhotoError, match=r"\.nef is unsupported; use \.jpg"):
+    with pytest.raises(PhotoError, match=r"\.nef cannot be written; use \.jpg"):
         enhance(model, b"II*\0", ".nef", Settings())

@@ -390,7 +390,36 @@ def lossy() -> dict[str, Variant]:
     }
 
 
-VARIANTS = tiffs() | pngs() | lossy()
+def jpegs_xl() -> dict[str, Variant]:
+    """Of 16 bits, imagecodecs writes linear light, and says so in the header."""
+    rgb, one, share = colour(), gray(), alpha()
+
+    def linear(values: np.ndarray) -> np.ndarray:
+        return (light_of(values) * 65535).round().astype(np.uint16)
+
+    def lossless(values: np.ndarray, **options) -> bytes:
+        return imagecodecs.jpegxl_encode(np.ascontiguousarray(values), lossless=True, **options)
+
+    laid = over_white(rgb, share)
+    return {
+        "jxl": variant(lossless(rgb), rgb),
+        "jxl in boxes": variant(lossless(rgb, usecontainer=True), rgb),
+        "jxl gray": variant(lossless(one), three(one), "gray"),
+        "jxl alpha": variant(lossless(np.dstack([rgb, share])), laid, "alpha", levels=1),
+        "jxl linear 16": variant(lossless(linear(rgb)), rgb, "deep"),
+        "jxl gray linear 16": variant(lossless(linear(one)), three(one), "gray", "deep"),
+        "jxl gray alpha 16": variant(
+            lossless(np.dstack([linear(one), deep(share)])),
+            over_white(three(one), share),
+            *("gray", "alpha", "deep"),
+            levels=1,
+        ),
+        "jxl lossy": variant(imagecodecs.jpegxl_encode(rgb, distance=0.05), rgb, levels=9),
+        "jxl lossy 16": variant(imagecodecs.jpegxl_encode(linear(rgb), distance=0.05), rgb, "deep", levels=9),
+    }
+
+
+VARIANTS = tiffs() | pngs() | lossy() | jpegs_xl()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

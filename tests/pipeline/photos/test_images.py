@@ -26,13 +26,15 @@ def gradient(height: int = 24, width: int = 32) -> np.ndarray:
     return np.stack([x * 7, y * 9, (x + y) * 4], -1).astype(np.uint8)
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".JPG"])
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".jxl", ".JPG"])
 def test_every_format_written_reads_back(tmp_path, suffix):
     """Protects: the suffix decides the format, lossless ones lose nothing, no temporary file stays."""
     path = tmp_path / f"photo{suffix}"
     write_photo(path, gradient())
-    tolerance = 0 if suffix in (".png", ".tif", ".tiff") else 12
-    assert np.abs(read_photo(path).astype(int) - gradient()).max() <= tolerance
+    tolerance = 0 if suffix in (".png", ".tif", ".tiff") else 25 if suffix == ".jxl" else 12
+    off = np.abs(read_photo(path).astype(int) - gradient())
+    assert off.mean() < 3
+    assert off.max() <= tolerance
     assert os.listdir(tmp_path) == [path.name]
 
 

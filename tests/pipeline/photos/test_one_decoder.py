@@ -10,6 +10,7 @@ from pipeline.enhancement.one_photo import Settings, enhance_photo
 from pipeline.models.model_folder import Model
 from pipeline.photos.decoding import decode_original
 from pipeline.photos.images import decode_photo
+from pipeline.photos.original import Original
 from wespe.generator import Generator
 
 
@@ -74,3 +75,22 @@ def test_formats_of_8_bits_show_the_same_picture(suffix, variant, model):
     assert again.gray == (original.gray and suffix == ".jpg")
     tolerance = 6 if suffix in (".webp", ".avif") else 4  # these halve the resolution of colour
     assert np.abs(again.srgb_hwc().astype(int) - original.srgb_hwc()).mean() < tolerance
+
+
+def test_jpeg_xl_shows_the_same_picture(variant, model):
+    """Protects: gray, 16 bits, alpha and every colour space, which the header alone describes."""
+    original = decode_original(variant.data)
+    settings = Settings(strength=0, quality=100)
+    again = decode_original(bytes(enhance_photo(model, io.BytesIO(variant.data), ".jxl", settings).data))
+    assert (again.gray, again.photo_hwc.dtype) == (original.gray, original.photo_hwc.dtype)
+    assert (again.colours is None) == (original.colours is None or is_linear_srgb(original))
+    assert np.abs(again.srgb_hwc().astype(int) - original.srgb_hwc()).mean() < 1
+    if original.alpha_hw is not None:
+        assert np.abs(again.alpha_hw.astype(int) - original.alpha_hw).max() <= 1
+    assert again.warnings == ()
+
+
+def is_linear_srgb(original: Original) -> bool:
+    """Whether only the curve is not sRGB's: JPEG XL gets values with the curve of sRGB."""
+    matrix = torch.eye(3)
+    return original.colours is not None and bool((original.colours.to_srgb - matrix).abs().max() < 1e-2)

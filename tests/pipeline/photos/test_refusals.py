@@ -64,7 +64,7 @@ REFUSED = {
     "floats": (lambda: tiff_of(noise().astype(np.float32) / 255, photometric="rgb"), "floating-point"),
     "signed": (lambda: tiff_of(noise().astype(np.int16), photometric="rgb"), "signed pixels"),
     "CIELab": (lambda: tiff_of(noise(), photometric="cielab"), "CIELAB"),
-    "raw sensor": (lambda: tiff_of(noise()[..., 0], photometric="cfa"), "CFA"),
+    "raw sensor": (lambda: tiff_of(noise()[..., 0], photometric="cfa"), "RAW"),
     "volume": (volume, "dimensions"),
     "PQ in PNG": (lambda: png_of(9, 16), "HDR brightness .PQ"),
     "HLG in PNG": (lambda: png_of(9, 18), "HDR brightness .HLG"),
@@ -147,7 +147,6 @@ def test_a_photo_too_wide_for_the_format_is_refused_before_the_work(model):
     [
         (encoded(noise(), "GIF"), "a GIF"),
         (encoded(noise(), "BMP"), "a BMP"),
-        (b"\xff\x0a" + bytes(20), "JPEG XL"),
         (b"\n<!DOCTYPE html><title>Sign in</title>", "a web page"),
         (b"PK\3\4" + bytes(20), "a ZIP archive"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
@@ -155,5 +154,5 @@ def test_a_photo_too_wide_for_the_format_is_refused_before_the_work(model):
 )
 def test_what_people_take_for_a_photo_is_named(data: bytes, name: str) -> None:
     """Protects: a login page saved as .jpg sends people looking for damage in the file."""
-    with pytest.raises(PhotoError, match=f"^{name}.*not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo"):
+    with pytest.raises(PhotoError, match=f"^{name}.*not a JPEG, PNG, .*, HEIF or RAW photo"):
         decode_original(data)

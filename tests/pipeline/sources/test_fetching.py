@@ -308,7 +308,7 @@ def test_photos_without_a_truth_to_learn_from_are_rows_with_a_reason(folder, tru
     assert reasons == {
         "00.jpg": "has no truth with the same name",
         "01.jpg": "its truth 01.png is 40×24 px, not 32×24 px",
-        "02.jpg": "its truth 02.png: not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo",
+        "02.jpg": "its truth 02.png: not a JPEG, PNG, TIFF, WebP, AVIF, JPEG XL, HEIF or RAW photo",
     }
     assert len(accepted(fetched.photos)) == 17
     with pytest.raises(SourceError, match=r"3 of 20 photos are broken.*00.jpg: has no truth"):

@@ -151,7 +151,7 @@ def test_hostile_and_unwanted_photos_are_left_out_with_their_reasons(flickr_serv
         "not an https address of Flickr": 1,
         "smaller than 64 × 48 px": 1,
         "never viewed": 1,
-        "not a JPEG, PNG, TIFF, WebP, AVIF or HEIF photo": 1,
+        "not a JPEG, PNG, TIFF, WebP, AVIF, JPEG XL, HEIF or RAW photo": 1,
         "size differs from what Flickr reports": 1,
     }
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
