@@ -89,7 +89,7 @@ class Light(nn.Module):
         self.colours = nn.Linear(2 * width, GLOBALS)
         for last in (self.grid, self.colours):
             nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def decide(self, thumbnails: torch.Tensor) -> LightDecision:
         """thumbnails: whole photos reduced to squares, (n, 3, side, side), float 0–1.
