@@ -28,10 +28,16 @@ EMPTY = 1e-6  # the same of pixels at either end of tones: only levels that a ca
 def fit_start(colour: Colour, texture: Texture, source: Sample, target: Sample) -> str:
     """Fit the initial colour and texture transforms, in place; return what was found."""
     share = fit_curves(colour, source.photo_means(histograms), target.photo_means(histograms))
+    fit_rest(colour, texture, source, target, share)
+    return found(colour, source, target, share)
+
+
+@torch.no_grad()
+def fit_rest(colour: Colour, texture: Texture, source: Sample, target: Sample, share: float) -> None:
+    """Fit what follows the tone curves. share: what `fit_curves` returned."""
     _fit_statistics(colour, source, target, share)
     fit_texture(texture, source, target, colour.start)
-    fit_excess(colour, texture, source)
-    return found(colour, source, target, share)
+    _fit_excess(colour, texture, source)
 
 
 def found(colour: Colour, source: Sample, target: Sample, share: float) -> str:
@@ -49,9 +55,15 @@ def fit_curves(colour: Colour, before: torch.Tensor, after: torch.Tensor) -> flo
     difference = _curves(before.mean(0), after.mean(0), colour.config)
     kept = evident(partial(_curves, config=colour.config), before, after, colour.config.evidence)
     curves = _monotone(kept)
-    colour.curves.copy_(rolled_off(curves, curves[:, :1], curves[:, -1:]))
-    colour.slopes.copy_(_slopes(texture_view(colour.curves[None, :, None])[0, 0, 0]))
+    set_curves(colour, rolled_off(curves, curves[:, :1], curves[:, -1:]))
     return (kept.square().sum() / difference.square().sum().clamp(min=1e-12)).clamp(0, 1).item()
+
+
+@torch.no_grad()
+def set_curves(colour: Colour, curves: torch.Tensor) -> None:
+    """Replace the tone curves, (3, 256)."""
+    colour.curves.copy_(curves)
+    colour.slopes.copy_(_slopes(texture_view(colour.curves[None, :, None])[0, 0, 0]))
 
 
 def matching_curves(before: torch.Tensor, after: torch.Tensor, config: ColourConfig) -> torch.Tensor:
@@ -118,7 +130,7 @@ def _activity(photos_nchw: torch.Tensor) -> torch.Tensor:
     return activity(bands(texture_view(photos_nchw)))
 
 
-def fit_excess(colour: Colour, texture: Texture, source: Sample) -> None:
+def _fit_excess(colour: Colour, texture: Texture, source: Sample) -> None:
     """Fit `texture.excess`: the median difference between band and block activity in quiet areas."""
     rows = []
     for patches in source.chunks():

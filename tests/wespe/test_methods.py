@@ -45,6 +45,7 @@ LUT_RESTORE = LutRestoreConfig(
 )
 RESTORE = RestoreConfig(
     colour=ColourConfig(side=2, width=1, bases=1, thumbnail_px=32),
+    learn_light=True,
     light=LightConfig(widths=(4, 4)),
     detail=RestorerConfig(width=4, blocks=1),
     content=NETWORKS["content"],

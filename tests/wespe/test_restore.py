@@ -30,7 +30,8 @@ SIZE, BATCH, WHOLE = 32, 8, 64
 GOOD = (data.coffee(), data.rocket(), data.immunohistochemistry(), data.retina())
 UNSEEN = (data.astronaut(), data.chelsea())
 CONFIG = RestoreConfig(
-    colour=ColourConfig(adapt=0, regress=0, bases=1, side=2, width=1, thumbnail_px=WHOLE),
+    colour=ColourConfig(bases=1, side=2, width=1, thumbnail_px=WHOLE),
+    learn_light=True,
     light=LightConfig(widths=(8, 16, 24)),
     detail=RestorerConfig(width=4, blocks=1),
     content=ContentConfig(layers={"relu1_1": 1.0}, weights="random"),
@@ -38,8 +39,8 @@ CONFIG = RestoreConfig(
 )
 
 
-def whole(photo_hwc: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(photo_hwc).resize((WHOLE, WHOLE), Image.Resampling.BOX))
+def whole(photo_hwc: np.ndarray, side: int = WHOLE) -> np.ndarray:
+    return np.asarray(Image.fromarray(photo_hwc).resize((side, side), Image.Resampling.BOX))
 
 
 def quarters(photo_hwc: np.ndarray) -> list[np.ndarray]:
@@ -63,9 +64,9 @@ def patches(photos_nhwc: np.ndarray, count: int, seed: int) -> np.ndarray:
     )
 
 
-def sample(photos_nhwc: np.ndarray) -> Sample:
-    cut = torch.from_numpy(patches(photos_nhwc, 128, 0))
-    return Sample(cut, torch.arange(128) % 8, whole_nhwc=torch.from_numpy(photos_nhwc.copy()))
+def sample(photos_nhwc: np.ndarray, photos: int = 8) -> Sample:
+    cut = torch.from_numpy(patches(photos_nhwc, 160, 0))
+    return Sample(cut, torch.arange(160) % photos, whole_nhwc=torch.from_numpy(photos_nhwc.copy()))
 
 
 def batches(first: int = 0) -> Iterator[Batch]:
@@ -106,26 +107,45 @@ def test_unseen_weak_photos_get_nearer_to_the_truth() -> None:
     assert psnr(relit, truth) > psnr(weak, truth) + 0.7
 
 
-def test_a_camera_is_compared_with_weakened_photos_not_with_good_ones() -> None:
-    """Protects from correcting twice: a camera whose photos are as weak as regraded ones needs no curves."""
-    config = replace(CONFIG, colour=replace(CONFIG.colour, evidence=0))
-    weak = torch.cat([regraded(nchw(WHOLES), torch.Generator().manual_seed(n)) for n in range(8)])
-    weak_nhwc = (weak.permute(0, 2, 3, 1) * 255).round().byte().numpy()
-    like_good, like_weak = (learner(1, config).method for _ in range(2))
-    like_good.prepare(sample(WHOLES), sample(WHOLES))
-    like_weak.prepare(sample(weak_nhwc), sample(WHOLES))
-    level = torch.linspace(0, 1, 256)
-    moved = [(one.generator.colour.curves - level)[:, 40:215].abs().mean() for one in (like_good, like_weak)]
-    assert moved[0] > 0.02
-    assert moved[1] < moved[0] / 3
+def test_the_weights_of_the_package_bring_unseen_photos_nearer_to_the_truth() -> None:
+    truth = nchw(np.stack([whole(part, 192) for photo in UNSEEN for part in (photo, *quarters(photo))] * 3))
+    weak = regraded(truth, torch.Generator().manual_seed(7))
+    content = ContentConfig(layers={"relu1_1": 1.0}, weights="random")
+    method = build_method(RestoreConfig(content=content), size_px=SIZE)
+    light = method.generator.light
+    with torch.no_grad():
+        relit = light(weak, light.decide(weak))
+    assert psnr(relit, truth) > psnr(weak, truth) + 1.5
+    assert not any(parameter.requires_grad for parameter in light.parameters())  # it does not learn
 
 
-def test_two_sets_that_cannot_be_told_apart_leave_the_colours_alone() -> None:
+def test_curves_and_light_together_give_the_targets_tones() -> None:
+    """Protects from correcting twice: light brightens, so the curves of a dark camera must brighten less."""
+    config = replace(CONFIG, colour=replace(CONFIG.colour, evidence=0), least_effect=1.0)
+    dark = (WHOLES * 0.6).astype(np.uint8)
+    means = []
+    for brighter in (0.0, 1.0):
+        one = learner(1, config).method
+        one.generator.light.grid.bias.data.fill_(brighter)  # stops, everywhere
+        one.prepare(sample(dark), sample(WHOLES))
+        with torch.no_grad():
+            colour = one.generator.colour.start(nchw(dark)).mean().item()
+            means.append((colour, one.generator(nchw(dark)).mean().item()))
+    (alone, as_target), (before, after) = means
+    assert before < alone - 0.05
+    assert after == pytest.approx(as_target, abs=0.03)
+
+
+@pytest.mark.parametrize(("photos", "effect"), [(1, 1.0), (len(WHOLES), 0.3)])
+def test_light_has_less_effect_the_more_is_known_of_the_camera(photos: int, effect: float) -> None:
+    """One photo shows nothing of what a camera does to all of its photos."""
     one = learner(1).method
-    few = WHOLES[:1]
-    assert "0% of their difference" in one.prepare(sample(few), sample(WHOLES))
-    level = torch.linspace(0, 1, 256).expand(3, 256)
-    torch.testing.assert_close(one.generator.colour.curves, level)
+    dark = (WHOLES * 0.3).astype(np.uint8)
+    said = one.prepare(sample(dark, photos), sample(WHOLES, len(WHOLES)))
+    assert one.generator.effect.item() == pytest.approx(effect, abs=0.1), said
+    level = torch.linspace(0, 1, 256)
+    moved = (one.generator.colour.curves - level).abs().mean()
+    assert moved < 1e-6 if photos == 1 else moved > 0.05
 
 
 def test_a_training_cut_in_the_middle_resumes_bit_for_bit() -> None:
@@ -162,6 +182,7 @@ def test_tiles_match_the_whole_photo() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
+        ({"least_effect": 1.1}, "least_effect must be at least 0 and at most 1"),
         ({"regrade": -1}, "regrade must be at least 0"),
         ({"start_patches": 0}, "start_patches must be at least 1"),
         ({"light": LightConfig(widths=(8,) * 5)}, "colour.thumbnail_px must be at least 128, not 64"),
@@ -172,5 +193,12 @@ def test_settings_out_of_range_are_refused(settings: dict, told: str) -> None:
         replace(CONFIG, **settings)
 
 
-def test_it_asks_for_whole_photos() -> None:
+def test_another_size_of_light_must_learn() -> None:
+    with pytest.raises(ValueError, match="keep these, or set learn_light: true"):
+        build_method(replace(CONFIG, learn_light=False), size_px=SIZE)
+
+
+def test_it_asks_for_whole_photos_to_learn_from_only_if_light_learns() -> None:
     assert Restore.needs_whole
+    assert Restore.learns_from_whole(CONFIG)
+    assert not Restore.learns_from_whole(RestoreConfig())

@@ -29,15 +29,14 @@ from wespe.networks.light import Light, LightConfig, LightDecision
 from wespe.networks.lut import ColourConfig, Decision
 from wespe.networks.restorer import Restorer, RestorerConfig
 from wespe.networks.texture import TextureConfig
-from wespe.networks.tone import apply_curves
+from wespe.networks.tone import LEVELS, apply_curves
 from wespe.regrade import regraded
 from wespe.sample import Sample
-from wespe.set_match import fit_curves, fit_excess, fit_texture, found, histograms, matching_curves
+from wespe.set_match import fit_curves, fit_rest, found, histograms, matching_curves, set_curves
 
 WEIGHTS = "light.safetensors"  # docs/methods/restore.md says how they were learned
 # With other weights, this code has another digest, and cameras are trained again.
 WEIGHTS_SHA256 = "f55ea7b4064803a60b15cfa6b797bff527f951ca111c46c0eb6f4e20ddf108c3"
-REGRADES = 4  # of each whole photo, while curves are fitted
 LEAST_CROP = 0.7  # side of the random crops of whole photos, as a share
 AREAS = 12  # along each side; light is compared in areas as well, since that is what the eye sees first
 
@@ -63,8 +62,8 @@ class RestoreConfig:
 
     learn_light: whether the network of light learns from the target's whole photos, which takes hundreds of
         them. Otherwise it is the one that comes with this package, and does not learn.
-    strength: how much of its decisions has effect, 0–1. The rest of what cameras do is in the fitted curves,
-        so that all of it would be too much.
+    least_effect: how much of its decisions has effect, 0–1, where the fitted part knows all that the camera
+        does. With less evidence it is more, and all of it where nothing is known.
     regrade: strength of the random changes of light and colour that the network learns to undo; 1 is typical
         of weak cameras.
     start_patches: maximum number of patches per set that curves, texture and degradation are fitted to.
@@ -72,7 +71,7 @@ class RestoreConfig:
 
     name: Literal["restore"] = "restore"
     colour: ColourConfig = field(
-        default_factory=lambda: ColourConfig(adapt=0, regress=0, bases=1, side=2, thumbnail_px=192, width=1)
+        default_factory=lambda: ColourConfig(bases=1, side=2, thumbnail_px=192, width=1)
     )
     texture: TextureConfig = field(default_factory=TextureConfig)
     light: LightConfig = field(default_factory=LightConfig)
@@ -83,15 +82,15 @@ class RestoreConfig:
     weights: LossWeights = field(default_factory=LossWeights)
     degradation: DegradationConfig = field(default_factory=DegradationConfig)
     learn_light: bool = False
-    strength: float = 0.75
+    least_effect: float = 0.3
     regrade: float = 1.0
     start_patches: int = 4096
 
     def __post_init__(self) -> None:
         if self.start_patches < 1:
             raise ValueError(f"start_patches must be at least 1, not {self.start_patches}")
-        if not 0 <= self.strength <= 1:
-            raise ValueError(f"strength must be at least 0 and at most 1, not {self.strength}")
+        if not 0 <= self.least_effect <= 1:
+            raise ValueError(f"least_effect must be at least 0 and at most 1, not {self.least_effect}")
         if self.regrade < 0:
             raise ValueError(f"regrade must be at least 0, not {self.regrade}")
         if self.colour.thumbnail_px < (least := 4 * 2 ** len(self.light.widths)):
@@ -109,17 +108,22 @@ class RestoreDecision(NamedTuple):
 
 
 class Restored(LutResidual):
-    """The generator: colour, texture, light, detail. photos_nchw → photos_nchw, float 0–1."""
+    """The generator: colour, texture, light, detail. photos_nchw → photos_nchw, float 0–1.
+
+    effect: (), how much of the decisions of light has effect.
+    """
+
+    effect: torch.Tensor
 
     def __init__(self, config: RestoreConfig):
         super().__init__(config.colour, config.texture, Restorer(config.detail), config.detail.block_px)
         self.light = Light(config.light)
-        self.strength = config.strength
+        self.register_buffer("effect", torch.ones(()))
 
     def decide(self, strips_nchw: Iterable[torch.Tensor]) -> RestoreDecision:  # type: ignore[override]
         """Analyse whole photos in strips (see `Colour.decide_by_strips`); `forward` then accepts any tile."""
         colour = self.colour.decide_by_strips(strips_nchw)
-        return RestoreDecision(colour, self.light.decide(colour.thumbnail).times(self.strength))
+        return RestoreDecision(colour, self.light.decide(colour.thumbnail).times(self.effect))
 
     def forward(  # type: ignore[override]
         self,
@@ -192,38 +196,39 @@ class Restore(Method):
         return [*super().compilable, self.features]
 
     def prepare(self, source: Sample, target: Sample) -> str:
-        """Fit what the camera does to all photos alike, as the difference from regraded photos of the target.
+        """Fit what the camera does to all photos alike, as far as it is known.
 
-        Light then undoes the rest. If nothing is known of the camera, the curves change nothing. Regraded
-        photos are as weak as light has effect.
+        Everything is fitted to a target that light would bring back to the target's tones, so that curves and
+        light together do. Where nothing is known of the camera, nothing is fitted, and light acts alone.
         """
-        enhance, config = self.generator, self.config
-        weak = self._regraded_histograms(target)
-        share = fit_curves(enhance.colour, _whole_histograms(source), weak)
-        good = _whole_histograms(target).mean(0)
-        dimmed = _with_curves(target, matching_curves(good, weak.mean(0), config.colour))
+        enhance, colour = self.generator, self.generator.colour
+        share = fit_curves(colour, source.photo_means(histograms), target.photo_means(histograms))
+        enhance.effect.fill_(1 - share * (1 - self.config.least_effect))
+        before_light = self._before_light(target, share)
+        set_curves(
+            colour, apply_curves(colour.curves[None, :, None], before_light.to(colour.curves))[0, :, 0]
+        )
+        wanted = _with_curves(target, before_light)
         with torch.no_grad():
-            fit_texture(enhance.texture, source, dimmed, enhance.colour.start)
-            fit_excess(enhance.colour, enhance.texture, source)
-            steps = config.degradation.steps
+            fit_rest(colour, enhance.texture, source, wanted, share)
+            steps = self.config.degradation.steps
             started = [enhance.textured(patches)[0] for patches in islice(source.chunks(FIT_BATCH), steps)]
-        targets = list(islice(dimmed.chunks(FIT_BATCH), steps))
+        targets = list(islice(wanted.chunks(FIT_BATCH), steps))
         self.degradation.requires_grad_(True)
         fit_degradation(self.degradation, started, targets, self.features, steps)
         self.degradation.requires_grad_(False)
-        return found(enhance.colour, source, target, share)
+        return found(colour, source, target, share)
 
-    def _regraded_histograms(self, target: Sample) -> torch.Tensor:
-        """Return the mean distribution of levels of each whole photo's regrades, (photos, 3, 256)."""
-        strength = self.config.strength * self.config.regrade
-        random = torch.Generator(target.device).manual_seed(0)
-        drawn = [
-            torch.stack(
-                [histograms(regraded(whole, random, strength)).double().cpu() for _ in range(REGRADES)]
-            ).mean(0)
-            for whole in target.whole_chunks()
-        ]
-        return torch.cat(drawn)
+    @torch.no_grad()
+    def _before_light(self, target: Sample, share: float) -> torch.Tensor:
+        """Return tone curves (3, 256) that undo a share of what light does to the target on average."""
+        enhance, good, relit = self.generator, [], []
+        for whole in target.whole_chunks():
+            good += [histograms(whole)]
+            relit += [histograms(enhance.light(whole, enhance.light.decide(whole).times(enhance.effect)))]
+        means = (torch.cat(photos).double().mean(0).cpu() for photos in (relit, good))
+        curves = matching_curves(*means, self.config.colour).float()
+        return torch.lerp(torch.linspace(0, 1, LEVELS).expand_as(curves), curves, share)
 
     def render(self, networks: Networks, batch: Batch) -> Scene:
         with torch.no_grad():
@@ -276,10 +281,6 @@ def _cropped(photos_nchw: torch.Tensor, random: torch.Generator | None, side: in
     places = torch.stack([share, none, centre[0], none, share, centre[1]], dim=1).view(-1, 2, 3)
     grid = functional.affine_grid(places, [len(photos_nchw), 3, side, side], align_corners=False)
     return functional.grid_sample(photos_nchw, grid, padding_mode="border", align_corners=False)
-
-
-def _whole_histograms(sample: Sample) -> torch.Tensor:
-    return torch.cat([histograms(whole).double().cpu() for whole in sample.whole_chunks()])
 
 
 def _with_curves(sample: Sample, curves: torch.Tensor) -> Sample:

@@ -56,8 +56,8 @@ class LightDecision(NamedTuple):
     haze: torch.Tensor
     saturation: torch.Tensor
 
-    def times(self, strength: float) -> "LightDecision":
-        """Return a decision of which only a share has effect: 0 changes nothing."""
+    def times(self, strength: torch.Tensor) -> "LightDecision":
+        """Return a decision of which only a share, (), has effect: 0 changes nothing."""
         return LightDecision(
             self.stops * strength,
             self.channels * strength,
