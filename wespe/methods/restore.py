@@ -226,8 +226,8 @@ class Restore(Method):
         for whole in target.whole_chunks():
             good += [histograms(whole)]
             relit += [histograms(enhance.light(whole, enhance.light.decide(whole).times(enhance.effect)))]
-        means = (torch.cat(photos).double().mean(0).cpu() for photos in (relit, good))
-        curves = matching_curves(*means, self.config.colour).float()
+        before, after = (torch.cat(photos).double().mean(0).cpu() for photos in (relit, good))
+        curves = matching_curves(before, after, self.config.colour).float()
         return torch.lerp(torch.linspace(0, 1, LEVELS).expand_as(curves), curves, share)
 
     def render(self, networks: Networks, batch: Batch) -> Scene:
