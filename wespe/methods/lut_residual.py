@@ -120,7 +120,7 @@ class LutResidual(Generator):
 
     def detailed(self, photos_nchw: torch.Tensor) -> torch.Tensor:
         """Apply the detail network, which changes nothing before training; compiled passes skip it then."""
-        return self.detail(photos_nchw) if self.has_detail or not suits(photos_nchw) else photos_nchw
+        return photos_nchw if suits(photos_nchw) and not self.has_detail else self.detail(photos_nchw)
 
     @property
     def has_detail(self) -> bool:
@@ -132,7 +132,10 @@ class LutResidual(Generator):
     ) -> tuple[torch.Tensor, Noise]:
         """Return the photos after colour and texture, without detail, and the noise estimate."""
         matched = self.colour.matched(photos_nchw)
-        decision = decision or self.colour.decide_matched(matched)
+        return self.textured_matched(matched, decision or self.colour.decide_matched(matched))
+
+    def textured_matched(self, matched: torch.Tensor, decision: Decision) -> tuple[torch.Tensor, Noise]:
+        """Do the same for photos to which the tone curves have been applied."""
         noise = self.colour.noise(matched, decision)
         return self.texture(self.colour.apply_decision(matched, decision), noise), noise
 

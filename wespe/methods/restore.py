@@ -20,6 +20,7 @@ from torch.nn import functional
 from wespe.batch import Batch
 from wespe.degradation import Degradation, fit_degradation
 from wespe.generator import Place
+from wespe.kernels.compiled import suits
 from wespe.losses import NonNegative, identity_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.methods.lut_residual import LutResidual
@@ -122,7 +123,9 @@ class Restored(LutResidual):
 
     def decide(self, strips_nchw: Iterable[torch.Tensor]) -> RestoreDecision:  # type: ignore[override]
         """Analyse whole photos in strips (see `Colour.decide_by_strips`); `forward` then accepts any tile."""
-        colour = self.colour.decide_by_strips(strips_nchw)
+        return self._with_light(self.colour.decide_by_strips(strips_nchw))
+
+    def _with_light(self, colour: Decision) -> RestoreDecision:
         return RestoreDecision(colour, self.light.decide(colour.thumbnail).times(self.effect))
 
     def forward(  # type: ignore[override]
@@ -131,8 +134,13 @@ class Restored(LutResidual):
         decision: RestoreDecision | None = None,
         place: Place | None = None,
     ) -> torch.Tensor:
-        decision = decision or self.decide([photos_nchw])
-        started = self.without_detail(photos_nchw, decision.colour)
+        if decision is None and not suits(photos_nchw):  # apply the tone curves once; ONNX needs it so
+            matched = self.colour.matched(photos_nchw)
+            decision = self._with_light(self.colour.decide_matched(matched))
+            started = self.textured_matched(matched, decision.colour)[0]
+        else:
+            decision = decision or self.decide([photos_nchw])
+            started = self.without_detail(photos_nchw, decision.colour)
         return self.detailed(self.light(started, decision.light, place))
 
 

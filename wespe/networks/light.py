@@ -130,7 +130,7 @@ def _sliced(grid: torch.Tensor, luma: torch.Tensor, place: Place | None) -> torc
     place = place or Place(0, 0, height, width)
     down = (torch.arange(height, device=luma.device) + place.top + 0.5) / place.height * 2 - 1
     across = (torch.arange(width, device=luma.device) + place.left + 0.5) / place.width * 2 - 1
-    depth = luma[:, 0].clamp(0, 1) * 2 - 1
+    depth = luma[:, 0] * 2 - 1  # beyond black and white, the border of the grid applies
     places = torch.stack(
         [across.to(luma).expand_as(depth), down.to(luma)[:, None].expand_as(depth), depth], dim=-1
     )

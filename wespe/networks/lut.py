@@ -149,11 +149,12 @@ class Colour(nn.Module):
         """Join the strips of photos narrower than a window: their windows do not end where strips end."""
         strips = iter(strips_nchw)
         first = next(strips)
-        if first.shape[3] < self.strip_px:
-            yield torch.cat([first, *strips], 2)
-        else:
+        # An exported model gets one whole photo, of any width.
+        if torch.compiler.is_compiling() or first.shape[3] >= self.strip_px:
             yield first
             yield from strips
+        else:
+            yield torch.cat([first, *strips], 2)
 
     def decide_matched(self, matched: torch.Tensor) -> Decision:
         """Decide the transform of whole photos to which the tone curves have been applied."""
