@@ -116,6 +116,17 @@ def _train_and_score(
     return model
 
 
+def _learned_from(
+    run: Run, data: Data
+) -> tuple[np.ndarray, np.ndarray, tuple[Sequence[str], Sequence[str]] | None]:
+    """Return what the method sees of both sets, and the photo of each patch; None if all are of their own."""
+    if run.paired:
+        pairs = data.whole_pairs if run.whole_photos else data.pairs
+        assert pairs is not None, "checked before"
+        return *pairs, None
+    return (*data.whole, None) if run.whole_photos else (data.source, data.target, data.photos)
+
+
 def _probe(lpips: Lpips, data: Data) -> Callable[[Enhance], float]:
     """Return a function that measures how well enhanced patches of the source are told from the target's."""
     probe = Probe(lpips.features, lpips.device)
@@ -147,13 +158,10 @@ def _train(name: str, preset: Preset, seed: int, settings: Settings, data: Data,
         guard=preset.guard,
         training=replace(preset.training, seed=seed),
     )
-    paired = run.paired and data.pairs is not None
-    source, target = data.pairs if paired else (data.source, data.target)  # type: ignore[misc]
+    source, target, photos = _learned_from(run, data)
     fetch_features("comparison", getattr(preset.method, "content", None), out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    context = MemoryContext(
-        run, source, target, whole=data.whole, photos=None if paired else data.photos, device=device
-    )
+    context = MemoryContext(run, source, target, whole=data.whole, photos=photos, device=device)
     generator = train(run, context, out / FEATURES)
     folder = out / "models" / name
     save_model(folder, generator, preset.method, {"seed": seed, "steps": run.training.steps})
