@@ -11,6 +11,7 @@ import torch
 
 from wespe.generator import Generator
 from wespe.method import Method
+from wespe.methods.dpe import Dpe, DpeConfig
 from wespe.methods.dped import Dped, DpedConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.lut_restore import LutRestore, LutRestoreConfig, restoring_generator
@@ -19,8 +20,12 @@ from wespe.methods.srcnn import Srcnn, SrcnnConfig
 from wespe.methods.wespe import Wespe, WespeConfig
 from wespe.networks.resnet import ResNet
 from wespe.networks.srcnn import SRCNN
+from wespe.networks.unet import ThumbnailUNet
 
-MethodConfig = WespeConfig | LutResidualConfig | LutRestoreConfig | RestoreConfig | DpedConfig | SrcnnConfig
+MethodConfig = (
+    WespeConfig | LutResidualConfig | LutRestoreConfig | RestoreConfig | DpedConfig | SrcnnConfig
+    | DpeConfig
+)  # fmt: skip
 
 
 class Entry(NamedTuple):
@@ -36,6 +41,7 @@ METHODS: dict[str, Entry] = {
     "restore": Entry(RestoreConfig, Restore, Restored),
     "dped": Entry(DpedConfig, Dped, lambda config: ResNet(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
+    "dpe": Entry(DpeConfig, Dpe, lambda config: ThumbnailUNet(config.generator)),
 }
 
 
