@@ -61,7 +61,7 @@ class AdaptiveWeight(nn.Module):
     def __init__(self, config: PenaltyConfig, critics: int):
         super().__init__()
         self.config = config
-        self.register_buffer("weight", torch.full((critics,), config.weight))
+        self.register_buffer("weight", torch.full((critics,), float(config.weight)))
         self.register_buffer("recent", torch.zeros(config.window, critics))
         self.register_buffer("seen", torch.zeros(critics, dtype=torch.long))
 

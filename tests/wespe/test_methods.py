@@ -9,6 +9,7 @@ from wespe.adversarial import AdversarialConfig
 from wespe.batch import Batch
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods import METHODS, MethodConfig, build_generator, build_method
+from wespe.methods.dpe import DpeConfig
 from wespe.methods.dped import DpedConfig
 from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.lut_restore import DegradationConfig, LutRestoreConfig
@@ -21,8 +22,10 @@ from wespe.networks.features import ContentConfig
 from wespe.networks.light import LightConfig
 from wespe.networks.lut import ColourConfig
 from wespe.networks.patch_critic import PatchCriticConfig
+from wespe.networks.photo_critic import PhotoCriticConfig
 from wespe.networks.resnet import ResNetConfig
 from wespe.networks.restorer import RestorerConfig
+from wespe.networks.unet import UNetConfig
 from wespe.optimisers import OptimiserConfig
 
 NETWORKS = {
@@ -51,8 +54,14 @@ RESTORE = RestoreConfig(
     content=NETWORKS["content"],
     degradation=DegradationConfig(steps=2),
 )
+DPE = DpeConfig(
+    generator=UNetConfig(widths=(4, 8, 8), thumbnail_px=32),
+    critic=PhotoCriticConfig(widths=(4, 8, 8)),
+    critic_steps=1,
+)
 CONFIGS: list[MethodConfig] = [
-    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE
+    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE,
+    DPE,
 ]  # fmt: skip
 SIZE = 32
 FITTED = ("degradation.", "networks.generator.enhance.colour.")  # before the first step, and then never

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from wespe.generator import Place
 
-WINDOW_PX = 9  # of the reduced photo
-LEAST_VARIANCE = 1e-3  # of 0–1; flatter windows have the change added instead of multiplied
+WINDOW_PX = 5  # of the reduced photo
+LEAST_VARIANCE = 3e-4  # of 0–1; flatter windows have the change added instead of multiplied
 
 
 class Change(NamedTuple):

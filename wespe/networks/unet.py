@@ -42,7 +42,8 @@ class Layer(nn.Module):
 
     def __init__(self, before: int, after: int, kernel: int, stride: int = 1):
         super().__init__()
-        self.conv = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2)
+        # Zeros beyond the border would be black, and frame the result.
+        self.conv = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, padding_mode="replicate")
         self.norms = nn.ModuleDict({role: nn.BatchNorm2d(after) for role in ROLES})
 
     def forward(self, features: torch.Tensor, role: Role) -> torch.Tensor:
@@ -60,9 +61,9 @@ class UNet(nn.Module):
             for level, (before, after) in enumerate(pairwise((3, *widths)))
         )
         self.whole = nn.Sequential(
-            nn.Conv2d(width, width, 5, stride=2, padding=2),
+            nn.Conv2d(width, width, 5, stride=2, padding=2, padding_mode="replicate"),
             nn.SELU(),
-            nn.Conv2d(width, width, 5, stride=2, padding=2),
+            nn.Conv2d(width, width, 5, stride=2, padding=2, padding_mode="replicate"),
             nn.SELU(),
         )
         self.summary = nn.Sequential(nn.Linear(width, width), nn.SELU(), nn.Linear(width, width))

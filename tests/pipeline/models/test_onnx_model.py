@@ -29,6 +29,7 @@ GENERATORS = {
     "lut_residual": {"name": "lut_residual"},
     "lut_restore": {"name": "lut_restore", "detail": SMALL},
     "restore": {"name": "restore", "detail": SMALL},
+    "dpe": {"name": "dpe", "generator": {"widths": [4, 8], "thumbnail_px": 24}},
 }
 Make = Callable[[str], Model]
 
