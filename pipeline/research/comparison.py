@@ -39,7 +39,7 @@ SIDE_PX = 1_000  # of the photo whose time is measured
 class Settings:
     """Settings of a comparison; None uses each preset's own value.
 
-    minutes: length of each training, instead of a number of steps.
+    minutes: length of each training on an idle machine, instead of a number of steps.
     starts: also score every preset before training, so that the table shows the effect of training.
     lpips: the score, which needs weights; None leaves it and the probe out.
     """
@@ -117,10 +117,15 @@ def _within_budget(preset: Preset, settings: Settings, data: Data, out: Path) ->
         return preset
     times: list[float] = []
     few = replace(preset, training=replace(preset.training, steps=TIMED_STEPS))
-    _train("timed", few, 0, settings, data, out, watch=lambda step: times.append(time.monotonic()))
+    _train("timed", few, 0, settings, data, out, watch=lambda step: times.append(_clock_s()))
     step_s = (times[-1] - times[1]) / (TIMED_STEPS - 1)  # the first step is slower
     steps = max(1, round(60 * settings.minutes / step_s))
     return replace(preset, training=replace(preset.training, steps=steps))
+
+
+def _clock_s() -> float:
+    """Return seconds; on CPUs those of the processor, so that other work on the machine counts little."""
+    return time.monotonic() if torch.cuda.is_available() else time.process_time() / torch.get_num_threads()
 
 
 def _train_and_score(
