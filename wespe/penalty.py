@@ -1,4 +1,4 @@
-"""The gradient penalty of Wasserstein critics, and its adaptive weight (A-WGAN, Chen et al. 2018, §4.2)."""
+"""The gradient penalty of Wasserstein critics, and its adaptive weight (A-WGAN, Chen et al. 2018)."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class PenaltyConfig:
 
 
 def one_sided_penalty(scores: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
-    """Mean max(0, ‖∇C(v)‖ − 1): a critic that changes more slowly than its views costs nothing (§4.2)."""
+    """Mean max(0, ‖∇C(v)‖ − 1): slopes of at most 1 cost nothing."""
     slopes = (squared_gradients(scores, views) + 1e-12).sqrt()  # the root's own slope at 0 is infinite
     return functional.relu(slopes - 1).mean()
 

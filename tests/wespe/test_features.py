@@ -14,6 +14,7 @@ from wespe.networks.features import (
     LAYERS,
     ContentConfig,
     Features,
+    needed_weights,
     read_weights,
 )
 
@@ -54,6 +55,45 @@ def test_features_are_torchvisions_layer_by_layer(backbone: str) -> None:
     for ours, wanted in zip(features(photos), expected, strict=True):
         torch.testing.assert_close(ours, wanted)
     assert torch.equal(photos, before)
+
+
+def torchvisions_layers(backbone: str) -> nn.Sequential:
+    """Return its own layers, with weights and statistics that are all different from the initial ones."""
+    with torch.device("meta"):
+        layers = getattr(models, backbone)(weights=None).features
+    layers.to_empty(device="cpu").eval()
+    random = torch.Generator().manual_seed(1)
+    for layer in layers.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=random)
+            if layer.bias is not None:
+                nn.init.normal_(layer.bias, std=0.1, generator=random)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.num_batches_tracked.zero_()
+            for moved in (layer.running_mean, layer.bias):
+                nn.init.normal_(moved, std=0.3, generator=random)
+            for scaled in (layer.running_var, layer.weight):
+                nn.init.uniform_(scaled, 0.5, 2, generator=random)
+    return layers
+
+
+@torch.no_grad()
+def test_every_layer_has_the_values_of_torchvisions_own_forward(backbone: str) -> None:
+    """Protects content losses of all backbones: no layer is off by one, overwritten in place, or normalised
+    with other statistics."""
+    theirs, seen = torchvisions_layers(backbone), {}
+    for index, layer in enumerate(theirs):
+        layer.register_forward_hook(
+            lambda module, given, output, index=index: seen.update({index: output.clone()})
+        )
+    config = ContentConfig(backbone=backbone, layers=dict.fromkeys(LAYERS[backbone], 1.0))
+    features = Features(config, needed_weights(theirs.state_dict(), config, "torchvision"))
+    photos = torch.rand(2, 3, 64, 48, generator=torch.Generator().manual_seed(0))
+    theirs(normalised(photos))
+    for name, ours in zip(config.layers, features(photos), strict=True):
+        wanted = seen[LAYERS[backbone][name]]
+        assert wanted.std() > 1e-3, name
+        torch.testing.assert_close(ours, wanted, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def test_every_layer_name_stands_for_its_index_in_torchvision() -> None:

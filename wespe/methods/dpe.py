@@ -19,7 +19,11 @@ DOMAINS = ("source", "target")
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights(NonNegative):
-    """Weights of the losses, for photos of 512 px: 1, α and 10 α with α = 1000 (eq. 6)."""
+    """Weights of the losses: 1, α and 10 α, with α = 1000 for photos of 512 px.
+
+    A critic changes by at most 1 per unit of the photo's norm, which grows with the side, but mean squared
+    errors do not. For the same balance, scale α with the side.
+    """
 
     adversarial: float = 1.0
     identity: float = 1000.0
@@ -28,9 +32,10 @@ class LossWeights(NonNegative):
 
 @dataclass(frozen=True, kw_only=True)
 class DpeConfig:
-    """The defaults are the paper's.
+    """The defaults are the paper's, except for the size of photos.
 
-    critic_steps: the generators learn in every so many steps, the critics in all.
+    critic_steps: the generators learn in every so many steps, the critics in all. 50 is from the authors'
+        code.
     """
 
     name: Literal["dpe"] = "dpe"
@@ -88,7 +93,7 @@ class Dpe(Method):
         return Scene(batch, *networks["generators"](batch.source, batch.target))
 
     def generator_losses(self, networks: Networks, scene: Scene) -> Losses:
-        """Compute −A_G, I and C (eqs. 1–3 and 6)."""
+        """Compute −A_G, I and C: adversarial, identity and cycle losses, in both directions."""
         batch = scene.batch
         source, target = networks["critics"](scene.weakened, scene.enhanced)
         return {
@@ -100,7 +105,7 @@ class Dpe(Method):
         }
 
     def critic_losses(self, networks: Networks, scene: Scene) -> Losses:
-        """Compute −A_D + λ P for both critics, with real, fake and mixed photos in one call (eqs. 4, 7)."""
+        """Compute −A_D + λ P for both critics, with real, fake and mixed photos in one call."""
         batch, fakes = scene.batch, (scene.weakened.detach(), scene.enhanced.detach())
         mixed = [
             between(real, fake, batch.random)
@@ -136,7 +141,7 @@ class Generators(nn.Module):
         self.weaken = UNet(config)
 
     def forward(self, source: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return G(x), G'(y), G'(G(x)), G(G'(y)). What is rendered is normalised apart from photos (§4.3)."""
+        """Return G(x), G'(y), G'(G(x)), G(G'(y)). What is rendered is normalised apart from photos."""
         enhance = self.enhance.unet
         enhanced, weakened = enhance(source, "photo"), self.weaken(target, "photo")
         return enhanced, weakened, self.weaken(enhanced, "rendered"), enhance(weakened, "rendered")

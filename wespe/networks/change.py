@@ -24,8 +24,9 @@ class Change(NamedTuple):
 def fit_change(before: torch.Tensor, after: torch.Tensor) -> Change:
     """Split the change from reduced photos `before` to `after`, (n, 3, rows, columns), into gain and offset.
 
-    In each window and channel, the gain is the slope of the change over the photo's own tones (eq. 5, He et
-    al. 2010): detail that the reduced photo lacks is scaled like what surrounds it. The rest is the offset.
+    In each window and channel, the gain is the slope of the change over the photo's tones, as in the guided
+    filter (He et al. 2010): detail that the reduced photo lacks is scaled like what surrounds it. The offset
+    is the rest.
     """
     difference = after - before
     variance = _mean(before * before) - _mean(before).square()

@@ -1,4 +1,4 @@
-"""The critic of Deep Photo Enhancer: one score for a whole photo."""
+"""The critic of Deep Photo Enhancer (Chen et al. 2018): one score for a whole photo."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +13,8 @@ class PhotoCriticConfig:
     """The defaults are the paper's.
 
     widths: channels; each layer but the first halves the side.
-    norm: "instance" after every convolution, or "none".
+    norm: "instance" after every convolution, or "none". Instance norm removes each channel's mean and scale,
+        with which most of a photo's brightness and contrast is lost.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 128, 128, 128)

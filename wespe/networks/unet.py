@@ -1,4 +1,4 @@
-"""The global U-Net of Deep Photo Enhancer: local features joined with one vector for the whole photo."""
+"""The U-Net of Deep Photo Enhancer (Chen et al. 2018): local features joined with one vector per photo."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from wespe.networks.change import Change, apply_change, fit_change
 from wespe.networks.thumbnail import thumbnails
 
 Role = Literal["photo", "rendered"]
-ROLES: tuple[Role, ...] = ("photo", "rendered")  # what a generator is given in the two halves of a cycle
+ROLES: tuple[Role, ...] = ("photo", "rendered")  # a generator's input in the first and second half of a cycle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class UNetConfig:
 
 
 class Layer(nn.Module):
-    """Convolution → SELU → batch norm. Each role has a norm of its own (individual batch norm, §4.3)."""
+    """Convolution → SELU → batch norm. Each role has a norm of its own (individual batch norm)."""
 
     def __init__(self, before: int, after: int, kernel: int, stride: int = 1):
         super().__init__()
@@ -51,7 +51,7 @@ class Layer(nn.Module):
 
 
 class UNet(nn.Module):
-    """photos_nchw → photos_nchw, squares of any side; initially the identity (§4.1)."""
+    """photos_nchw → photos_nchw, squares of any side; initially the identity."""
 
     def __init__(self, config: UNetConfig):
         super().__init__()
