@@ -1,7 +1,7 @@
 """Deep Photo Enhancer: whole photos, two generators and two critics (Chen et al., CVPR 2018)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -11,6 +11,7 @@ from wespe.batch import Batch
 from wespe.losses import NonNegative, squared_error
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.photo_critic import PhotoCritic, PhotoCriticConfig
+from wespe.networks.thumbnail import thumbnails
 from wespe.networks.unet import ThumbnailUNet, UNet, UNetConfig
 from wespe.penalty import AdaptiveWeight, PenaltyConfig, between, one_sided_penalty
 
@@ -69,10 +70,14 @@ class Dpe(Method):
         self, config: DpeConfig, *, size_px: int, features: Mapping[str, torch.Tensor] | None = None
     ):
         super().__init__()
+        if (side := config.generator.thumbnail_px) > size_px:
+            raise ValueError(
+                f"generator.thumbnail_px is {side}; it must be at most {size_px}, the side of reduced photos"
+            )
         self.networks = nn.ModuleDict(
             {
                 "generators": Generators(config.generator),
-                "critics": Critics(config.critic, size_px=size_px),
+                "critics": Critics(config.critic, size_px=side),
             }
         )
         self.penalty = AdaptiveWeight(config.penalty, len(DOMAINS))
@@ -90,6 +95,11 @@ class Dpe(Method):
         return self.networks["generators"].enhance  # type: ignore[return-value]
 
     def render(self, networks: Networks, batch: Batch) -> Scene:
+        """Map both sets there and back, at the size at which photos will be enhanced."""
+        side = self.generator.thumbnail_px
+        batch = replace(
+            batch, source=thumbnails([batch.source], side), target=thumbnails([batch.target], side)
+        )
         return Scene(batch, *networks["generators"](batch.source, batch.target))
 
     def generator_losses(self, networks: Networks, scene: Scene) -> Losses:

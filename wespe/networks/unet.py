@@ -22,7 +22,8 @@ class UNetConfig:
     """The widths are the paper's.
 
     widths: channels; each layer but the first halves the side.
-    thumbnail_px: side of the square to which photos are reduced. The paper's photos have 512 px.
+    thumbnail_px: side of the square to which photos are reduced, for training as well; at most 192. The
+        paper's photos have 512 px.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 128, 128)
