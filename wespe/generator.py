@@ -35,6 +35,10 @@ class Generator(nn.Module):
         """Analyse whole photos, in strips from top to bottom; return a NamedTuple of tensors, or None."""
         return None
 
+    def compact(self, decision: Any) -> Any:
+        """Return a decision without what `forward` does not read; a film keeps thousands of them."""
+        return decision
+
     def forward(
         self, photos_nchw: torch.Tensor, decision: Any = None, place: Place | None = None
     ) -> torch.Tensor:

@@ -53,6 +53,13 @@ class Model:
         return Tiling(Bfloat16Generator(self.generator)) if suits_bfloat16(self.generator) else self.tiling
 
     @torch.inference_mode()
+    def decide(self, photo_hwc: np.ndarray) -> Any:
+        """Return the decision for a photo_hwc of uint8, for `enhance`; None if the generator makes none."""
+        height, width, _ = photo_hwc.shape
+        canvas = Canvas(photo_hwc, photo_hwc, 1.0, None, next(self.generator.parameters()).device)
+        return self.quick_tiling.decide(canvas.read, height, width, self.budget_bytes(photo_hwc))
+
+    @torch.inference_mode()
     def enhance(
         self,
         photo_hwc: np.ndarray,
@@ -61,6 +68,7 @@ class Model:
         colours: Colours | None = None,
         budget_bytes: int = 0,
         tile_px: int = 0,
+        decision: Any = None,
     ) -> np.ndarray:
         """Enhance one photo_hwc, uint8 or uint16; the result has the same shape and type.
 
@@ -68,6 +76,7 @@ class Model:
         colours: the photo's colour space if it is not sRGB. The part of a colour outside sRGB is preserved.
         budget_bytes: memory for the network; a photo that needs more is enhanced in tiles. 0: automatic.
         tile_px: enhance in tiles of this side, regardless of the budget; 0: automatic.
+        decision: what `decide` returned, or a mean of such; by default the photo's own.
         Raises PhotoError if the photo needs more memory and the generator cannot work in tiles.
         """
         height, width, _ = photo_hwc.shape
@@ -83,7 +92,7 @@ class Model:
                 if tile_px:
                     tiling.enhance_tiles(canvas.read, canvas.write, height, width, tile_px)
                 else:
-                    tiling.enhance(canvas.read, canvas.write, height, width, budget_bytes)
+                    tiling.enhance(canvas.read, canvas.write, height, width, budget_bytes, decision)
         except TooLarge as error:
             raise PhotoError(
                 f"{height * width / 1e6:.1f} megapixels; the model needs the whole photo at once, and memory "
