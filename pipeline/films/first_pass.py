@@ -83,6 +83,8 @@ def look_at(path: Path, model: Model) -> tuple[Film, Track]:
 
 
 def _append(film: Film, frame: Any, cut: bool) -> None:
+    if film.pts:  # what a file says is often of the frame stored next, not shown next
+        film.durations[-1] = frame.pts - film.pts[-1]
     film.pts.append(frame.pts)
     film.durations.append(frame.duration or 0)
     film.shots.append(film.shots[-1] + cut if film.shots else 0)

@@ -26,10 +26,21 @@ def join(
     """Write the result to `target`. Return warnings about streams that the container cannot hold."""
     av = pyav()
     with opened(source) as original, av.open(str(segments[0])) as first:
-        kept, lost = _carried(original, container)
+        enhanced = pictures(original)[0]
+        others = [one for one in original.streams if one.index != enhanced.index and not _is_chapters(one)]
+        kept = {one.index for one in others if _fits(one, container)}
+        lost = tuple(
+            f"its {one.type} track {one.index} cannot be kept in {container}"
+            for one in others
+            if one.index not in kept
+        )
         with av.open(str(target), "w", format=container, container_options=_options(original, film, container)) as out:
-            video = _video_stream(out, first.streams.video[0], pictures(original)[0], film, codec, container)
-            streams = {one.index: _copy_of(out, one) for one in kept}
+            streams = dict[int, Any]()
+            for one in original.streams:  # in their order, which players go by
+                if one.index == enhanced.index:
+                    video = _video_stream(out, first.streams.video[0], one, film, codec, container)
+                elif one.index in kept:
+                    streams[one.index] = _copy_of(out, one)
             out.metadata.update(_metadata(original, note))
             out.set_chapters(original.chapters())
             both = merge(
@@ -81,18 +92,9 @@ def _copy_facts(stream: Any, original: Any) -> None:
     stream.disposition = original.disposition
 
 
-def _carried(original: Any, container: str) -> tuple[list[Any], tuple[str, ...]]:
-    """Return the streams besides the enhanced one that the container can hold, and a warning per other one."""
-    kept, lost = [], []
-    enhanced = pictures(original)[0]
-    for one in original.streams:
-        if one.index == enhanced.index:
-            continue
-        if _fits(one, container):
-            kept.append(one)
-        else:
-            lost.append(f"its {one.type} track {one.index} cannot be kept in {container}")
-    return kept, tuple(lost)
+def _is_chapters(stream: Any) -> bool:
+    """Tell whether a track is how mp4 and mov hold chapters, which are written anew."""
+    return stream.type == "data" and stream.frames == len(stream.container.chapters()) > 0
 
 
 def _fits(stream: Any, container: str) -> bool:
@@ -162,11 +164,15 @@ def _packets(path: Path) -> list[Any]:
 
 def _ranks(packets: Sequence[Any]) -> list[int]:
     """Return each packet's place in the order in which frames are shown."""
-    order = sorted(range(len(packets)), key=lambda number: packets[number].pts)
+    order = sorted(range(len(packets)), key=lambda number: _shown(packets[number]))
     ranks = [0] * len(packets)
     for rank, number in enumerate(order):
         ranks[number] = rank
     return ranks
+
+
+def _shown(packet: Any) -> int:
+    return packet.dts if packet.pts is None else packet.pts  # AVI has no times but the order
 
 
 def _latest(path: Path) -> int:

@@ -68,7 +68,7 @@ def enhance_film(
         with closing(ahead(enhanced(model, source, film, track, settings.strength, start))) as made:
             for number, group in groupby(made, key=lambda frame: film.segment_of(frame.number)):
                 photos = _watched(group, film, progress, meter)
-                encode_segment(segments[number], photos, film, codec, crf, reordered=container != "avi")
+                encode_segment(segments[number], photos, film, codec, crf, container)
     part = destination.with_name(f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}")
     try:
         lost = join(source, segments, film, codec, note(model, settings), part, container)

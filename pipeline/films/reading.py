@@ -107,8 +107,11 @@ def _packet_by_packet(container: Any, stream: Any, damage: Damage) -> Iterator[A
         for frame in decoded:
             seen += 1
             damage.broken += bool(frame.is_corrupt)
-            if frame.pts is None:
-                frame.pts = frame.dts if frame.dts is not None else seen - 1
+            # AVI only holds the order of frames; FFmpeg guesses their times, and may be two frames late.
+            if (frame.pts is None or container.format.name == "avi") and frame.dts is not None:
+                frame.pts = frame.dts
+            elif frame.pts is None:
+                frame.pts = seen - 1
             yield frame
         if packet is None:
             return
