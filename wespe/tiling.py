@@ -106,7 +106,6 @@ class Tiling:
         for outer, inner in tiles:
             write(*inner, _inside(enhance_tile(outer), outer, inner))
 
-
     def decide(self, read: Read, height: int, width: int, budget_bytes: int) -> Any:
         """Return what `forward` reads of the decision for a photo; None if the generator does not decide."""
         if not self.generator.decides:

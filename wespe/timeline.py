@@ -16,7 +16,7 @@ from wespe.views import texture_view
 HALF_S = 1.0  # the mean's weights fall to zero at this distance; light that changes slower is followed
 BINS = 16  # per channel of a histogram
 # A cut changes both the levels and what is where. A flash or the camera's exposure only changes the levels, a
-# pan only the places. A cut between alike levels is missed, and does little harm: alike scenes are decided alike.
+# pan only the places. A cut between alike levels is missed, and does little harm: alike is decided alike.
 CUT_LEVELS, CUT_STRUCTURE = 0.2, 0.5
 FLAT = 1e-4  # variance of luma, 0–1, that has no structure to compare
 
@@ -24,8 +24,8 @@ FLAT = 1e-4  # variance of luma, 0–1, that has no structure to compare
 class Change(NamedTuple):
     """How much two consecutive frames differ.
 
-    levels: 0–1, the share of pixels that moved to another bin of the histograms. structure: 0–2, one minus the
-    correlation of their luma.
+    levels: 0–1, the share of pixels that moved to another bin of the histograms. structure: 0–2, one minus
+    the correlation of their luma.
     """
 
     levels: float
@@ -99,6 +99,8 @@ def mean_decision(weights: Sequence[float], decisions: Sequence[Any]) -> Any:
 def mapped(function: Callable[..., torch.Tensor], *decisions: Any) -> Any:
     """Apply a function to the corresponding tensors of decisions of the same type."""
     first = decisions[0]
+    if first is None:  # of a generator that does not decide
+        return None
     if isinstance(first, torch.Tensor):
         return function(*decisions)
     return type(first)(*(mapped(function, *parts) for parts in zip(*decisions, strict=True)))
@@ -106,6 +108,8 @@ def mapped(function: Callable[..., torch.Tensor], *decisions: Any) -> Any:
 
 def flattened(decision: Any) -> list[torch.Tensor]:
     """Return the tensors of a decision, in order."""
+    if decision is None:
+        return []
     if isinstance(decision, torch.Tensor):
         return [decision]
     return [tensor for part in decision for tensor in flattened(part)]

@@ -1,1 +1,1 @@
-"""Films: read, enhanced frame by frame with decisions that agree over time, and written with all else kept."""
+"""Films: read, enhanced with decisions that agree over time, and written with all else kept."""

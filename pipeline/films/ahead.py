@@ -1,6 +1,6 @@
 """Runs an iterator in a thread of its own, some items ahead of whoever takes them."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from queue import Empty, Full, Queue
 from threading import Event, Thread
@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 WAIT_S = 0.1
 
 
-def ahead(items: Iterator[Item], depth: int = 3) -> Iterator[Item]:
+def ahead(items: Generator[Item], depth: int = 3) -> Generator[Item]:
     """Yield the items; exceptions in the thread are raised here, and the thread ends with this iterator."""
     queue, stop = Queue[tuple[str, Any]](depth), Event()
 
@@ -23,7 +23,7 @@ def ahead(items: Iterator[Item], depth: int = 3) -> Iterator[Item]:
 
     def work() -> None:
         try:
-            with closing(items):  # type: ignore[type-var]
+            with closing(items):
                 for item in items:
                     put("item", item)
                     if stop.is_set():

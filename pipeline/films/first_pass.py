@@ -10,10 +10,19 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.errors import FilmError
-from pipeline.films.colours import ColourTags, Converter, FilmColours, colours_of
-from pipeline.films.reading import Damage, display_matrix, expected_frames, frames, opened, pictures, rate_of
-from pipeline.films.reading import rotation, turned
 from pipeline.files import write_atomically
+from pipeline.films.colours import ColourTags, Converter, FilmColours, colours_of
+from pipeline.films.reading import (
+    Damage,
+    display_matrix,
+    expected_frames,
+    frames,
+    opened,
+    pictures,
+    rate_of,
+    rotation,
+    turned,
+)
 from pipeline.logs import Progress
 from pipeline.models.model_folder import Model
 from wespe.timeline import Track, change, flattened, rebuilt
@@ -78,7 +87,7 @@ def look_at(path: Path, model: Model) -> tuple[Film, Track]:
             progress.update()
     if found is None:
         raise FilmError("no frame of it can be decoded; it is empty or damaged")
-    found.warnings.extend(damage.warnings())
+    found.warnings.extend(damage.warnings(len(found.pts), progress.total))
     return found, Track(times_s=times, shots=shots, decisions=decisions)
 
 
@@ -129,7 +138,7 @@ def _nchw(photo_hwc: Any) -> torch.Tensor:
 
 def save_pass(folder: Path, key: str, film: Film, track: Track) -> None:
     """Keep the first pass for a run that goes on after a kill."""
-    tensors = [flattened(one) for one in track.decisions if one is not None]
+    tensors = [flattened(one) for one in track.decisions]
     stacked = {str(number): torch.stack(parts) for number, parts in enumerate(zip(*tensors, strict=True))}
     save_file(stacked, folder / DECISIONS)
     facts = {"key": key, "film": asdict(film), "times_s": track.times_s, "shots": track.shots}
@@ -150,8 +159,6 @@ def load_pass(folder: Path, key: str, model: Model) -> tuple[Film, Track] | None
         return None
     count = len(facts["times_s"])
     like = model.decide(torch.zeros(64, 64, 3, dtype=torch.uint8).numpy())
-    decisions = [None] * count
-    if stacked:
-        rows = [[stacked[str(part)][number] for part in range(len(stacked))] for number in range(count)]
-        decisions = [rebuilt(like, row) for row in rows]
+    rows = [[stacked[str(part)][number] for part in range(len(stacked))] for number in range(count)]
+    decisions = [rebuilt(like, row) for row in rows]
     return film, Track(times_s=facts["times_s"], shots=facts["shots"], decisions=decisions)

@@ -24,7 +24,10 @@ class Codec:
 CODECS = {
     "h264": Codec(encoder="libx264", crf=18, options=(("preset", "medium"),)),
     "hevc": Codec(
-        encoder="libx265", crf=20, options=(("preset", "medium"), ("x265-params", "log-level=none")), tag="hvc1"
+        encoder="libx265",
+        crf=20,
+        options=(("preset", "medium"), ("x265-params", "log-level=none")),
+        tag="hvc1",
     ),
     "av1": Codec(encoder="libsvtav1", crf=26, options=(("preset", "8"),)),
     "vp9": Codec(encoder="libvpx-vp9", crf=24, options=(("cpu-used", "4"), ("row-mt", "1"), ("b", "0"))),

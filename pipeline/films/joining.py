@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import FilmError
+from pipeline.films.about import COMMENT, NOTE
 from pipeline.films.first_pass import Film
 from pipeline.films.formats import CONTAINERS, Codec
 from pipeline.films.library import pyav
@@ -17,7 +18,6 @@ from pipeline.films.reading import opened, pictures
 
 OWN = ("major_brand", "minor_version", "compatible_brands", "encoder")  # the writer's, not the film's
 QUICKTIME = ("mp4", "mov")
-COMMENT = "comment"
 
 
 def join(
@@ -34,7 +34,8 @@ def join(
             for one in others
             if one.index not in kept
         )
-        with av.open(str(target), "w", format=container, container_options=_options(original, film, container)) as out:
+        options = _options(original, film, container)
+        with av.open(str(target), "w", format=container, container_options=options) as out:
             streams = dict[int, Any]()
             for one in original.streams:  # in their order, which players go by
                 if one.index == enhanced.index:
@@ -43,9 +44,8 @@ def join(
                     streams[one.index] = _copy_of(out, one)
             out.metadata.update(_metadata(original, note))
             out.set_chapters(original.chapters())
-            both = merge(
-                _video_packets(segments, film, video), _other_packets(original, streams), key=lambda one: one[0]
-            )
+            frames = _video_packets(segments, film, video)
+            both = merge(frames, _other_packets(original, streams), key=lambda one: one[0])
             for _, packet in both:
                 out.mux(packet)
     with open(target, "rb") as file:
@@ -64,13 +64,11 @@ def _options(original: Any, film: Film, container: str) -> dict[str, str]:
 
 def _metadata(original: Any, note: str) -> dict[str, str]:
     kept = {key: value for key, value in original.metadata.items() if key.lower() not in OWN}
-    earlier = [line for line in kept.get(COMMENT, "").splitlines() if not line.startswith("wespe ")]
+    earlier = [line for line in kept.get(COMMENT, "").splitlines() if not line.startswith(NOTE)]
     return kept | {COMMENT: "\n".join([*earlier, note])}
 
 
-def _video_stream(
-    out: Any, template: Any, original: Any, film: Film, codec: Codec, container: str
-) -> Any:
+def _video_stream(out: Any, template: Any, original: Any, film: Film, codec: Codec, container: str) -> Any:
     stream = out.add_stream_from_template(template, opaque=True)
     stream.time_base = Fraction(*film.time_base)
     if codec.tag and container in QUICKTIME:
@@ -141,7 +139,9 @@ def _video_packets(segments: Sequence[Path], film: Film, stream: Any) -> Iterato
         packets = _packets(path)
         ranks = _ranks(packets)
         if len(packets) != last - first:
-            raise FilmError(f"{path}: holds {len(packets)} frames of {last - first}; remove it, and run again")
+            raise FilmError(
+                f"{path}: holds {len(packets)} of {last - first} frames; remove it, and run again"
+            )
         for packet, rank in zip(packets, ranks, strict=True):
             packet.pts, packet.dts = film.pts[first + rank], _decoding_time(film, done - late)
             packet.time_base, packet.duration = base, film.durations[first + rank]
@@ -178,13 +178,6 @@ def _shown(packet: Any) -> int:
 def _latest(path: Path) -> int:
     """Return by how many places a packet may come after its place in the order of showing."""
     return max(number - rank for number, rank in enumerate(_ranks(_packets(path))))
-
-
-def note_of(path: Path) -> str:
-    """Return the line that this program has written into a film; '' if it has not made it."""
-    with opened(path) as container:
-        lines = container.metadata.get(COMMENT, container.metadata.get(COMMENT.upper(), "")).splitlines()
-    return next((line for line in lines if line.startswith("wespe ")), "")
 
 
 def container_of(path: Path) -> str:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,6 +17,7 @@ import torch
 
 from pipeline.errors import FilmError
 from pipeline.files import PREFIX, SUFFIX
+from pipeline.films.about import NOTE, note_of
 from pipeline.films.ahead import ahead
 from pipeline.films.colours import Converter
 from pipeline.films.encoding import SEGMENT_SUFFIX, encode_segment
@@ -83,22 +84,29 @@ def enhance_film(
 def note(model: Model, settings: FilmSettings) -> str:
     """Return the line in a result's comment that tells who has made it."""
     name = model.config.get("name") or model.config.get("camera", "model")
-    return f"wespe {name} {model.sha256[:12]}, strength {settings.strength:g}"
+    return f"{NOTE}{name} {model.sha256[:12]}, strength {settings.strength:g}"
+
+
+def is_up_to_date(model: Model, source: Path, destination: Path, settings: FilmSettings) -> bool:
+    """Tell whether a result was made from this film by this model, with this strength."""
+    if not destination.exists() or destination.stat().st_mtime < source.stat().st_mtime:
+        return False
+    return note_of(destination) == note(model, settings)
 
 
 def enhanced(
     model: Model, source: Path, film: Film, track: Track, strength: float, start: int = 0
-) -> Iterator[Frame]:
+) -> Generator[Frame]:
     """Yield the film's frames from number `start` on, enhanced; they are decoded in another thread."""
     with closing(ahead(_decoded(source, film, start))) as decoded:
         for number, photo_hwc in decoded:
-            decision = track.at(film.time_s(number), film.shots[number]) if track.decisions[0] is not None else None
+            decision = track.at(film.time_s(number), film.shots[number])
             upright = turned(photo_hwc, film.quarters)
             made = model.enhance(upright, strength=strength, decision=decision)
             yield Frame(number, photo_hwc, turned(made, -film.quarters))
 
 
-def _decoded(source: Path, film: Film, start: int) -> Iterator[tuple[int, np.ndarray]]:
+def _decoded(source: Path, film: Film, start: int) -> Generator[tuple[int, np.ndarray]]:
     converter, number = Converter(film.colours), start
     for frame in frames(source, Damage(), film.pts[start] if start else None):
         if number >= len(film.pts) or frame.pts != film.pts[number]:

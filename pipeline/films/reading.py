@@ -12,20 +12,23 @@ import numpy as np
 from pipeline.errors import FilmError
 from pipeline.films.library import pyav
 
+CUT_SHARE = 0.9  # of the promised frames; sound that is longer than the pictures counts as theirs
+
 
 @dataclass
 class Damage:
-    """What is wrong with a film's frames. cut: the file ends early."""
+    """What is wrong with a film's frames."""
 
     broken: int = 0
     doubled: int = 0
-    cut: bool = False
 
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self, found: int, expected: int) -> tuple[str, ...]:
+        """Describe it. found, expected: frames that there are, and that the header promises."""
+        cut = found < CUT_SHARE * expected - 1
         texts = {
             f"{self.broken} broken packets were repaired: the frame before is shown longer": self.broken,
             f"{self.doubled} frames without a time of their own were left out": self.doubled,
-            "the file ends early; the result holds what is there": self.cut,
+            f"it holds {found} of about {expected} frames, and seems to have been cut off": cut,
         }
         return tuple(text for text, true in texts.items() if true)
 
@@ -38,7 +41,7 @@ def opened(path: Path) -> Iterator[Any]:
         container = av.open(str(path), metadata_errors="replace")
     except av.error.FFmpegError as error:
         raise FilmError(
-            f"cannot be read as a film ({error.strerror}); it may have been cut off while it was recorded or copied"
+            f"cannot be read as a film ({error.strerror}); it may have been cut off while it was recorded"
         ) from None
     with container:
         if not pictures(container):
@@ -64,7 +67,7 @@ def frames(path: Path, damage: Damage, start_pts: int | None = None) -> Iterator
             continue
         if size not in (None, (frame.width, frame.height)):
             raise FilmError(
-                f"changes its size from {size[0]}×{size[1]} to {frame.width}×{frame.height}; cut it there first"  # type: ignore[index]
+                f"changes its size to {frame.width}×{frame.height} on the way; cut it there first"
             )
         last, size = frame.pts, (frame.width, frame.height)
         if start_pts is None or frame.pts >= start_pts:
@@ -97,7 +100,7 @@ def _packet_by_packet(container: Any, stream: Any, damage: Damage) -> Iterator[A
             packet = next(packets, None)  # the last one is empty, and flushes the decoder
             flushed = packet is None
         except errors.FFmpegError:
-            damage.cut, packet, flushed = True, None, False
+            packet, flushed = None, False  # the file ends here
         if flushed:
             return
         try:

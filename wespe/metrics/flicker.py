@@ -1,6 +1,5 @@
 """Flicker of an enhanced film: how much it changes over time at places where its source hardly changes."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -26,16 +25,17 @@ class Flicker(NamedTuple):
 
     def over(self, source: "Flicker") -> "Flicker":
         """Return the ratios to the source's."""
-        pairs = zip(self[:3], source[:3], strict=True)
-        ratios = ((one + LEAST_LEVELS) / (other + LEAST_LEVELS) for one, other in pairs)
-        return Flicker(*ratios, self.static)
+        luma, chroma, noise = (
+            (one + LEAST_LEVELS) / (other + LEAST_LEVELS)
+            for one, other in zip(self[:3], source[:3], strict=True)
+        )
+        return Flicker(luma, chroma, noise, self.static)
 
 
-@dataclass
 class FlickerMeter:
     """Sums the changes of both films, frame by frame; memory does not grow."""
 
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         self._before: tuple[torch.Tensor, torch.Tensor] | None = None
         self._sums = torch.zeros(2, 3, dtype=torch.float64)
         self._static, self._areas = 0, 0
@@ -49,7 +49,8 @@ class FlickerMeter:
             static = areas[0].abs().amax(1, keepdim=True) <= STATIC_LEVELS
             for sums, area, pixels in zip(self._sums, areas, changes, strict=True):
                 spread = functional.avg_pool2d(pixels[:, :1].square(), AREA_PX)
-                sums += torch.stack([_luma(area)[static].sum(), _chroma(area)[static].sum(), spread[static].sum()])
+                kinds = _luma(area), _chroma(area), spread
+                sums += torch.stack([one[static].sum() for one in kinds])
             self._static, self._areas = self._static + int(static.sum()), self._areas + static.numel()
         self._before = now
 

@@ -67,17 +67,37 @@ def write_film(
         context = stream.codec_context
         context.color_range, context.colorspace, context.color_trc, context.color_primaries = tags
         stream.set_display_rotation(turned) if turned else None
-        audio = out.add_stream("libmp3lame" if path.suffix == ".avi" else "libopus" if path.suffix == ".webm" else "aac", rate=48000) if sound else None
+        audio = (
+            out.add_stream(
+                "libmp3lame" if path.suffix == ".avi" else "libopus" if path.suffix == ".webm" else "aac",
+                rate=48000,
+            )
+            if sound
+            else None
+        )
         if sound and path.suffix == ".webm":
             audio.codec_context.format = "s16"
-        words = out.add_mux_stream("mov_text" if path.suffix in (".mp4", ".mov") else "subrip") if subtitles else None
+        words = (
+            out.add_mux_stream("mov_text" if path.suffix in (".mp4", ".mov") else "subrip")
+            if subtitles
+            else None
+        )
         if chapters:
-            one = {"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "Start"}}
+            one = {
+                "id": 1,
+                "start": 0,
+                "end": 500,
+                "time_base": Fraction(1, 1000),
+                "metadata": {"title": "Start"},
+            }
             out.set_chapters([one])
         for photo, time in zip(photos, times, strict=True):
             full = tags[0] == 2 or pixels.startswith("yuvj")
             frame = av.VideoFrame.from_ndarray(photo, "rgb24").reformat(
-                format=pixels, dst_colorspace={1: 1}.get(tags[1], 5), src_color_range=2, dst_color_range=2 if full else 1
+                format=pixels,
+                dst_colorspace={1: 1}.get(tags[1], 5),
+                src_color_range=2,
+                dst_color_range=2 if full else 1,
             )
             frame.pts, frame.time_base = time, base
             frame.color_range, frame.colorspace, frame.color_trc, frame.color_primaries = tags
@@ -95,7 +115,9 @@ def write_film(
 
 
 def _write_sound(out: Any, audio: Any, seconds: float) -> None:
-    size = 960 if audio.codec_context.name == "libopus" else 1152 if "mp3" in audio.codec_context.name else 1024
+    size = (
+        960 if audio.codec_context.name == "libopus" else 1152 if "mp3" in audio.codec_context.name else 1024
+    )
     kind = audio.codec_context.format.name
     count = int(seconds * 48000 // size)
     wave = np.sin(np.arange(count * size) * 0.05) * 0.3
@@ -130,7 +152,11 @@ def packets(path: Path, kind: str) -> list[tuple[Any, ...]]:
         streams = [one for one in container.streams if one.type == kind]
         if not streams:
             return []
-        return [(p.pts * p.time_base, p.duration * p.time_base, bytes(p)) for p in container.demux(streams) if p.size]
+        return [
+            (p.pts * p.time_base, p.duration * p.time_base, bytes(p))
+            for p in container.demux(streams)
+            if p.size
+        ]
 
 
 def times(path: Path) -> list[Fraction]:

@@ -40,7 +40,9 @@ def test_times_sound_subtitles_and_chapters(
         assert packets(result, kind) == packets(source, kind), kind
     with av.open(str(source)) as before, av.open(str(result)) as after:
         assert [one.type for one in after.streams] == [one.type for one in before.streams]
-        chapters = [[(c["start"] * c["time_base"], c["metadata"]) for c in one.chapters()] for one in (before, after)]
+        chapters = [
+            [(c["start"] * c["time_base"], c["metadata"]) for c in one.chapters()] for one in (before, after)
+        ]
         assert chapters[0] == chapters[1]
         assert after.streams.video[0].codec_context.name == ("vp9" if name.endswith("webm") else "h264")
     assert not list(tmp_path.glob("*.part"))
