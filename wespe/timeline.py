@@ -14,6 +14,7 @@ import torch
 from wespe.views import texture_view
 
 HALF_S = 1.0  # the mean's weights fall to zero at this distance; light that changes slower is followed
+SHRINK_S = 0.1  # spread of the decisions' times at which the slope is halved
 BINS = 16  # per channel of a histogram
 # A cut changes both the levels and what is where. A flash or the camera's exposure only changes the levels, a
 # pan only the places. A cut between alike levels is missed, and does little harm: alike is decided alike.
@@ -70,30 +71,41 @@ class Track:
     decisions: Sequence[Any]
 
     def at(self, time_s: float, shot: int, half_s: float = HALF_S) -> Any:
-        """Return the mean decision of a shot around a time, with triangular weights.
-
-        Without a decision within `half_s`, the nearest of the shot is returned.
-        """
+        """Return the decision of a shot at a time, from those around it; else the nearest of the shot."""
         first, last = bisect_right(self.times_s, time_s - half_s), bisect_left(self.times_s, time_s + half_s)
         near = [number for number in range(first, last) if self.shots[number] == shot]
         if not near:
             return self._nearest(time_s, shot)
-        weights = [1 - abs(time_s - self.times_s[number]) / half_s for number in near]
-        return mean_decision(weights, [self.decisions[number] for number in near])
+        weights = line_weights([self.times_s[number] - time_s for number in near], half_s)
+        return weighted(weights, [self.decisions[number] for number in near])
 
     def _nearest(self, time_s: float, shot: int) -> Any:
         inside = [number for number, one in enumerate(self.shots) if one == shot]
         return self.decisions[min(inside, key=lambda number: abs(self.times_s[number] - time_s))]
 
 
-def mean_decision(weights: Sequence[float], decisions: Sequence[Any]) -> Any:
-    """Return the weighted mean of decisions, which are NamedTuples of tensors or of such NamedTuples."""
-    total = sum(weights)
+def line_weights(distances_s: Sequence[float], half_s: float) -> list[float]:
+    """Return weights with the sum 1, for the value at distance 0 of the line through values around it.
 
-    def mean(*tensors: torch.Tensor) -> torch.Tensor:
-        return sum(tensor * (weight / total) for tensor, weight in zip(tensors, weights, strict=True))  # type: ignore[return-value]
+    Local linear regression with a triangular kernel (Cleveland 1979). In the midst of a shot it is the mean;
+    at its ends, where all values lie on one side, a mean would lag behind a drift by a third of a second. The
+    slope is shrunk, so that a line through few values does not reach far.
+    """
+    x = torch.tensor(distances_s, dtype=torch.float64)
+    kernel = 1 - x.abs() / half_s
+    kernel = kernel / kernel.sum()
+    centre = (kernel * x).sum()
+    spread = (kernel * (x - centre).square()).sum() + SHRINK_S**2
+    return (kernel * (1 - centre * (x - centre) / spread)).tolist()
 
-    return mapped(mean, *decisions)
+
+def weighted(weights: Sequence[float], decisions: Sequence[Any]) -> Any:
+    """Return the weighted sum of decisions, which are NamedTuples of tensors or of such NamedTuples."""
+
+    def total(*tensors: torch.Tensor) -> torch.Tensor:
+        return sum(tensor * weight for tensor, weight in zip(tensors, weights, strict=True))  # type: ignore[return-value]
+
+    return mapped(total, *decisions)
 
 
 def mapped(function: Callable[..., torch.Tensor], *decisions: Any) -> Any:

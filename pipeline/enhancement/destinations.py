@@ -47,7 +47,7 @@ def plan(sources: Sequence[Path], out: Path | None = None, format: str = "") -> 
     for one in work:
         check_writable(one.destination.parent)
         if not one.is_folder:
-            _keep_others(one.destination)
+            keep_others(one.destination)
     return work
 
 
@@ -106,7 +106,7 @@ def _keep_originals(work: Sequence[Work]) -> None:
             )
 
 
-def _keep_others(destination: Path) -> None:
+def keep_others(destination: Path) -> None:
     """Raise EnhancementError unless the destination is free or contains an earlier result."""
     if destination.is_dir() or (destination.exists() and not is_ours(destination)):
         raise EnhancementError(

@@ -41,16 +41,17 @@ def film_settings(arguments: argparse.Namespace) -> "FilmSettings":
 
 
 def films_of(work: "Work") -> "list[Work]":
-    """Return a film, or those in a folder, each with its destination."""
+    """Return a film, or those in a folder that are no results, each with its destination."""
+    from pipeline.enhancement.destinations import is_result
     from pipeline.films.formats import films_below
 
     if not work.is_folder:
         return [work]
+    folder, results = work.source, work.destination
     return [
-        replace(
-            work, source=film, destination=work.destination / film.relative_to(work.source), is_folder=False
-        )
-        for film in films_below(work.source)
+        replace(work, source=film, destination=results / film.relative_to(folder), is_folder=False)
+        for film in films_below(folder)
+        if not film.is_relative_to(results) and not is_result(film)
     ]
 
 
@@ -67,15 +68,18 @@ def enhance_films(
     if not work:
         return []
     from pipeline.enhancement.enhancer import reason_of
-    from pipeline.errors import EnhancementError
+    from pipeline.errors import EnhancementError, FilmError
     from pipeline.films.about import header_of_film
     from pipeline.films.library import pyav
 
-    pyav()
+    try:
+        pyav()
+    except FilmError as error:
+        return [f"{one.source}: {error}" for one in work]
     settings, failed = film_settings(arguments), list[str]()
     chosen = [choice.router.choose(header_of_film(one.source)) for one in work]
     models = load(chosen)
-    for line in choice.lines(chosen):
+    for line in choice.lines(chosen, "film"):
         print(line, file=sys.stderr)
     for one, folder in zip(work, chosen, strict=True):
         try:
@@ -88,8 +92,10 @@ def enhance_films(
 
 
 def _enhance(model: "Model", work: "Work", settings: "FilmSettings", arguments: argparse.Namespace) -> None:
+    from pipeline.enhancement.destinations import keep_others
     from pipeline.films.one_film import enhance_film, is_up_to_date
 
+    keep_others(work.destination)
     if work.source not in arguments.sources and is_up_to_date(model, work.source, work.destination, settings):
         print(f"{work.destination} (up to date)")
         return

@@ -134,7 +134,7 @@ def _write_sound(out: Any, audio: Any, seconds: float) -> None:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model that decides colours by frame, and changes them."""
     folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(0)
@@ -143,7 +143,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     generator.colour.slope.mul_(0.8)
     generator.colour.offset.add_(torch.tensor([0.1, -0.2]))
     save_model(folder, generator, method, {"camera": "phone"})
-    return load_model(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: Path) -> Model:
+    return load_model(model_folder)
 
 
 def packets(path: Path, kind: str) -> list[tuple[Any, ...]]:
