@@ -118,10 +118,12 @@ def _other_packets(original: Any, streams: dict[int, Any]) -> Iterator[tuple[flo
             return
         if packet is None:
             return
-        time = packet.dts if packet.dts is not None else packet.pts
-        if not packet.size or time is None:
+        if not packet.size:
             continue
-        latest = max(latest, float(time * packet.time_base))
+        if packet.dts is None:  # a cover
+            packet.dts = packet.pts or 0
+            packet.pts = packet.dts
+        latest = max(latest, float(packet.dts * packet.time_base))
         packet.stream = streams[packet.stream.index]
         yield latest, packet
 

@@ -120,3 +120,36 @@ def test_hevc_out(make: Make, model: Model, tmp_path: Path) -> None:
     with av.open(str(result)) as container:
         assert container.streams.video[0].codec_context.name == "hevc"
         assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+def test_gps_tracks_and_covers(make: Make, model: Model, tmp_path: Path) -> None:
+    """Protects: where an action camera was, and the picture that a film is known by."""
+    source, result = tmp_path / "action.mp4", tmp_path / "result.mp4"
+    with av.open(str(make(sound=False))) as film, av.open(str(source), "w") as out:
+        video = out.add_stream_from_template(film.streams.video[0])
+        places = out.add_data_stream("bin_data")  # as GoPro has them
+        places.time_base = Fraction(1, 1000)
+        cover = out.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        for packet in film.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                out.mux(packet)
+        for number in range(4):
+            packet = av.Packet(b"GPS5" + bytes([number] * 20))
+            packet.stream, packet.time_base = places, Fraction(1, 1000)
+            packet.pts = packet.dts = 200 * number
+            packet.duration = 200
+            out.mux(packet)
+        frame = av.VideoFrame.from_ndarray(pan(1, 32, 32)[0], "rgb24").reformat(format="yuvj420p")
+        frame.pts = 0
+        out.mux([*cover.encode(frame), *cover.encode(None)])
+    made = enhance_film(model, source, result, FilmSettings())
+    assert made.warnings == ()
+    assert len(packets(source, "data")) == 4
+    assert packets(result, "data") == packets(source, "data")
+    with av.open(str(source)) as before, av.open(str(result)) as after:
+        covers = [bytes(next(p for p in one.demux(one.streams.video[-1]) if p.size)) for one in (before, after)]
+        assert covers[0] == covers[1]
+        assert len(after.streams.video) == 2
