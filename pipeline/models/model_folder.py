@@ -83,7 +83,8 @@ class Model:
         enhanced = np.empty_like(photo_hwc)
         canvas = Canvas(photo_hwc, enhanced, strength, colours, next(self.generator.parameters()).device)
         budget_bytes = budget_bytes or self.budget_bytes(photo_hwc)
-        give_back()  # memory freed by decoding
+        if decision is None:
+            give_back()  # memory freed by decoding
         try:
             with (
                 self._gpu if canvas.device.type != "cpu" else nullcontext()
@@ -100,7 +101,8 @@ class Model:
                 "(wespe-stable)"
             ) from None
         finally:
-            give_back()
+            if decision is None:  # a film's next frame takes the same memory again, a quarter faster
+                give_back()
         return enhanced
 
     def budget_bytes(self, photo_hwc: np.ndarray) -> int:
