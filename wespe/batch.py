@@ -1,4 +1,4 @@
-"""The batch of patches that a method learns from."""
+"""The batch of patches, or of whole photos, that a method learns from."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import torch
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches of the camera and of the target.
+    """Patches of the camera and of the target, or whole photos if `Method.whole_photos`.
 
     source, target: photos_nchw, float 0–1. For a paired method, source[i] and target[i] show the same place;
         for other methods they are drawn independently.

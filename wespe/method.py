@@ -53,6 +53,8 @@ class Method(nn.Module, ABC):
         `self.networks`: the group that learns is passed wrapped.
     renders: the group that `render` calls; '' means the group of the first turn. The scene carries gradients
         of this group if one of its turns is due, and none otherwise. Its turn must not repeat.
+    whole_photos: whether batches and samples contain whole photos, reduced to squares, instead of patches:
+        for methods that decide on the whole photo. They are mirrored at random, but not rotated.
     needs_whole: whether samples must contain reduced whole photos beside the patches.
     frozen: names of children that never change, such as content features. They are not saved.
     first_patches: maximum number of patches per set that `prepare` gets before the first step; 0: no call.
@@ -63,6 +65,7 @@ class Method(nn.Module, ABC):
     """
 
     paired: ClassVar[bool] = False
+    whole_photos: ClassVar[bool] = False
     needs_whole: ClassVar[bool] = False
     frozen: ClassVar[tuple[str, ...]] = ("features",)
     networks: nn.ModuleDict

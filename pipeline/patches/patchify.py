@@ -32,7 +32,7 @@ def patchify(address: str, patches: Patches) -> shards.Index:
 
     Photos are processed in the order of their ids, so that the bytes do not depend on the number of workers.
     Memory depends on the photos being processed, not on their total number. If all photos have truths,
-    patches have truths as well. Each photo is also stored whole, reduced to a square.
+    patches have truths as well. Each photo, and its truth, is also stored whole, reduced to a square.
     """
     paths = layout.photo_set(address)
     photos = _large_enough(address, accepted(read_manifest(paths.photos)), patches)
@@ -44,12 +44,13 @@ def patchify(address: str, patches: Patches) -> shards.Index:
         tables = _tables(
             photos, paths.photos, cut_photo, Progress(f"patchify {paths.name}", len(photos), "photos")
         )
+        reduce_photo = partial(_reduce_photo, paired=paired)
         whole = _tables(
-            photos, paths.photos, _reduce_photo, Progress(f"reduce {paths.name}", len(photos), "photos")
+            photos, paths.photos, reduce_photo, Progress(f"reduce {paths.name}", len(photos), "photos")
         )
         try:
             index = shards.write_shards(part, patches, tables, paired=paired)
-            shards.write_shards(part / shards.WHOLE, WHOLE, whole)
+            shards.write_shards(part / shards.WHOLE, WHOLE, whole, paired=paired)
         except (ray.exceptions.RayError, UserCodeException) as error:
             raise ShardError(f"{address}: {cluster.root_cause(error)}; fetch the photos again") from None
         shutil.rmtree(paths.patches, ignore_errors=True)
@@ -131,9 +132,12 @@ def _cut_photo(batch: dict[str, np.ndarray], patches: Patches, paired: bool) -> 
         yield shards.encode([photo_id] * len(some), some, cut(photo, some, patches.size_px), truths)
 
 
-def _reduce_photo(batch: dict[str, np.ndarray]) -> Iterator[pa.Table]:
-    photo = read_photo(str(batch["path"][0]), WHOLE_MEGAPIXELS)
-    yield shards.encode([str(batch["id"][0])], [(0, 0)], reduced(photo)[None])
+def _reduce_photo(batch: dict[str, np.ndarray], paired: bool) -> Iterator[pa.Table]:
+    pictures = [
+        reduced(read_photo(str(batch[column][0]), WHOLE_MEGAPIXELS))[None]
+        for column in (("path", "truth_path") if paired else ("path",))
+    ]
+    yield shards.encode([str(batch["id"][0])], [(0, 0)], *pictures)
 
 
 def _read_truth(path: str, photo_hwc: np.ndarray) -> np.ndarray:

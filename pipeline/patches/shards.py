@@ -4,7 +4,7 @@ If all photos have truths, each row also contains the patch of the truth at the 
 columns separately, so readers that only need the pixels skip it.
 
     patches/index.json             settings; rows, bytes and sha256 of each shard
-    patches/whole/…                the same for whole photos reduced to squares, one row per photo
+    patches/whole/…                the same for whole photos, reduced to squares, one row per photo
     patches/train/00000.parquet    about SHARD_BYTES of pixels per file, at most GROUP_BYTES per row group
 
 Fixed-size binary is read without a copy (one buffer of n·size·size·3 bytes), unlike tensor columns and lists

@@ -1,6 +1,6 @@
 """Reads the photos of a comparison into memory, for training and scoring."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from wespe.histogram_match import HistogramMatch
 from wespe.metrics.full_reference import is_degenerate
 
 Pair = tuple[np.ndarray, np.ndarray]  # photo_hwc and its truth, of one shape
+Aligned = tuple[list[np.ndarray], list[np.ndarray]]  # photos and their truths
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Data:
     photos: tuple[Sequence[str], Sequence[str]]
     whole: tuple[np.ndarray, np.ndarray]
     pairs: Pair | None  # of patches
+    whole_pairs: Pair | None  # of whole photos, reduced to squares
     tests: Sequence[Pair]
     yardstick: HistogramMatch
 
@@ -50,19 +52,21 @@ def read_data(
     (source_patches, from_source), (target_patches, from_target) = (
         _cut(patches, photos) for photos in (sources, targets)
     )
+    aligned = None if pairs is None else _aligned(*pairs)
     return Data(
         source=source_patches,
         target=target_patches,
         photos=(from_source, from_target),
-        whole=(_reduced(sources), _reduced(targets)),
-        pairs=None if pairs is None else _cut_pairs(patches, *pairs),
+        whole=(_reduced(sources.values()), _reduced(targets.values())),
+        pairs=aligned and _cut_pairs(patches, *aligned),
+        whole_pairs=aligned and (_reduced(aligned[0]), _reduced(aligned[1])),
         tests=judged,
         yardstick=HistogramMatch.fit(sources.values(), targets.values()),
     )
 
 
-def _reduced(photos: Mapping[str, np.ndarray]) -> np.ndarray:
-    return np.stack([reduced(photo) for photo in photos.values()])
+def _reduced(photos: Iterable[np.ndarray]) -> np.ndarray:
+    return np.stack([reduced(photo) for photo in photos])
 
 
 def _photos(folders: Sequence[Path]) -> dict[str, np.ndarray]:
@@ -89,7 +93,7 @@ def _paths(folder: Path) -> list[Path]:
     return paths
 
 
-def _aligned(folder: Path, truths: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _aligned(folder: Path, truths: Path) -> Aligned:
     """Match photos of two folders by their names without suffix."""
     first, second = _by_stem(folder), _by_stem(truths)
     names = sorted(first.keys() & second.keys())
@@ -129,6 +133,6 @@ def _cut(patches: Patches, photos: Mapping[str, np.ndarray]) -> tuple[np.ndarray
     return np.concatenate(list(pieces.values())), names
 
 
-def _cut_pairs(patches: Patches, folder: Path, truths: Path) -> Pair:
-    sides = [{str(i): photo for i, photo in enumerate(side)} for side in _aligned(folder, truths)]
+def _cut_pairs(patches: Patches, photos: list[np.ndarray], truths: list[np.ndarray]) -> Pair:
+    sides = [{str(i): photo for i, photo in enumerate(side)} for side in (photos, truths)]
     return _cut(patches, sides[0])[0], _cut(patches, sides[1])[0]

@@ -123,14 +123,15 @@ def fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> N
 
 def _streams(run: Run, source: Index, target: Index) -> Iterator[Stream]:
     for name in run.streams:
-        index = {"pairs": source, "source": source, "target": target}.get(name) or target.whole
+        index = {"pairs": source, "source": source}.get(name, target)
+        whole = run.whole_photos or name == WHOLE
         yield stream_of(
-            index,
+            index.whole if whole else index,
             "train",
             name=name,
             seed=run.training.seed,
             paired=run.paired and name != WHOLE,
-            rotates=name != WHOLE,
+            rotates=not whole,
         )
 
 

@@ -23,7 +23,8 @@ from wespe.sample import Sample
 class MemoryContext:
     """The only rank of a run. Its batches are the same as those from shards of the same patches.
 
-    source, target: uint8 patches_nhwc; for a paired method, source[i] and target[i] show the same place.
+    source, target: uint8 patches_nhwc, or reduced whole photos if the method learns from those; for a paired
+        method, source[i] and target[i] show the same place.
     whole: reduced whole photos of both sets, uint8 (n, px, px, 3), for methods that need them.
     photos: ids of the photos of both sets' patches; None if each patch is from another photo.
     checkpoint: the folder to resume from and to write to; None disables checkpoints.
@@ -52,7 +53,9 @@ class MemoryContext:
         self._whole = [ArrayGroups(one) for one in whole] if whole and run.needs_whole else []
         self.device = torch.device(device)
         self._streams = [
-            Stream(name=name, seed=run.training.seed, groups=one, rotates=name != WHOLE)
+            Stream(
+                name=name, seed=run.training.seed, groups=one, rotates=not run.whole_photos and name != WHOLE
+            )
             for name, one in zip(run.streams, [*groups, *self._whole[1:]], strict=False)
         ]
         self._batch_size = run.training.batch_size

@@ -42,7 +42,7 @@ class Context(Protocol):
         """
 
     def batches(self, step: int) -> Iterator[tuple[torch.Tensor, ...]]:
-        """Yield this rank's uint8 patches_nhwc of source and target, starting at `step`.
+        """Yield this rank's uint8 patches_nhwc, or whole photos, of source and target, starting at `step`.
 
         If the run needs them, whole photos of the target follow.
         """
@@ -125,7 +125,7 @@ def _method(run: Run, features: Path) -> Method:
     content = getattr(run.method, "content", None)
     try:
         weights = read_weights(features, content) if content else None
-        return build_method(run.method, size_px=run.size_px, features=weights)
+        return build_method(run.method, size_px=run.picture_px, features=weights)
     except ValueError as error:
         raise TrainingError(f"camera {run.camera}: {error}; run `dvc repro` to fetch them again") from None
 

@@ -76,7 +76,7 @@ class RayContext:
             yield pictures
 
     def _size_px(self, stream: str) -> int:
-        return WHOLE_PX if stream == WHOLE else self._run.size_px
+        return WHOLE_PX if stream == WHOLE else self._run.picture_px
 
     def samples(self, most: int) -> tuple[Sample, Sample]:
         """Read the same samples on every worker."""

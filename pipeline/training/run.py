@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.patches.settings import WHOLE_PX
 from pipeline.patches.shards import WHOLE
 from pipeline.training.settings import Training
 from wespe.guard import GuardConfig
@@ -33,6 +34,16 @@ class Run:
     def paired(self) -> bool:
         """Whether the method learns from pairs of patches and truths, instead of the target's patches."""
         return METHODS[self.method.name].method.paired
+
+    @property
+    def whole_photos(self) -> bool:
+        """Whether the method learns from whole photos, reduced to squares, instead of patches."""
+        return METHODS[self.method.name].method.whole_photos
+
+    @property
+    def picture_px(self) -> int:
+        """Side of the patches, or of the whole photos, that the method learns from."""
+        return WHOLE_PX if self.whole_photos else self.size_px
 
     @property
     def needs_whole(self) -> bool:

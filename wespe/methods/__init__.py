@@ -42,7 +42,7 @@ METHODS: dict[str, Entry] = {
 def build_method(
     config: MethodConfig, *, size_px: int, features: Mapping[str, torch.Tensor] | None = None
 ) -> Method:
-    """Build an untrained method for patches of size_px.
+    """Build an untrained method for patches, or reduced whole photos, of size_px.
 
     features: weights of the content features from `read_weights`; not needed for random weights.
     Raises ValueError if they are missing.
