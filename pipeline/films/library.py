@@ -1,5 +1,6 @@
 """PyAV, which reads and writes films; optional, and imported only when there is a film."""
 
+import os
 from functools import cache
 from typing import Any
 
@@ -8,7 +9,8 @@ from pipeline.errors import FilmError
 
 @cache
 def pyav() -> Any:
-    """Import PyAV, without its log on stderr. Raises FilmError if it is not installed."""
+    """Import PyAV, without logs on stderr. Raises FilmError if it is not installed."""
+    os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder then only tells errors
     try:
         import av
     except ImportError:

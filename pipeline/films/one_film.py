@@ -23,6 +23,7 @@ from pipeline.films.colours import Converter
 from pipeline.films.encoding import SEGMENT_SUFFIX, encode_segment
 from pipeline.films.first_pass import FACTS, Film, load_pass, look_at, save_pass
 from pipeline.films.joining import container_of, join
+from pipeline.films.library import pyav
 from pipeline.films.reading import Damage, frames, turned
 from pipeline.films.settings import FilmSettings
 from pipeline.logs import Progress
@@ -56,8 +57,7 @@ def enhance_film(
 ) -> EnhancedFilm:
     """Write the enhanced film. Nothing has its name before it is whole. Raises FilmError without the name."""
     container = container_of(destination)
-    codec = settings.codec_for(container)
-    crf = codec.crf if settings.crf is None else settings.crf
+    codec, crf = settings.codec_for(container), settings.crf_for(container)
     folder = destination.with_name(destination.name + PART)
     film, track = _first_pass(model, source, folder, settings, container)
     segments = [folder / f"{number:06d}{SEGMENT_SUFFIX}" for number in range(len(film.segments))]
@@ -72,7 +72,7 @@ def enhance_film(
                 encode_segment(segments[number], photos, film, codec, crf, container)
     part = destination.with_name(f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}")
     try:
-        lost = join(source, segments, film, codec, note(model, settings), part, container)
+        lost = join(source, segments, film, codec, note(model, settings, container), part, container)
         os.replace(part, destination)
     finally:
         part.unlink(missing_ok=True)
@@ -81,17 +81,18 @@ def enhance_film(
     return EnhancedFilm(frames=len(film.pts), warnings=(*film.warnings, *lost), **flicker)
 
 
-def note(model: Model, settings: FilmSettings) -> str:
-    """Return the line in a result's comment that tells who has made it."""
+def note(model: Model, settings: FilmSettings, container: str) -> str:
+    """Return the line in a result's comment that tells how it was made."""
+    codec, crf = settings.codec_for(container), settings.crf_for(container)
     name = model.config.get("name") or model.config.get("camera", "model")
-    return f"{NOTE}{name} {model.sha256[:12]}, strength {settings.strength:g}"
+    return f"{NOTE}{name} {model.sha256[:12]}, strength {settings.strength:g}, {codec.encoder} crf {crf}"
 
 
 def is_up_to_date(model: Model, source: Path, destination: Path, settings: FilmSettings) -> bool:
-    """Tell whether a result was made from this film by this model, with this strength."""
+    """Tell whether a result was made from this film by this model, with these settings."""
     if not destination.exists() or destination.stat().st_mtime < source.stat().st_mtime:
         return False
-    return note_of(destination) == note(model, settings)
+    return note_of(destination) == note(model, settings, container_of(destination))
 
 
 def enhanced(
@@ -134,7 +135,8 @@ def _first_pass(
 ) -> tuple[Film, Track]:
     """Take the first pass of a killed run, or else make it."""
     facts = source.stat()
-    identity = [facts.st_size, facts.st_mtime_ns, model.sha256, settings.key(), container]
+    versions = pyav().__version__, pyav().ffmpeg_version_info
+    identity = [facts.st_size, facts.st_mtime_ns, model.sha256, settings.key(), container, *versions]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     if folder.exists():
         if found := load_pass(folder, key, model):

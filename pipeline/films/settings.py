@@ -37,6 +37,9 @@ class FilmSettings:
             raise FilmError(f"{container} does not hold {self.codec} here; choose {' or '.join(known)}")
         return CODECS[self.codec or known[0]]
 
+    def crf_for(self, container: str) -> int:
+        return self.codec_for(container).crf if self.crf is None else self.crf
+
     def key(self) -> str:
         """Return a text that identifies these settings."""
         return json.dumps(asdict(self), sort_keys=True)

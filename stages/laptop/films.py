@@ -63,7 +63,7 @@ def enhance_films(
 ) -> list[str]:
     """Enhance films one by one, and print the paths of the results. Return failures with their reasons.
 
-    A result in a folder that is newer than its film, and of the same model and strength, is kept.
+    A result in a folder that is newer than its film, and of the same model and settings, is kept.
     """
     if not work:
         return []
@@ -77,6 +77,11 @@ def enhance_films(
     except FilmError as error:
         return [f"{one.source}: {error}" for one in work]
     settings, failed = film_settings(arguments), list[str]()
+    if arguments.max_megapixels or arguments.format or arguments.quality:
+        print(
+            "films keep size and container: --max-megapixels, --format, --quality are for photos; see --crf",
+            file=sys.stderr,
+        )
     chosen = [choice.router.choose(header_of_film(one.source)) for one in work]
     models = load(chosen)
     for line in choice.lines(chosen, "film"):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 av = pytest.importorskip("av")
+pytestmark = pytest.mark.engine  # each starts commands
 Run = Callable[..., subprocess.CompletedProcess[str]]
 COMMAND = "from stages.laptop import main; main()"
 WITHOUT = "import sys; sys.modules['av'] = None; " + COMMAND

@@ -7,7 +7,7 @@ import pytest
 import torch
 from skimage import data
 
-from wespe.timeline import Track, change, flattened, mean_decision, rebuilt
+from wespe.timeline import Track, change, flattened, line_weights, rebuilt, weighted
 
 
 class Inner(NamedTuple):
@@ -23,8 +23,8 @@ def decision(value: float) -> Outer:
     return Outer(Inner(torch.full((1, 1), value)), torch.full((1, 3, 2), 10 * value))
 
 
-def test_the_mean_of_nested_decisions() -> None:
-    mean = mean_decision([1, 3], [decision(0.0), decision(4.0)])
+def test_the_weighted_sum_of_nested_decisions() -> None:
+    mean = weighted([0.25, 0.75], [decision(0.0), decision(4.0)])
     assert isinstance(mean, Outer)
     assert isinstance(mean.inner, Inner)
     assert mean.inner.gain.item() == 3
@@ -57,6 +57,21 @@ def test_a_drift_is_followed_without_delay() -> None:
         assert drift.at(time_s, shot=0).inner.gain.item() == pytest.approx(0.4 * time_s, abs=1e-5)
 
 
+def test_a_drift_is_followed_at_the_ends_too() -> None:
+    """A mean would be 0.33 s late there; the line is 0.05 s late, since 1/100 s² is added to 1/18 s²."""
+    drift = track([0.01 * number for number in range(401)], every_s=0.01)
+    assert drift.at(4.0, shot=0).inner.gain.item() == pytest.approx(3.95, abs=0.005)
+    assert drift.at(0.0, shot=0).inner.gain.item() == pytest.approx(0.05, abs=0.005)
+
+
+def test_weights_of_a_line_by_hand() -> None:
+    """Kernel 1 and 0.5, that is 2/3 and 1/3; centre −1/6, spread 1/18 + 1/100."""
+    spread = 1 / 18 + 0.01
+    wanted = [2 / 3 * (1 + (1 / 6) * (1 / 6) / spread), 1 / 3 * (1 + (1 / 6) * (-1 / 3) / spread)]
+    assert line_weights([0.0, -0.5], 1.0) == pytest.approx(wanted)
+    assert line_weights([0.3], 1.0) == [1]
+
+
 def test_jitter_is_reduced() -> None:
     values = np.random.default_rng(0).normal(0, 1, 200).tolist()
     jittery = track(values, every_s=0.04)
@@ -66,8 +81,8 @@ def test_jitter_is_reduced() -> None:
 
 def test_no_mean_over_a_cut() -> None:
     two = track([1.0, 1.0, 5.0, 5.0], shots=[0, 0, 1, 1])
-    assert two.at(0.9, shot=0).inner.gain.item() == 1
-    assert two.at(1.0, shot=1).inner.gain.item() == 5
+    assert two.at(0.9, shot=0).inner.gain.item() == pytest.approx(1)
+    assert two.at(1.0, shot=1).inner.gain.item() == pytest.approx(5)
 
 
 def test_far_from_any_decision_the_nearest_of_the_shot_counts() -> None:
