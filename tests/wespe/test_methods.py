@@ -10,6 +10,7 @@ from wespe.batch import Batch
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods import METHODS, MethodConfig, build_generator, build_method
 from wespe.methods.dped import DpedConfig
+from wespe.methods.enhancegan import EnhanceGanConfig
 from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.lut_restore import DegradationConfig, LutRestoreConfig
 from wespe.methods.restore import RestoreConfig
@@ -51,8 +52,11 @@ RESTORE = RestoreConfig(
     content=NETWORKS["content"],
     degradation=DegradationConfig(steps=2),
 )
+ENHANCEGAN = EnhanceGanConfig(
+    content=ContentConfig(backbone="resnet18", layers={"layer1": 1.0}, weights="random"), judging_steps=0
+)
 CONFIGS: list[MethodConfig] = [
-    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE
+    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE, ENHANCEGAN
 ]  # fmt: skip
 SIZE = 32
 FITTED = ("degradation.", "networks.generator.enhance.colour.")  # before the first step, and then never

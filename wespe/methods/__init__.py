@@ -12,6 +12,7 @@ import torch
 from wespe.generator import Generator
 from wespe.method import Method
 from wespe.methods.dped import Dped, DpedConfig
+from wespe.methods.enhancegan import EnhanceGan, EnhanceGanConfig, Operators
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.lut_restore import LutRestore, LutRestoreConfig, restoring_generator
 from wespe.methods.restore import Restore, RestoreConfig, Restored
@@ -20,7 +21,15 @@ from wespe.methods.wespe import Wespe, WespeConfig
 from wespe.networks.resnet import ResNet
 from wespe.networks.srcnn import SRCNN
 
-MethodConfig = WespeConfig | LutResidualConfig | LutRestoreConfig | RestoreConfig | DpedConfig | SrcnnConfig
+MethodConfig = (
+    WespeConfig
+    | LutResidualConfig
+    | LutRestoreConfig
+    | RestoreConfig
+    | DpedConfig
+    | SrcnnConfig
+    | EnhanceGanConfig
+)
 
 
 class Entry(NamedTuple):
@@ -36,6 +45,7 @@ METHODS: dict[str, Entry] = {
     "restore": Entry(RestoreConfig, Restore, Restored),
     "dped": Entry(DpedConfig, Dped, lambda config: ResNet(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
+    "enhancegan": Entry(EnhanceGanConfig, EnhanceGan, Operators),
 }
 
 
