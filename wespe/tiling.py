@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ PROBES_PX = (65, 129, 257)
 # all 40 without compiled passes.
 COPIES_OF_WIDEST, COPIES_OF_PHOTO = 5, 40
 MIN_TILE_PX = 16
+STRIP_ROWS = 256
 
 
 class Tiling:
@@ -76,6 +78,11 @@ class Tiling:
         """Enhance in square tiles of a given size, regardless of memory. Raises TooLarge."""
         self._enhance_tiles(read, write, height, width, (tile_px, tile_px))
 
+    def decide(self, read: Read, height: int, width: int, rows: int = STRIP_ROWS) -> Any:
+        """Return the generator's decision for a photo, read in strips of about so many rows."""
+        strips = _strips(height, rows, self.generator.strip_px)
+        return self.generator.decide(read(strip, slice(0, width)) for strip in strips)
+
     def _enhance_tiles(
         self, read: Read, write: Write, height: int, width: int, tile: tuple[int, int]
     ) -> None:
@@ -83,8 +90,7 @@ class Tiling:
             raise TooLarge(0)
         decision = None
         if self.generator.decides:
-            strips = _strips(height, math.prod(tile) // width, self.generator.strip_px)
-            decision = self.generator.decide(read(rows, slice(0, width)) for rows in strips)
+            decision = self.decide(read, height, width, math.prod(tile) // width)
         network = _with_norms(self.generator, WholePhotoNorm)
         norms = [module for module in network.modules() if isinstance(module, WholePhotoNorm)]
         tiles = list(_tiles(height, width, tile, self.halo_px, self.generator.step_px))

@@ -1,9 +1,10 @@
 """Enhances one photo, file to file; metadata is preserved, or its loss is reported."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -70,11 +71,25 @@ def enhance_photo(model: Model, file: BinaryIO, suffix: str, settings: Settings)
         file.seek(0)
         return EncodedPhoto(data=file.read())
     enhanced = model.enhance(original.photo_hwc, strength=settings.strength, colours=original.colours)
+    decided = model.explain(original.photo_hwc, original.colours)
     name = model.config.get("name") or model.config.get("camera", "model")  # published models have a name
     note = f"wespe {name} {model.sha256[:12]}, strength {settings.strength:g}"
     original = original.emptied()
     encoded = encode_enhanced(original, enhanced, kind, note, settings.quality or None)
-    return EncodedPhoto(data=encoded.data, warnings=(*original.warnings, *encoded.warnings))
+    return EncodedPhoto(data=encoded.data, warnings=(*original.warnings, *encoded.warnings), decided=decided)
+
+
+def readable(decided: Any) -> str:
+    """Return what a model decided (see `Generator.explain`) in one line, numbers with three digits.
+
+    {"edits": [{"edit": "gamma", "values": [0.8]}]} becomes "edits edit gamma, values 0.8".
+    """
+    if isinstance(decided, Mapping):
+        return ", ".join(f"{key} {readable(value)}" for key, value in decided.items())
+    if isinstance(decided, Sequence) and not isinstance(decided, str):
+        separator = "; " if any(isinstance(one, Mapping) for one in decided) else " "
+        return separator.join(map(readable, decided))
+    return f"{decided:.3g}" if isinstance(decided, float) else str(decided)
 
 
 def verify_tiles(model_folder: Path, photo: Path) -> str:

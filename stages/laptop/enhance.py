@@ -185,13 +185,15 @@ def _load(chosen: list[str]) -> "dict[str, Model]":
 
 def _enhance_photo(model: "Model", work: "Work", settings: "Settings", keep_dates: bool) -> tuple[str, ...]:
     """Write one result; return the warnings about it."""
-    from pipeline.enhancement.one_photo import enhance_photo
+    from pipeline.enhancement.one_photo import enhance_photo, readable
     from pipeline.files import write_atomically
 
     with open(work.source, "rb") as file:
         enhanced = enhance_photo(model, file, work.destination.suffix, settings)
     work.destination.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(work.destination, enhanced.data)
+    if enhanced.decided:
+        print(f"{work.source}: {readable(enhanced.decided)}", file=sys.stderr)
     if keep_dates:
         facts = work.source.stat()
         os.utime(work.destination, ns=(facts.st_atime_ns, facts.st_mtime_ns))
