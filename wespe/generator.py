@@ -49,3 +49,10 @@ class Generator(nn.Module):
         place: position of the tile; None for whole photos.
         """
         raise NotImplementedError
+
+    def explain(self, decision: Any, index: int = 0) -> dict[str, Any]:
+        """Return what was decided for one photo of a decision in terms of a photo editor, for JSON.
+
+        Empty unless the method edits in steps that a person can read.
+        """
+        return {}

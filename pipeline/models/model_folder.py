@@ -105,6 +105,16 @@ class Model:
                 give_back()
         return enhanced
 
+    @torch.inference_mode()
+    def explain(self, photo_hwc: np.ndarray, colours: Colours | None = None) -> dict[str, Any]:
+        """Return what the generator decides for a photo in readable terms; {} if it has none."""
+        if type(self.generator).explain is Generator.explain:
+            return {}  # do not decide again for nothing
+        canvas = Canvas(photo_hwc, photo_hwc, 1.0, colours, next(self.generator.parameters()).device)
+        height, width, _ = photo_hwc.shape
+        decision = self.tiling.decide(canvas.read, height, width, self.budget_bytes(photo_hwc))
+        return self.generator.explain(decision)
+
     def budget_bytes(self, photo_hwc: np.ndarray) -> int:
         """Return the memory for the network; on a CPU, the photo before and after is subtracted."""
         if next(self.generator.parameters()).device.type != "cpu":

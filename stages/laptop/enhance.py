@@ -70,6 +70,11 @@ def add(commands: Any) -> None:
         help="quality of JPEG, WebP, AVIF and JPEG XL; default: that of the photo, or 95",
     )
     parser.add_argument(
+        "--crop",
+        action="store_true",
+        help="crop photos as the model decides; for models that learned to crop",
+    )
+    parser.add_argument(
         "--keep-dates", action="store_true", help="give new results the file dates of their originals"
     )
     add_options(parser)
@@ -120,6 +125,7 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
             max_megapixels=arguments.max_megapixels,
             format=_suffix(arguments),
             quality=arguments.quality,
+            crop=arguments.crop,
         )
     except ValueError as error:
         raise EnhancementError(f"--{error}") from None
@@ -196,13 +202,15 @@ def _load(chosen: list[str]) -> "dict[str, Model]":
 
 def _enhance_photo(model: "Model", work: "Work", settings: "Settings", keep_dates: bool) -> tuple[str, ...]:
     """Write one result; return the warnings about it."""
-    from pipeline.enhancement.one_photo import enhance_photo
+    from pipeline.enhancement.one_photo import enhance_photo, readable
     from pipeline.files import write_atomically
 
     with open(work.source, "rb") as file:
         enhanced = enhance_photo(model, file, work.destination.suffix, settings)
     work.destination.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(work.destination, enhanced.data)
+    if enhanced.decided:
+        print(f"{work.source}: {readable(enhanced.decided)}", file=sys.stderr)
     if keep_dates:
         facts = work.source.stat()
         os.utime(work.destination, ns=(facts.st_atime_ns, facts.st_mtime_ns))
