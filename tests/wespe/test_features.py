@@ -1,6 +1,7 @@
 """Content features: torchvision's own numbers, from files or seeds, and never a change of them."""
 
 import dataclasses
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -12,9 +13,9 @@ from wespe.networks.features import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     LAYERS,
+    RESNETS,
     ContentConfig,
     Features,
-    needed_weights,
     read_weights,
 )
 
@@ -22,13 +23,14 @@ LAYERS_AND_INDICES = {
     "vgg19": {"relu2_2": 8, "relu1_1": 1, "relu3_1": 11},  # not in the network's order, on purpose
     "mobilenet_v2": {"features_0": 0, "features_4": 4, "features_3": 3},
     "squeezenet1_1": {"features_0": 0, "features_3": 3},  # a ReLU in place follows features_0
+    "resnet18": {"layer2": 5, "layer1": 4},
 }
 # The last of relu1_2's weights with seed 3, by the first version of this code: another order moves them.
 LAST_RANDOM = [-0.03583, -0.014313, 0.004753]
 
 
 def config_of(backbone: str, **settings) -> ContentConfig:
-    layers = dict.fromkeys(LAYERS_AND_INDICES[backbone], 1.0)
+    layers = dict.fromkeys(LAYERS_AND_INDICES.get(backbone, LAYERS[backbone]), 1.0)
     return ContentConfig(backbone=backbone, **{"layers": layers, "weights": "random", **settings})
 
 
@@ -45,8 +47,7 @@ def backbone(request: pytest.FixtureRequest) -> str:
 def test_features_are_torchvisions_layer_by_layer(backbone: str) -> None:
     """Protects: also that no layer in place overwrites what is compared, or the photos."""
     features = Features(config_of(backbone))
-    with torch.device("meta"):  # theirs, without the time that VGG's classifier takes
-        theirs = getattr(models, backbone)(weights=None).features
+    theirs = untouched_layers(backbone)
     theirs = theirs[: max(LAYERS_AND_INDICES[backbone].values()) + 1].to_empty(device="cpu").eval()
     theirs.load_state_dict(features.features.state_dict())
     photos = torch.rand(2, 3, 48, 40)
@@ -57,11 +58,18 @@ def test_features_are_torchvisions_layer_by_layer(backbone: str) -> None:
     assert torch.equal(photos, before)
 
 
+def untouched_layers(backbone: str) -> nn.Sequential:
+    """Return torchvision's own, on the meta device: without the time that VGG's classifier takes."""
+    with torch.device("meta"):
+        network = getattr(models, backbone)(weights=None)
+    if hasattr(network, "features"):
+        return network.features
+    return nn.Sequential(OrderedDict(list(network.named_children())[:-2]))  # without pooling and classifier
+
+
 def torchvisions_layers(backbone: str) -> nn.Sequential:
     """Return its own layers, with weights and statistics that are all different from the initial ones."""
-    with torch.device("meta"):
-        layers = getattr(models, backbone)(weights=None).features
-    layers.to_empty(device="cpu").eval()
+    layers = untouched_layers(backbone).to_empty(device="cpu").eval()
     random = torch.Generator().manual_seed(1)
     for layer in layers.modules():
         if isinstance(layer, nn.Conv2d):
@@ -86,12 +94,13 @@ def test_every_layer_has_the_values_of_torchvisions_own_forward(backbone: str) -
         layer.register_forward_hook(
             lambda module, given, output, index=index: seen.update({index: output.clone()})
         )
-    config = ContentConfig(backbone=backbone, layers=dict.fromkeys(LAYERS[backbone], 1.0))
-    features = Features(config, needed_weights(theirs.state_dict(), config, "torchvision"))
+    layers = LAYERS[backbone]
+    features = Features(config_of(backbone, layers=dict.fromkeys(layers, 1.0)))
+    features.features.load_state_dict(theirs.state_dict())
     photos = torch.rand(2, 3, 64, 48, generator=torch.Generator().manual_seed(0))
     theirs(normalised(photos))
-    for name, ours in zip(config.layers, features(photos), strict=True):
-        wanted = seen[LAYERS[backbone][name]]
+    for (name, index), ours in zip(layers.items(), features(photos), strict=True):
+        wanted = seen[index]
         assert wanted.std() > 1e-3, name
         torch.testing.assert_close(ours, wanted, msg=lambda text, name=name: f"{name}: {text}")
 
@@ -99,19 +108,23 @@ def test_every_layer_has_the_values_of_torchvisions_own_forward(backbone: str) -
 def test_every_layer_name_stands_for_its_index_in_torchvision() -> None:
     with torch.device("meta"):
         vgg = models.vgg19(weights=None).features
-        counts = {name: len(getattr(models, name)(weights=None).features) for name in LAYERS}
+        counts = {name: len(untouched_layers(name)) for name in LAYERS}
     assert list(LAYERS["vgg19"].values()) == [i for i, layer in enumerate(vgg) if isinstance(layer, nn.ReLU)]
     pools = [i for i, layer in enumerate(vgg) if isinstance(layer, nn.MaxPool2d)]
     for name, index in LAYERS["vgg19"].items():  # a stage ends where its pooling stands
         assert sum(pool < index for pool in pools) + 1 == int(name[4])
     for name in ("mobilenet_v2", "squeezenet1_1"):
         assert LAYERS[name] == {f"features_{index}": index for index in range(counts[name])}
+    for name in RESNETS:
+        names = list(dict(untouched_layers(name).named_children()))
+        assert LAYERS[name] == {layer: names.index(layer) for layer in names if layer.startswith("layer")}
 
 
 def test_the_network_ends_with_the_last_layer_needed(backbone: str) -> None:
     features = Features(config_of(backbone))
     assert len(features.features) == max(LAYERS_AND_INDICES[backbone].values()) + 1
-    assert all(name.startswith("features.0.") for name in list(features.state_dict())[:2])
+    first = "conv1" if backbone in RESNETS else "0"
+    assert next(iter(features.state_dict())).startswith(f"features.{first}.")
 
 
 def test_gradients_reach_the_photo_and_no_weight(backbone: str) -> None:

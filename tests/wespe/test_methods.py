@@ -11,6 +11,7 @@ from wespe.learner import Learner, LearnerConfig
 from wespe.methods import METHODS, MethodConfig, build_generator, build_method
 from wespe.methods.dpe import DpeConfig
 from wespe.methods.dped import DpedConfig
+from wespe.methods.enhancegan import EnhanceGanConfig
 from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.lut_restore import DegradationConfig, LutRestoreConfig
 from wespe.methods.restore import RestoreConfig
@@ -54,13 +55,16 @@ RESTORE = RestoreConfig(
     content=NETWORKS["content"],
     degradation=DegradationConfig(steps=2),
 )
+ENHANCEGAN = EnhanceGanConfig(
+    content=ContentConfig(backbone="resnet18", layers={"layer1": 1.0}, weights="random"), judging_steps=0
+)
 DPE = DpeConfig(
     generator=UNetConfig(widths=(4, 8, 8), thumbnail_px=32),
     critic=PhotoCriticConfig(widths=(4, 8, 8)),
     critic_steps=1,
 )
 CONFIGS: list[MethodConfig] = [
-    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE,
+    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE, ENHANCEGAN,
     DPE,
 ]  # fmt: skip
 SIZE = 32

@@ -13,6 +13,7 @@ from wespe.generator import Generator
 from wespe.method import Method
 from wespe.methods.dpe import Dpe, DpeConfig
 from wespe.methods.dped import Dped, DpedConfig
+from wespe.methods.enhancegan import EnhanceGan, EnhanceGanConfig, Operators
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.lut_restore import LutRestore, LutRestoreConfig, restoring_generator
 from wespe.methods.restore import Restore, RestoreConfig, Restored
@@ -23,9 +24,15 @@ from wespe.networks.srcnn import SRCNN
 from wespe.networks.unet import ThumbnailUNet
 
 MethodConfig = (
-    WespeConfig | LutResidualConfig | LutRestoreConfig | RestoreConfig | DpedConfig | SrcnnConfig
+    WespeConfig
+    | LutResidualConfig
+    | LutRestoreConfig
+    | RestoreConfig
+    | DpedConfig
+    | SrcnnConfig
+    | EnhanceGanConfig
     | DpeConfig
-)  # fmt: skip
+)
 
 
 class Entry(NamedTuple):
@@ -41,6 +48,7 @@ METHODS: dict[str, Entry] = {
     "restore": Entry(RestoreConfig, Restore, Restored),
     "dped": Entry(DpedConfig, Dped, lambda config: ResNet(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
+    "enhancegan": Entry(EnhanceGanConfig, EnhanceGan, Operators),
     "dpe": Entry(DpeConfig, Dpe, lambda config: ThumbnailUNet(config.generator)),
 }
 
