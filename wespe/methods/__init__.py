@@ -12,15 +12,23 @@ import torch
 from wespe.generator import Generator
 from wespe.method import Method
 from wespe.methods.dped import Dped, DpedConfig
+from wespe.methods.hdrnet import Hdrnet, HdrnetConfig
+from wespe.methods.hdrnet_unpaired import HdrnetUnpaired, HdrnetUnpairedConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.lut_restore import LutRestore, LutRestoreConfig, restoring_generator
 from wespe.methods.restore import Restore, RestoreConfig, Restored
 from wespe.methods.srcnn import Srcnn, SrcnnConfig
+from wespe.methods.upe import Upe, UpeConfig
 from wespe.methods.wespe import Wespe, WespeConfig
+from wespe.networks.bilateral import Bilateral
+from wespe.networks.illumination import Illuminated
 from wespe.networks.resnet import ResNet
 from wespe.networks.srcnn import SRCNN
 
-MethodConfig = WespeConfig | LutResidualConfig | LutRestoreConfig | RestoreConfig | DpedConfig | SrcnnConfig
+MethodConfig = (
+    WespeConfig | LutResidualConfig | LutRestoreConfig | RestoreConfig | DpedConfig | SrcnnConfig
+    | HdrnetConfig | HdrnetUnpairedConfig | UpeConfig
+)  # fmt: skip
 
 
 class Entry(NamedTuple):
@@ -36,6 +44,11 @@ METHODS: dict[str, Entry] = {
     "restore": Entry(RestoreConfig, Restore, Restored),
     "dped": Entry(DpedConfig, Dped, lambda config: ResNet(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
+    "hdrnet": Entry(HdrnetConfig, Hdrnet, lambda config: Bilateral(config.generator)),
+    "hdrnet_unpaired": Entry(
+        HdrnetUnpairedConfig, HdrnetUnpaired, lambda config: Bilateral(config.generator)
+    ),
+    "upe": Entry(UpeConfig, Upe, lambda config: Illuminated(config.generator)),
 }
 
 
