@@ -26,9 +26,9 @@ class LossWeights(NonNegative):
     identity: |G(y) − y|: good photos should not change.
     """
 
-    content: float = 0.5
-    colour: float = 0.2
-    texture: float = 0.05
+    content: float = 0.05
+    colour: float = 1.0
+    texture: float = 0.02
     identity: float = 0.5
 
 
@@ -99,7 +99,8 @@ class HdrnetUnpaired(Method):
         batch, enhanced = scene.batch, scene.enhanced
         with torch.no_grad():
             content = self.features(batch.source)
-        colour, texture = networks["critics"](*critic_views(enhanced, self.blur))
+        # As a user gets them: no critic has seen tones outside 0–1, and it might take them for very good.
+        colour, texture = networks["critics"](*critic_views(enhanced.clamp(0, 1), self.blur))
         return {
             "content": content_loss(content, self.features(enhanced), self.layer_weights),
             "colour": self.adversary.generator_loss(colour, batch.total),
@@ -110,7 +111,7 @@ class HdrnetUnpaired(Method):
     def critic_losses(self, networks: Networks, scene: Scene) -> Losses:
         """Compute both critics' losses, with real and fake photos in one call."""
         batch = scene.batch
-        both = torch.cat([batch.target, scene.enhanced.detach()])
+        both = torch.cat([batch.target, scene.enhanced.detach().clamp(0, 1)])
         both.requires_grad_(self.adversary.penalises(batch.step))
         views, real = critic_views(both, self.blur), len(batch.target)
         colour, texture = networks["critics"](*views)

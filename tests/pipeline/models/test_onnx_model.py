@@ -29,6 +29,9 @@ GENERATORS = {
     "lut_residual": {"name": "lut_residual"},
     "lut_restore": {"name": "lut_restore", "detail": SMALL},
     "restore": {"name": "restore", "detail": SMALL},
+    "hdrnet": {"name": "hdrnet"},
+    "hdrnet_unpaired": {"name": "hdrnet_unpaired"},
+    "upe": {"name": "upe"},
 }
 Make = Callable[[str], Model]
 
@@ -42,6 +45,8 @@ def make() -> Make:
         generator = build_generator(method_config(GENERATORS[kind])).eval().requires_grad_(False)
         for values in generator.parameters():
             values.add_(0.1 * torch.randn_like(values))
+        if kind in ("hdrnet", "hdrnet_unpaired", "upe"):
+            generator.low.grid.weight.mul_(1e-3)  # or else all is black or white
         if kind in ("lut_residual", "lut_restore", "restore"):
             colour = generator.colour
             colour.curves.copy_(colour.curves.sqrt())
