@@ -10,6 +10,7 @@ from wespe.batch import Batch
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods import METHODS, MethodConfig, build_generator, build_method
 from wespe.methods.dped import DpedConfig
+from wespe.methods.enhancegan import EnhanceGanConfig
 from wespe.methods.hdrnet import HdrnetConfig
 from wespe.methods.hdrnet_unpaired import HdrnetUnpairedConfig
 from wespe.methods.lut_residual import LutResidualConfig
@@ -55,9 +56,12 @@ RESTORE = RestoreConfig(
     content=NETWORKS["content"],
     degradation=DegradationConfig(steps=2),
 )
+ENHANCEGAN = EnhanceGanConfig(
+    content=ContentConfig(backbone="resnet18", layers={"layer1": 1.0}, weights="random"), judging_steps=0
+)
 BILATERAL = BilateralConfig(side_px=16, width=8, halvings=2, cells=4, depth=4, knots=4)
 CONFIGS: list[MethodConfig] = [
-    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE,
+    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE, ENHANCEGAN,
     HdrnetConfig(generator=BILATERAL),
     HdrnetUnpairedConfig(
         generator=BILATERAL, critic=LUT_RESIDUAL.critic, content=NETWORKS["content"]

@@ -12,6 +12,7 @@ import torch
 from wespe.generator import Generator
 from wespe.method import Method
 from wespe.methods.dped import Dped, DpedConfig
+from wespe.methods.enhancegan import EnhanceGan, EnhanceGanConfig, Operators
 from wespe.methods.hdrnet import Hdrnet, HdrnetConfig
 from wespe.methods.hdrnet_unpaired import HdrnetUnpaired, HdrnetUnpairedConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
@@ -27,7 +28,7 @@ from wespe.networks.srcnn import SRCNN
 
 MethodConfig = (
     WespeConfig | LutResidualConfig | LutRestoreConfig | RestoreConfig | DpedConfig | SrcnnConfig
-    | HdrnetConfig | HdrnetUnpairedConfig | UpeConfig
+    | EnhanceGanConfig | HdrnetConfig | HdrnetUnpairedConfig | UpeConfig
 )  # fmt: skip
 
 
@@ -44,6 +45,7 @@ METHODS: dict[str, Entry] = {
     "restore": Entry(RestoreConfig, Restore, Restored),
     "dped": Entry(DpedConfig, Dped, lambda config: ResNet(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
+    "enhancegan": Entry(EnhanceGanConfig, EnhanceGan, Operators),
     "hdrnet": Entry(HdrnetConfig, Hdrnet, lambda config: Bilateral(config.generator)),
     "hdrnet_unpaired": Entry(
         HdrnetUnpairedConfig, HdrnetUnpaired, lambda config: Bilateral(config.generator)
