@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-EDGE_POWER, LEAST_EDGE = 1.2, 1e-4  # θ and ε, Wang et al. 2019, §3.2
+EDGE_POWER, LEAST_EDGE = 1.2, 1e-4  # θ and ε, Wang et al. 2019
 LEAST_TONE = 1e-4  # 0–1; keeps logarithms and angles of black finite
 
 
@@ -56,7 +56,7 @@ def uneven_illumination_loss(illumination: torch.Tensor, photos_nchw: torch.Tens
     """Squared differences of neighbouring illumination, with little weight at a photo's edges.
 
     Σ_c ω_x (∂_x S)² + ω_y (∂_y S)² with ω = (|∂L|^θ + ε)^-1, where L is the photo's logarithm per channel,
-    averaged over pixels and photos (eq. 4, Wang et al. 2019).
+    averaged over pixels and photos (smoothness loss, Wang et al. 2019).
     """
     logarithm = (photos_nchw + LEAST_TONE).log()
     weighted = [
@@ -67,7 +67,7 @@ def uneven_illumination_loss(illumination: torch.Tensor, photos_nchw: torch.Tens
 
 
 def colour_angle(photos_nchw: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Angle in radians between the colours of each pixel, as vectors, (n, h, w) (eq. 5, Wang et al. 2019).
+    """Angle in radians between each pixel's colours, as vectors, (n, h, w) (colour loss, Wang et al. 2019).
 
     By the tangent: the cosine has no slope where colours agree. Black agrees with all colours.
     """

@@ -16,7 +16,7 @@ from wespe.networks.illumination import Illuminated, enhanced
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights(NonNegative):
-    """Weights of the losses (§3.2)."""
+    """Weights of the losses: the paper's."""
 
     reconstruction: float = 1.0
     smooth: float = 2.0
@@ -71,7 +71,7 @@ class Upe(Method):
         return Scene(batch, networks["generator"](batch.source))
 
     def losses(self, networks: Networks, scene: Scene) -> Losses:
-        """Compute the three terms of the total loss (eq. 2)."""
+        """Compute the three terms of the total loss, each summed over channels and averaged over pixels."""
         photo, truth, illumination = scene.batch.source, scene.batch.target, scene.illumination
         return {
             "reconstruction": (photo - illumination * truth).square().sum(1).mean(),

@@ -85,7 +85,7 @@ class Bilateral(Generator):
 
 
 def transformed(photos_nchw: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
-    """Apply an affine transform of colour to each pixel (eq. 1, Gharbi et al. 2017).
+    """Apply an affine transform of colour to each pixel (§3.4.2, Gharbi et al. 2017).
 
     coefficients: (n, 12, h, w), the rows of 3×4 matrices.
     """
@@ -145,7 +145,7 @@ class LowResolution(nn.Module):
 
 
 class Guide(nn.Module):
-    """photos_nchw → guides (n, 1, h, w), about 0–1 (eqs. 6 and 7); initially the mean of the channels.
+    """photos_nchw → guides (n, 1, h, w), about 0–1 (§3.4.1); initially the mean of the channels.
 
     knots, slopes: (knots, 3, 1, 1), of the curves: t and a.
     """

@@ -30,7 +30,7 @@ class Illuminated(Bilateral):
 
 
 def bounded(illumination: torch.Tensor, photos_nchw: torch.Tensor) -> torch.Tensor:
-    """Limit an illumination to photo ≤ S ≤ 1 (eq. 3), so that what it enhances stays in 0–1."""
+    """Limit an illumination to photo ≤ S ≤ 1 (Wang et al. 2019), so that what it enhances stays in 0–1."""
     return Bounds.apply(illumination, photos_nchw.clamp(min=LEAST))  # type: ignore[no-untyped-call]
 
 
@@ -53,5 +53,5 @@ class Bounds(torch.autograd.Function):
 
 
 def enhanced(photos_nchw: torch.Tensor, illumination: torch.Tensor) -> torch.Tensor:
-    """Divide photos by their illumination (§3.1: I = S · Ĩ)."""
+    """Divide photos by their illumination (I = S · Ĩ, Wang et al. 2019)."""
     return photos_nchw / illumination
