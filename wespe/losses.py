@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
+EDGE_POWER, LEAST_EDGE = 1.2, 1e-4  # θ and ε, Wang et al. 2019
+LEAST_TONE = 1e-4  # 0–1; keeps logarithms and angles of black finite
+
 
 @dataclass(frozen=True, kw_only=True)
 class NonNegative:
@@ -47,6 +50,29 @@ def total_variation_loss(photos_nchw: torch.Tensor) -> torch.Tensor:
     dx = photos_nchw[..., :, 1:] - photos_nchw[..., :, :-1]
     dy = photos_nchw[..., 1:, :] - photos_nchw[..., :-1, :]
     return dx.square().mean() + dy.square().mean()
+
+
+def uneven_illumination_loss(illumination: torch.Tensor, photos_nchw: torch.Tensor) -> torch.Tensor:
+    """Squared differences of neighbouring illumination, with little weight at a photo's edges.
+
+    Σ_c ω_x (∂_x S)² + ω_y (∂_y S)² with ω = (|∂L|^θ + ε)^-1, where L is the photo's logarithm per channel,
+    averaged over pixels and photos (smoothness loss, Wang et al. 2019).
+    """
+    logarithm = (photos_nchw + LEAST_TONE).log()
+    weighted = [
+        illumination.diff(dim=axis).square() / (logarithm.diff(dim=axis).abs() ** EDGE_POWER + LEAST_EDGE)
+        for axis in (3, 2)
+    ]
+    return torch.stack([term.sum(1).mean() for term in weighted]).sum()
+
+
+def colour_angle(photos_nchw: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Angle in radians between each pixel's colours, as vectors, (n, h, w) (colour loss, Wang et al. 2019).
+
+    By the tangent: the cosine has no slope where colours agree. Black agrees with all colours.
+    """
+    across = torch.linalg.vector_norm(torch.linalg.cross(photos_nchw, others, dim=1), dim=1)
+    return torch.atan2(across, (photos_nchw * others).sum(1) + LEAST_TONE)
 
 
 @torch.no_grad()

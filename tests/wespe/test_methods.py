@@ -12,11 +12,15 @@ from wespe.methods import METHODS, MethodConfig, build_generator, build_method
 from wespe.methods.dpe import DpeConfig
 from wespe.methods.dped import DpedConfig
 from wespe.methods.enhancegan import EnhanceGanConfig
+from wespe.methods.hdrnet import HdrnetConfig
+from wespe.methods.hdrnet_unpaired import HdrnetUnpairedConfig
 from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.lut_restore import DegradationConfig, LutRestoreConfig
 from wespe.methods.restore import RestoreConfig
 from wespe.methods.srcnn import SrcnnConfig
+from wespe.methods.upe import UpeConfig
 from wespe.methods.wespe import LossWeights, WespeConfig
+from wespe.networks.bilateral import BilateralConfig
 from wespe.networks.critic import CriticConfig
 from wespe.networks.detail import DetailConfig
 from wespe.networks.features import ContentConfig
@@ -63,10 +67,20 @@ DPE = DpeConfig(
     critic=PhotoCriticConfig(widths=(4, 8, 8)),
     critic_steps=1,
 )
+BILATERAL = BilateralConfig(side_px=16, width=8, halvings=2, cells=4, depth=4, knots=4)
 CONFIGS: list[MethodConfig] = [
-    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE, ENHANCEGAN,
+    WESPE,
+    DpedConfig(**NETWORKS),
+    SrcnnConfig(),
+    LUT_RESIDUAL,
+    LUT_RESTORE,
+    RESTORE,
+    ENHANCEGAN,
     DPE,
-]  # fmt: skip
+    HdrnetConfig(generator=BILATERAL),
+    HdrnetUnpairedConfig(generator=BILATERAL, critic=LUT_RESIDUAL.critic, content=NETWORKS["content"]),
+    UpeConfig(generator=BILATERAL),
+]
 SIZE = 32
 FITTED = ("degradation.", "networks.generator.enhance.colour.")  # before the first step, and then never
 

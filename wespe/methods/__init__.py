@@ -14,11 +14,16 @@ from wespe.method import Method
 from wespe.methods.dpe import Dpe, DpeConfig
 from wespe.methods.dped import Dped, DpedConfig
 from wespe.methods.enhancegan import EnhanceGan, EnhanceGanConfig, Operators
+from wespe.methods.hdrnet import Hdrnet, HdrnetConfig
+from wespe.methods.hdrnet_unpaired import HdrnetUnpaired, HdrnetUnpairedConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.lut_restore import LutRestore, LutRestoreConfig, restoring_generator
 from wespe.methods.restore import Restore, RestoreConfig, Restored
 from wespe.methods.srcnn import Srcnn, SrcnnConfig
+from wespe.methods.upe import Upe, UpeConfig
 from wespe.methods.wespe import Wespe, WespeConfig
+from wespe.networks.bilateral import Bilateral
+from wespe.networks.illumination import Illuminated
 from wespe.networks.resnet import ResNet
 from wespe.networks.srcnn import SRCNN
 from wespe.networks.unet import ThumbnailUNet
@@ -32,6 +37,9 @@ MethodConfig = (
     | SrcnnConfig
     | EnhanceGanConfig
     | DpeConfig
+    | HdrnetConfig
+    | HdrnetUnpairedConfig
+    | UpeConfig
 )
 
 
@@ -50,6 +58,11 @@ METHODS: dict[str, Entry] = {
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
     "enhancegan": Entry(EnhanceGanConfig, EnhanceGan, Operators),
     "dpe": Entry(DpeConfig, Dpe, lambda config: ThumbnailUNet(config.generator)),
+    "hdrnet": Entry(HdrnetConfig, Hdrnet, lambda config: Bilateral(config.generator)),
+    "hdrnet_unpaired": Entry(
+        HdrnetUnpairedConfig, HdrnetUnpaired, lambda config: Bilateral(config.generator)
+    ),
+    "upe": Entry(UpeConfig, Upe, lambda config: Illuminated(config.generator)),
 }
 
 

@@ -18,13 +18,11 @@ from wespe.networks.activity import Noise
 from wespe.networks.detail import Detail, DetailConfig
 from wespe.networks.features import ContentConfig, Features
 from wespe.networks.lut import Colour, ColourConfig, Decision, folding, roughness
-from wespe.networks.patch_critic import PatchCritic, PatchCriticConfig
+from wespe.networks.patch_critic import Critics, PatchCriticConfig, critic_views
 from wespe.networks.texture import Texture, TextureConfig
 from wespe.sample import Sample
 from wespe.set_match import fit_start
-from wespe.views import BlurConfig, colour_view, gaussian_kernel, texture_view
-
-COLOUR_GAIN, TEXTURE_GAIN = 2.0, 8.0
+from wespe.views import BlurConfig, gaussian_kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +203,7 @@ class LutResidualMethod(Method):
         batch, enhanced = scene.batch, scene.enhanced
         with torch.no_grad():
             content = self.features(scene.started)
-        colour, texture = networks["critics"](*self._views(enhanced))
+        colour, texture = networks["critics"](*critic_views(enhanced, self.blur))
         return {
             "content": content_loss(content, self.features(enhanced), self.layer_weights),
             "colour": self.adversary.generator_loss(colour, batch.total),
@@ -221,30 +219,8 @@ class LutResidualMethod(Method):
         batch = scene.batch
         both = torch.cat([batch.target, scene.enhanced.detach()])
         both.requires_grad_(self.adversary.penalises(batch.step))
-        views, real = self._views(both), len(batch.target)
+        views, real = critic_views(both, self.blur), len(batch.target)
         colour, texture = networks["critics"](*views)
         return self.adversary.critic_losses("colour", colour, real, views[0]) | self.adversary.critic_losses(
             "texture", texture, real, views[1]
         )
-
-    def _views(self, photos_nchw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the critics' inputs: blurred colours, and luma minus blurred luma.
-
-        Both are scaled to about −1 to 1, since spectral norm limits how strongly a critic can respond to
-        small differences.
-        """
-        blurred = colour_view(photos_nchw, self.blur)
-        texture = texture_view(photos_nchw) - texture_view(blurred)
-        return COLOUR_GAIN * (blurred - 0.5), TEXTURE_GAIN * texture
-
-
-class Critics(nn.Module):
-    """One patch critic on colour views and one on texture views."""
-
-    def __init__(self, config: PatchCriticConfig):
-        super().__init__()
-        self.colour = PatchCritic(config, channels=3)
-        self.texture = PatchCritic(config, channels=1)
-
-    def forward(self, colour: torch.Tensor, texture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.colour(colour), self.texture(texture)

@@ -17,6 +17,7 @@ from torch.nn import functional
 from wespe.generator import Place
 from wespe.kernels.compiled import suits
 from wespe.kernels.lit import lit
+from wespe.networks.slicing import sliced
 from wespe.networks.tone import saturated
 from wespe.views import texture_view
 
@@ -120,21 +121,5 @@ class Light(nn.Module):
             return lit(photos_nchw, decision, place)
         with torch.autocast(photos_nchw.device.type, enabled=False):
             clear = ((photos_nchw - decision.haze) / (1 - decision.haze)).clamp(0, 1)
-            gain = (_sliced(decision.stops, texture_view(photos_nchw), place) + decision.channels).exp2()
+            gain = (sliced(decision.stops, texture_view(photos_nchw), place) + decision.channels).exp2()
             return saturated(gain * clear / (1 + (gain - 1) * clear), decision.saturation).clamp(0, 1)
-
-
-def _sliced(grid: torch.Tensor, luma: torch.Tensor, place: Place | None) -> torch.Tensor:
-    """Interpolate trilinearly in each photo's grid at every pixel's luma and place, (n, 1, h, w)."""
-    height, width = luma.shape[-2:]
-    place = place or Place(0, 0, height, width)
-    down = (torch.arange(height, device=luma.device) + place.top + 0.5) / place.height * 2 - 1
-    across = (torch.arange(width, device=luma.device) + place.left + 0.5) / place.width * 2 - 1
-    depth = luma[:, 0] * 2 - 1  # beyond black and white, the border of the grid applies
-    places = torch.stack(
-        [across.to(luma).expand_as(depth), down.to(luma)[:, None].expand_as(depth), depth], dim=-1
-    )
-    found = functional.grid_sample(
-        grid, places[:, None], mode="bilinear", padding_mode="border", align_corners=False
-    )
-    return found[:, :, 0]

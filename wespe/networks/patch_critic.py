@@ -1,10 +1,14 @@
-"""A small critic with one output per image patch (PatchGAN, Isola et al. 2017, §3.2.2)."""
+"""Small critics with one output per image patch (PatchGAN, Isola et al. 2017, §3.2.2)."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from wespe.views import colour_view, texture_view
+
+COLOUR_GAIN, TEXTURE_GAIN = 2.0, 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,3 +44,27 @@ class PatchCritic(nn.Module):
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         return self.layers(views)
+
+
+class Critics(nn.Module):
+    """One patch critic on colour views and one on texture views."""
+
+    def __init__(self, config: PatchCriticConfig):
+        super().__init__()
+        self.colour = PatchCritic(config, channels=3)
+        self.texture = PatchCritic(config, channels=1)
+
+    def forward(self, colour: torch.Tensor, texture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.colour(colour), self.texture(texture)
+
+
+def critic_views(photos_nchw: torch.Tensor, blur: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the critics' inputs: blurred colours, and luma minus blurred luma.
+
+    blur: 1-D taps from `gaussian_kernel`.
+    Both are scaled to about −1 to 1, since spectral norm limits how strongly a critic can respond to small
+    differences.
+    """
+    blurred = colour_view(photos_nchw, blur)
+    texture = texture_view(photos_nchw) - texture_view(blurred)
+    return COLOUR_GAIN * (blurred - 0.5), TEXTURE_GAIN * texture

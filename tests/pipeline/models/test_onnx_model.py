@@ -35,6 +35,9 @@ GENERATORS = {
         "content": {"backbone": "resnet18", "layers": {"layer1": 1.0}, "weights": "random"},
     },
     "dpe": {"name": "dpe", "generator": {"widths": [4, 8], "thumbnail_px": 24}},
+    "hdrnet": {"name": "hdrnet"},
+    "hdrnet_unpaired": {"name": "hdrnet_unpaired"},
+    "upe": {"name": "upe"},
 }
 Make = Callable[[str], Model]
 
@@ -48,6 +51,8 @@ def make() -> Make:
         generator = build_generator(method_config(GENERATORS[kind])).eval().requires_grad_(False)
         for values in generator.parameters():
             values.add_(0.1 * torch.randn_like(values))
+        if kind in ("hdrnet", "hdrnet_unpaired", "upe"):
+            generator.low.grid.weight.mul_(1e-3)  # or else all is black or white
         if kind in ("lut_residual", "lut_restore", "restore"):
             colour = generator.colour
             colour.curves.copy_(colour.curves.sqrt())
