@@ -14,13 +14,23 @@ from wespe.method import Method
 from wespe.methods.dped import Dped, DpedConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.lut_restore import LutRestore, LutRestoreConfig, restoring_generator
+from wespe.methods.muspe import Muspe, MuspeConfig
 from wespe.methods.restore import Restore, RestoreConfig, Restored
 from wespe.methods.srcnn import Srcnn, SrcnnConfig
 from wespe.methods.wespe import Wespe, WespeConfig
 from wespe.networks.resnet import ResNet
 from wespe.networks.srcnn import SRCNN
+from wespe.networks.two_stream import TwoStream
 
-MethodConfig = WespeConfig | LutResidualConfig | LutRestoreConfig | RestoreConfig | DpedConfig | SrcnnConfig
+MethodConfig = (
+    WespeConfig
+    | LutResidualConfig
+    | LutRestoreConfig
+    | RestoreConfig
+    | DpedConfig
+    | SrcnnConfig
+    | MuspeConfig
+)
 
 
 class Entry(NamedTuple):
@@ -36,6 +46,7 @@ METHODS: dict[str, Entry] = {
     "restore": Entry(RestoreConfig, Restore, Restored),
     "dped": Entry(DpedConfig, Dped, lambda config: ResNet(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
+    "muspe": Entry(MuspeConfig, Muspe, lambda config: TwoStream(config.generator)),
 }
 
 
