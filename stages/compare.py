@@ -3,9 +3,13 @@
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError
 from stages.command import parse, run
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
 
 EXAMPLE = """example, for pairs of a phone and a better camera, with the same names in two folders:
   python -m stages.compare wespe wespe-stable dped srcnn --steps 2000 --batch-size 8 \\
@@ -18,6 +22,9 @@ other folders. The untouched photo, the histogram match, and each preset before 
 the difference to the latter is the effect of training. With the weights of learned_scores.lpips, the table
 also has LPIPS and the probe: how well a classifier tells enhanced patches from the target's, from 0.5 (not at
 all) to 1.
+
+With --minutes, each preset takes as many steps as fit in that time on this machine: this compares what
+methods reach at the same cost.
 
 The nearest seed is chosen without pairs: its enhanced patches of --source are closest to those of --target,
 as sets, in colour and texture. This detects failed seeds; among seeds that differ by a tenth of a dB it was
@@ -32,7 +39,8 @@ def main() -> None:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("presets", nargs="+", metavar="PRESET", help="names under `presets` in params.yaml")
+    parser.add_argument("presets", nargs="*", metavar="PRESET", help="names under `presets` in params.yaml")
+    parser.add_argument("--all", action="store_true", help="all presets; without --pairs, all that need none")
     add_folders = partial(parser.add_argument, type=Path, metavar="FOLDER")
     add_folders("--source", nargs="+", required=True, help="the camera's photos")
     add_folders("--target", nargs="+", required=True, help="photos whose look is learned")
@@ -42,6 +50,7 @@ def main() -> None:
     add_number(
         "--steps", help="training steps; 0 only scores presets before training (default: the preset's)"
     )
+    parser.add_argument("--minutes", type=float, help="length of each training, instead of --steps")
     add_number("--batch-size", help="patches per step (default: the preset's)")
     add_number("--size-px", default=100, help="side of a patch (default: %(default)s)")
     add_number("--per-photo", default=50, help="patches per photo (default: %(default)s)")
@@ -63,11 +72,12 @@ def _compare(arguments: argparse.Namespace) -> None:
     from pipeline.research.comparison_table import table
 
     file = params.load()
-    presets = file.named_presets(arguments.presets)
+    presets = file.named_presets(_names(arguments, file))
     try:
         settings = Settings(
             steps=arguments.steps,
             batch_size=arguments.batch_size,
+            minutes=arguments.minutes,
             patches=Patches(size_px=arguments.size_px, per_photo=arguments.per_photo),
             seeds=arguments.seeds,
             starts=not arguments.no_starts,
@@ -77,6 +87,20 @@ def _compare(arguments: argparse.Namespace) -> None:
         raise PipelineError(f"{error}; correct the option") from None
     data = read_data(settings.patches, arguments.source, arguments.target, arguments.pairs, arguments.tests)
     print(table(compare(presets, settings, data, arguments.out), data.tests))
+
+
+def _names(arguments: argparse.Namespace, file: "Params") -> list[str]:
+    """Return the presets to compare: those named, or all that can learn from what is given."""
+    from pipeline.research.comparison import paired_presets
+
+    if bool(arguments.presets) == arguments.all:
+        raise PipelineError("name presets, or give --all")
+    if not arguments.all:
+        return arguments.presets
+    left_out = [] if arguments.pairs else paired_presets(file.presets)
+    if left_out:
+        print(f"compare: left out {', '.join(left_out)}, which need --pairs", flush=True)
+    return [name for name in file.presets if name not in left_out]
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pipeline.models.model_files import save_model
 from pipeline.models.model_folder import Model, load_model
 from pipeline.params import Preset
 from pipeline.patches.patches import Patches
-from pipeline.research.comparison_photos import Data
+from pipeline.research.comparison_photos import Data, Pair
 from pipeline.research.comparison_table import Enhance, Row, score, write_table
 from pipeline.training.content_weights import fetch_features
 from pipeline.training.memory_context import MemoryContext
@@ -31,11 +31,15 @@ from wespe.metrics.lpips import Lpips
 from wespe.metrics.probe import Probe
 from wespe.metrics.two_samples import FOLDS, PATCHES, auc
 
+TIMED_STEPS = 4
+SIDE_PX = 1_000  # of the photo whose time is measured
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Settings of a comparison; None uses each preset's own value.
 
+    minutes: length of each training on an idle machine, instead of a number of steps.
     starts: also score every preset before training, so that the table shows the effect of training.
     lpips: the score, which needs weights; None leaves it and the probe out.
     """
@@ -44,6 +48,7 @@ class Settings:
     seeds: Sequence[int]
     steps: int | None = None
     batch_size: int | None = None
+    minutes: float | None = None
     starts: bool = True
     lpips: Lpips | None = None
 
@@ -52,12 +57,15 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < lowest:
                 raise ValueError(f"{name} must be at least {lowest}, not {value}")
+        if self.minutes is not None and self.steps is not None:
+            raise ValueError("give either steps or minutes")
+        if self.minutes is not None and self.minutes <= 0:
+            raise ValueError(f"minutes must be above 0, not {self.minutes}")
 
 
 def compare(presets: Mapping[str, Preset], settings: Settings, data: Data, out: Path) -> list[Row]:
     """Train and score every preset with every seed; update the table in `out` after each."""
-    paired = [name for name, preset in presets.items() if METHODS[preset.method.name].method.paired]
-    if paired and data.pairs is None:
+    if data.pairs is None and (paired := paired_presets(presets)):
         raise PipelineError(f"preset {paired[0]} needs --pairs: two folders of photos with the same names")
     distance = TargetDistance(data.source, data.target)
     enough = min(len(set(photos)) for photos in data.photos) >= FOLDS
@@ -76,13 +84,19 @@ def compare(presets: Mapping[str, Preset], settings: Settings, data: Data, out: 
         for name, enhance in yardsticks.items()
     ]
     out.mkdir(parents=True, exist_ok=True)
-    for name, preset in _variants(presets, settings).items():
-        rows.append(row := Row(name))
+    for name, variant in _variants(presets, settings).items():
+        preset = _within_budget(variant, settings, data, out)
+        rows.append(row := Row(name, steps=preset.training.steps))
         for seed in settings.seeds:
             if model := _train_and_score(row, preset, seed, settings, data, distance, out):
                 row.probes += [probe(model.enhance)] if probe else []
             write_table(out, rows, data.tests, settings.patches.size_px)
     return rows
+
+
+def paired_presets(presets: Mapping[str, Preset]) -> list[str]:
+    """Return the presets whose method learns from aligned pairs."""
+    return [name for name, preset in presets.items() if METHODS[preset.method.name].method.paired]
 
 
 def _variants(presets: Mapping[str, Preset], settings: Settings) -> dict[str, Preset]:
@@ -97,6 +111,23 @@ def _variants(presets: Mapping[str, Preset], settings: Settings) -> dict[str, Pr
     return variants
 
 
+def _within_budget(preset: Preset, settings: Settings, data: Data, out: Path) -> Preset:
+    """Return the preset with as many steps as take `settings.minutes`, judging by the time of a few."""
+    if settings.minutes is None or not preset.training.steps:
+        return preset
+    times: list[float] = []
+    few = replace(preset, training=replace(preset.training, steps=TIMED_STEPS))
+    _train("timed", few, 0, settings, data, out, watch=lambda step: times.append(_clock_s()))
+    step_s = (times[-1] - times[1]) / (TIMED_STEPS - 1)  # the first step is slower
+    steps = max(1, round(60 * settings.minutes / step_s))
+    return replace(preset, training=replace(preset.training, steps=steps))
+
+
+def _clock_s() -> float:
+    """Return seconds; on CPUs those of the processor, so that other work on the machine counts little."""
+    return time.monotonic() if torch.cuda.is_available() else time.process_time() / torch.get_num_threads()
+
+
 def _train_and_score(
     row: Row, preset: Preset, seed: int, settings: Settings, data: Data, distance: TargetDistance, out: Path
 ) -> Model | None:
@@ -109,11 +140,21 @@ def _train_and_score(
         print(f"{row.name}, seed {seed}: {error}", flush=True)
         return None
     row.minutes.append((time.monotonic() - began) / 60)
+    row.seconds = row.seconds or _seconds_for_12_mp(model.enhance, data.tests)
     row.scores.append(score(model.enhance, data.tests, settings.lpips))
     row.distances.append(distance.measure(model.enhance))
     row.seeds.append(seed)
     row.chosen = distance.nearest(row.distances)
     return model
+
+
+def _seconds_for_12_mp(enhance: Enhance, tests: Sequence[Pair]) -> float:
+    """Measure one megapixel, composed of a test photo; the first call is slower and does not count."""
+    piece = np.resize(tests[0][0][:SIDE_PX, :SIDE_PX], (SIDE_PX, SIDE_PX, 3))
+    enhance(piece)
+    began = time.perf_counter()
+    enhance(piece)
+    return 12e6 / SIDE_PX**2 * (time.perf_counter() - began)
 
 
 def _learned_from(
@@ -146,8 +187,19 @@ def _spread(photos: Sequence[str]) -> np.ndarray:
     return np.concatenate([found[(places * (len(found) - 1)).round().astype(int)] for found in numbers])
 
 
-def _train(name: str, preset: Preset, seed: int, settings: Settings, data: Data, out: Path) -> Model:
-    """Train a preset like a camera, and load the resulting model."""
+def _train(
+    name: str,
+    preset: Preset,
+    seed: int,
+    settings: Settings,
+    data: Data,
+    out: Path,
+    watch: Callable[[int], None] | None = None,
+) -> Model:
+    """Train a preset like a camera, and load the resulting model.
+
+    watch: called with each step, instead of showing progress.
+    """
     run = Run(
         camera=name,
         target="comparison",
@@ -162,6 +214,8 @@ def _train(name: str, preset: Preset, seed: int, settings: Settings, data: Data,
     fetch_features("comparison", getattr(preset.method, "content", None), out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     context = MemoryContext(run, source, target, whole=data.whole, photos=photos, device=device)
+    if watch:
+        context.watch = watch  # type: ignore[method-assign, assignment]
     generator = train(run, context, out / FEATURES)
     folder = out / "models" / name
     save_model(folder, generator, preset.method, {"seed": seed, "steps": run.training.steps})

@@ -12,13 +12,14 @@ import numpy as np
 from pipeline.evaluation.target_distance import Distances
 from pipeline.files import write_atomically
 from pipeline.research.comparison_photos import Pair
-from wespe.metrics.full_reference import ms_ssim_dped, psnr
+from wespe.metrics.full_reference import ms_ssim_dped, psnr, psnr_best_affine
 from wespe.metrics.self_checks import noise_gain
 
 POOLED = 50  # photos whose squared errors DPED's code pools before the logarithm
 COLUMNS = (
     "PSNR per image",
     "PSNR pooled per 50",
+    "best affine",
     "MS-SSIM (DPED's)",
     "LPIPS",
     "noise gain",
@@ -27,13 +28,22 @@ COLUMNS = (
     "probe",
     "seeds",
     "nearest seed",
+    "steps",
     "minutes each",
+    "s for 12 MP",
 )
 SEVERAL_SIZES = (
     "The test photos have several sizes. MS-SSIM (DPED's) averages over a batch of one size: here it is the "
     "mean over sizes, weighted by their photos, and not comparable with published figures."
 )
-SHOWN = {"psnr": 2, "psnr_pooled": 2, "ms_ssim_dped": 3, "lpips": 4, "noise_gain": 2}  # name → digits
+SHOWN = {  # name → digits
+    "psnr": 2,
+    "psnr_pooled": 2,
+    "psnr_best_affine": 2,
+    "ms_ssim_dped": 3,
+    "lpips": 4,
+    "noise_gain": 2,
+}
 FullReference = Callable[[np.ndarray, np.ndarray], float]
 Enhance = Callable[[np.ndarray], np.ndarray]
 
@@ -42,11 +52,13 @@ Enhance = Callable[[np.ndarray], np.ndarray]
 class Scores:
     """Scores of one method on all test pairs; dB are means over photos, and over pools of 50.
 
-    lpips: None without weights. noise_gain: noise in flat areas, relative to the untouched photo.
+    psnr_best_affine: PSNR after the best affine change of each photo's colours. lpips: None without weights.
+    noise_gain: noise in flat areas, relative to the untouched photo.
     """
 
     psnr: float
     psnr_pooled: float
+    psnr_best_affine: float
     ms_ssim_dped: float
     noise_gain: float
     lpips: float | None = None
@@ -58,6 +70,7 @@ class Row:
 
     probes: see wespe/metrics/two_samples.py; without weights none.
     chosen: index of the seed whose enhanced patches are closest to the target's; chosen without pairs.
+    steps: length of the training. minutes: what each seed took. seconds: what a photo of 12 megapixels takes.
     """
 
     name: str
@@ -66,7 +79,9 @@ class Row:
     probes: list[float] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
     chosen: int | None = None
+    steps: int | None = None
     minutes: list[float] = field(default_factory=list)
+    seconds: float | None = None
     failed: list[str] = field(default_factory=list)
 
 
@@ -78,6 +93,7 @@ def score(enhance: Enhance, tests: Sequence[Pair], lpips: FullReference | None =
     return Scores(
         psnr=statistics.mean(psnr(*pair) for pair in enhanced),
         psnr_pooled=statistics.mean(10 * np.log10(255**2 / np.mean(pool)) for pool in pools),
+        psnr_best_affine=statistics.mean(psnr_best_affine(*pair) for pair in enhanced),
         ms_ssim_dped=_ms_ssim_dped(enhanced),
         noise_gain=statistics.mean(
             noise_gain(photo, source) for (photo, _), (source, _) in zip(enhanced, tests, strict=True)
@@ -122,7 +138,9 @@ def _cells(row: Row) -> list[str]:
     cells.append(f"{len(row.scores)}{failed}" if row.minutes or row.failed else "")
     best = row.chosen
     cells.append("" if best is None else f"{row.seeds[best]}: {row.scores[best].psnr:.2f} dB")
+    cells.append("" if row.steps is None else str(row.steps))
     cells.append(_spread(row.minutes, 1) if row.minutes else "")
+    cells.append("" if row.seconds is None else f"{row.seconds:.3g}")
     return cells
 
 

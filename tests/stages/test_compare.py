@@ -15,6 +15,9 @@ FOLDERS = ["--source", "a", "--target", "b", "--tests", "c", "d"]
     [
         (["srcnn", "--steps", "-1"], "steps must be at least 0, not -1"),
         (["srcnn", "--size-px", "5"], "size_px must be 17 to 1024, not 5"),
+        (["srcnn", "--steps", "1", "--minutes", "1"], "give either steps or minutes"),
+        (["srcnn", "--all"], "name presets, or give --all"),
+        ([], "name presets, or give --all"),
         (["srcnnn"], "no preset srcnnn, did you mean 'srcnn'?"),
         (["srcnn"], "a does not exist; give the path of a folder with photos"),
     ],

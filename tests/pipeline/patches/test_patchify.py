@@ -170,6 +170,10 @@ def test_a_simulated_cameras_patches_have_their_truth_and_are_else_the_same(
         for row, truth in zip(table.select(["photo_id", "y", "x"]).to_pylist(), truths, strict=True):
             whole = read_photo(photo_set("cameras.phone").photos / photos[row["photo_id"]].truth_path)
             assert np.array_equal(truth, whole[row["y"] : row["y"] + 32, row["x"] : row["x"] + 32])
+    reduced = table_of(index.whole, "train")
+    for row, truth in zip(reduced.to_pylist(), pixels_nhwc(reduced, WHOLE_PX, "truth"), strict=True):
+        whole = read_photo(photo_set("cameras.phone").photos / photos[row["photo_id"]].truth_path)
+        assert np.abs(whole.mean((0, 1)) - truth.mean((0, 1))).max() < 3
 
 
 def test_a_truth_that_no_longer_fits_its_photo_is_named(workplace: Path, demo_photos: Path) -> None:

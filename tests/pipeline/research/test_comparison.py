@@ -95,6 +95,18 @@ def test_presets_are_trained_scored_and_kept(folders: dict[str, Path], tmp_path:
     assert row["distances"][0]["colour"] < rows[0].distances[0].colour / 2, "it saw what light was lost"
 
 
+def test_a_budget_of_time_gives_each_preset_the_steps_that_fit(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """Protects: methods are compared at the same cost; a dear one takes fewer steps than a cheap one."""
+    large = replace(UNPAIRED, generator=replace(UNPAIRED.generator, width=32, blocks=4))
+    presets = {"small": Preset(method=UNPAIRED), "large": Preset(method=large)}
+    settings = Settings(minutes=0.02, batch_size=4, patches=PATCHES, seeds=[1], starts=False)
+    *_, small, large = compare(presets, settings, read(folders), tmp_path / "out")
+    assert small.steps > large.steps >= 1
+    assert small.seconds < large.seconds
+
+
 def test_with_weights_the_probe_tells_blurred_patches_from_sharp_ones(
     folders: dict[str, Path], shared_data: Path, tmp_path: Path
 ) -> None:
@@ -143,7 +155,7 @@ def test_a_preset_that_diverges_is_listed_and_the_others_are_trained(
     *_, wild, calm = compare(presets, settings, read(folders), tmp_path / "out")
     assert (len(wild.scores), len(calm.scores)) == (0, 1)
     assert "dB from their originals at step" in wild.failed[0]
-    assert "| wild | – | – | – | – | – | – | – | – | 0, 1 failed |" in table([wild], [])
+    assert "| wild | – | – | – | – | – | – | – | – | – | 0, 1 failed |" in table([wild], [])
 
 
 def test_scores_match_known_values(folders: dict[str, Path]) -> None:
