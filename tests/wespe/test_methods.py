@@ -12,6 +12,7 @@ from wespe.methods import METHODS, MethodConfig, build_generator, build_method
 from wespe.methods.dped import DpedConfig
 from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.lut_restore import DegradationConfig, LutRestoreConfig
+from wespe.methods.muspe import MuspeConfig
 from wespe.methods.restore import RestoreConfig
 from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.wespe import LossWeights, WespeConfig
@@ -23,6 +24,8 @@ from wespe.networks.lut import ColourConfig
 from wespe.networks.patch_critic import PatchCriticConfig
 from wespe.networks.resnet import ResNetConfig
 from wespe.networks.restorer import RestorerConfig
+from wespe.networks.sliced_critic import SlicedCriticConfig
+from wespe.networks.two_stream import TwoStreamConfig
 from wespe.optimisers import OptimiserConfig
 
 NETWORKS = {
@@ -51,8 +54,11 @@ RESTORE = RestoreConfig(
     content=NETWORKS["content"],
     degradation=DegradationConfig(steps=2),
 )
+MUSPE = MuspeConfig(
+    generator=TwoStreamConfig(widths=(4, 4)), critic=SlicedCriticConfig(width=4, halvings=2, slices=4)
+)
 CONFIGS: list[MethodConfig] = [
-    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE
+    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE, MUSPE
 ]  # fmt: skip
 SIZE = 32
 FITTED = ("degradation.", "networks.generator.enhance.colour.")  # before the first step, and then never

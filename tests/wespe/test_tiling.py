@@ -19,6 +19,7 @@ from wespe.methods.restore import RestoreConfig, Restored
 from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.networks.restorer import RestorerConfig
 from wespe.networks.srcnn import SRCNN
+from wespe.networks.two_stream import TwoStream, TwoStreamConfig
 from wespe.precision import Bfloat16Generator
 from wespe.tiling import Tiling, TooLarge, _strips, bytes_per_pixel, reach_px
 
@@ -57,6 +58,7 @@ GENERATORS: dict[str, Callable[[], Generator]] = {
     "lut residual": lut_residual,
     "lut restore": lut_restore,
     "restore": restore,
+    "two streams": partial(TwoStream, TwoStreamConfig(widths=(4, 6, 8))),
     **{
         f"{width}x{blocks} {norm} {output}": partial(
             ResNet, ResNetConfig(width=width, blocks=blocks, norm=norm, output=output)
@@ -129,7 +131,7 @@ def levels(photo: torch.Tensor) -> torch.Tensor:
 
 
 def test_every_method_is_among_the_generators():
-    assert {kind.__name__ for kind in (ResNet, SRCNN, LutResidual, Restored)} == {
+    assert {kind.__name__ for kind in (ResNet, SRCNN, LutResidual, Restored, TwoStream)} == {
         type(entry.generator(entry.config())).__name__ for entry in METHODS.values()
     }
 

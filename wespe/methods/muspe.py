@@ -12,7 +12,7 @@ from wespe.adversarial import GAMES
 from wespe.batch import Batch
 from wespe.generator import Generator
 from wespe.lipschitz import LipschitzConfig, LipschitzWeight, gradient_norms, one_sided_penalty
-from wespe.losses import NonNegative, identity_loss, squared_error, total_variation_loss
+from wespe.losses import NonNegative, squared_error, total_variation_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.sliced_critic import SlicedCritic, SlicedCriticConfig
 from wespe.networks.two_stream import TwoStream, TwoStreamConfig
@@ -26,13 +26,13 @@ class LossWeights(NonNegative):
     """Weights of the generator's losses.
 
     adversarial: of each critic.
-    fidelity: squared difference of x and E(x) (the identity mapping loss of Deep Photo Enhancer).
-    identity: |E(y) − y|: photos of the target set should not change.
+    fidelity, identity: squared differences of x and E(x), and of y and E(y): neither the camera's photos nor
+        the target's should change more than the critics ask for.
     """
 
     adversarial: float = 1.0
-    fidelity: float = 0.0
-    identity: float = 0.5
+    fidelity: float = 0.2
+    identity: float = 1.0
     tv: float = 0.0
 
 
@@ -53,7 +53,7 @@ class MuspeConfig:
     critic: SlicedCriticConfig = field(default_factory=SlicedCriticConfig)
     frequency: bool = True
     reductions: tuple[int, ...] = (2, 1)
-    critic_steps: int = 2
+    critic_steps: int = 3
     penalty: LipschitzConfig = field(default_factory=LipschitzConfig)
     weights: LossWeights = field(default_factory=LossWeights)
     blur: BlurConfig = field(default_factory=BlurConfig)
@@ -134,7 +134,7 @@ class Muspe(Method):
         }
         return adversarial | {
             "fidelity": squared_error(batch.source, enhanced),
-            "identity": identity_loss(batch.target, scene.kept),
+            "identity": squared_error(batch.target, scene.kept),
             "tv": total_variation_loss(enhanced),
         }
 

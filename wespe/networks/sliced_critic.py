@@ -17,7 +17,7 @@ class SlicedCriticConfig:
     width: channels of the first layer; each further layer doubles them.
     halvings: number of layers that halve the resolution.
     slices: number of orthogonal directions, each with a 1-D critic; at most the channels of the last layer.
-        0: no slices, a linear score of the features.
+        0: no slices, but one hidden layer on the features.
     """
 
     width: int = 32
@@ -52,7 +52,7 @@ class SlicedCritic(nn.Module):
             layers += [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(SLOPE)]
             channels = width
         self.layers = nn.Sequential(*layers)
-        self.head = Slices(channels, config.slices) if config.slices else nn.Linear(channels, 1, bias=False)
+        self.head = Slices(channels, config.slices) if config.slices else _hidden_layer(channels)
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         features = self.layers(views)
@@ -84,3 +84,9 @@ class Slices(nn.Module):
         projections = (features @ self.directions())[:, :, None]
         units = functional.leaky_relu(self.inner * projections + self.offset, SLOPE)
         return (self.outer * units).sum(2).mean(1, keepdim=True)
+
+
+def _hidden_layer(channels: int) -> nn.Module:
+    # No bias at the end: it would cancel between real and fake photos.
+    last = nn.Linear(channels, 1, bias=False)
+    return nn.Sequential(nn.Linear(channels, channels), nn.LeakyReLU(SLOPE), last)

@@ -29,6 +29,7 @@ GENERATORS = {
     "lut_residual": {"name": "lut_residual"},
     "lut_restore": {"name": "lut_restore", "detail": SMALL},
     "restore": {"name": "restore", "detail": SMALL},
+    "muspe": {"name": "muspe", "generator": {"widths": [4, 6, 8]}},
 }
 Make = Callable[[str], Model]
 
