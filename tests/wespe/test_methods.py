@@ -10,6 +10,7 @@ from wespe.batch import Batch
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods import METHODS, MethodConfig, build_generator, build_method
 from wespe.methods.dped import DpedConfig
+from wespe.methods.johnson import JohnsonConfig
 from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.lut_restore import DegradationConfig, LutRestoreConfig
 from wespe.methods.muspe import MuspeConfig
@@ -25,6 +26,7 @@ from wespe.networks.patch_critic import PatchCriticConfig
 from wespe.networks.resnet import ResNetConfig
 from wespe.networks.restorer import RestorerConfig
 from wespe.networks.sliced_critic import SlicedCriticConfig
+from wespe.networks.strided import StridedConfig
 from wespe.networks.two_stream import TwoStreamConfig
 from wespe.optimisers import OptimiserConfig
 
@@ -57,8 +59,9 @@ RESTORE = RestoreConfig(
 MUSPE = MuspeConfig(
     generator=TwoStreamConfig(widths=(4, 4)), critic=SlicedCriticConfig(width=4, halvings=2, slices=4)
 )
+JOHNSON = JohnsonConfig(generator=StridedConfig(width=4, blocks=1), content=NETWORKS["content"])
 CONFIGS: list[MethodConfig] = [
-    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE, MUSPE
+    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE, MUSPE, JOHNSON
 ]  # fmt: skip
 SIZE = 32
 FITTED = ("degradation.", "networks.generator.enhance.colour.")  # before the first step, and then never

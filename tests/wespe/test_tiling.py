@@ -19,6 +19,7 @@ from wespe.methods.restore import RestoreConfig, Restored
 from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.networks.restorer import RestorerConfig
 from wespe.networks.srcnn import SRCNN
+from wespe.networks.strided import Strided, StridedConfig
 from wespe.networks.two_stream import TwoStream, TwoStreamConfig
 from wespe.precision import Bfloat16Generator
 from wespe.tiling import Tiling, TooLarge, _strips, bytes_per_pixel, reach_px
@@ -59,6 +60,7 @@ GENERATORS: dict[str, Callable[[], Generator]] = {
     "lut restore": lut_restore,
     "restore": restore,
     "two streams": partial(TwoStream, TwoStreamConfig(widths=(4, 6, 8))),
+    "strided": partial(Strided, StridedConfig(width=4, blocks=1)),
     **{
         f"{width}x{blocks} {norm} {output}": partial(
             ResNet, ResNetConfig(width=width, blocks=blocks, norm=norm, output=output)
@@ -104,7 +106,8 @@ def trained(name: str) -> Generator:
     for module in generator.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.normal_(module.bias, std=0.1)
+            if module.bias is not None:
+                nn.init.normal_(module.bias, std=0.1)
     return generator
 
 
@@ -131,7 +134,7 @@ def levels(photo: torch.Tensor) -> torch.Tensor:
 
 
 def test_every_method_is_among_the_generators():
-    assert {kind.__name__ for kind in (ResNet, SRCNN, LutResidual, Restored, TwoStream)} == {
+    assert {kind.__name__ for kind in (ResNet, SRCNN, LutResidual, Restored, TwoStream, Strided)} == {
         type(entry.generator(entry.config())).__name__ for entry in METHODS.values()
     }
 

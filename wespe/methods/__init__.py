@@ -12,6 +12,7 @@ import torch
 from wespe.generator import Generator
 from wespe.method import Method
 from wespe.methods.dped import Dped, DpedConfig
+from wespe.methods.johnson import Johnson, JohnsonConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.lut_restore import LutRestore, LutRestoreConfig, restoring_generator
 from wespe.methods.muspe import Muspe, MuspeConfig
@@ -20,6 +21,7 @@ from wespe.methods.srcnn import Srcnn, SrcnnConfig
 from wespe.methods.wespe import Wespe, WespeConfig
 from wespe.networks.resnet import ResNet
 from wespe.networks.srcnn import SRCNN
+from wespe.networks.strided import Strided
 from wespe.networks.two_stream import TwoStream
 
 MethodConfig = (
@@ -30,6 +32,7 @@ MethodConfig = (
     | DpedConfig
     | SrcnnConfig
     | MuspeConfig
+    | JohnsonConfig
 )
 
 
@@ -47,6 +50,7 @@ METHODS: dict[str, Entry] = {
     "dped": Entry(DpedConfig, Dped, lambda config: ResNet(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
     "muspe": Entry(MuspeConfig, Muspe, lambda config: TwoStream(config.generator)),
+    "johnson": Entry(JohnsonConfig, Johnson, lambda config: Strided(config.generator)),
 }
 
 

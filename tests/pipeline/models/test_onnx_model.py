@@ -30,6 +30,7 @@ GENERATORS = {
     "lut_restore": {"name": "lut_restore", "detail": SMALL},
     "restore": {"name": "restore", "detail": SMALL},
     "muspe": {"name": "muspe", "generator": {"widths": [4, 6, 8]}},
+    "johnson": {"name": "johnson", "generator": SMALL},
 }
 Make = Callable[[str], Model]
 
