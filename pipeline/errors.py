@@ -4,6 +4,7 @@
     ├── ParamsError            params.yaml is invalid
     ├── SourceError            photos cannot be fetched
     ├── PhotoError             one photo cannot be read (becomes a manifest row with a reason)
+    ├── FilmError              one film cannot be read or written
     ├── ShardError             patches cannot be cut, written or read back
     ├── TrainingError          training cannot start, or has failed
     ├── CheckpointError        a model folder or checkpoint cannot be read
@@ -28,6 +29,10 @@ class SourceError(PipelineError):
 
 
 class PhotoError(PipelineError):
+    pass
+
+
+class FilmError(PipelineError):
     pass
 
 

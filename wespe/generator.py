@@ -35,6 +35,10 @@ class Generator(nn.Module):
         """Analyse whole photos, in strips from top to bottom; return a NamedTuple of tensors, or None."""
         return None
 
+    def compact(self, decision: Any) -> Any:
+        """Return a decision without what `forward` does not read; a film keeps thousands of them."""
+        return decision
+
     def forward(
         self, photos_nchw: torch.Tensor, decision: Any = None, place: Place | None = None
     ) -> torch.Tensor:
@@ -45,3 +49,10 @@ class Generator(nn.Module):
         place: position of the tile; None for whole photos.
         """
         raise NotImplementedError
+
+    def explain(self, decision: Any, index: int = 0) -> dict[str, Any]:
+        """Return what was decided for one photo of a decision in terms of a photo editor, for JSON.
+
+        Empty unless the method edits in steps that a person can read.
+        """
+        return {}

@@ -28,6 +28,9 @@ class Bfloat16Generator(Generator):
     def decide(self, strips_nchw: Iterable[torch.Tensor]) -> Any:
         return self.generator.decide(strips_nchw)
 
+    def compact(self, decision: Any) -> Any:
+        return self.generator.compact(decision)
+
     def forward(
         self, photos_nchw: torch.Tensor, decision: Any = None, place: Place | None = None
     ) -> torch.Tensor:

@@ -38,9 +38,12 @@ class Tiling:
         self.halo_px = reach_px(generator)
         self.bytes_per_pixel = bytes_per_pixel(generator)
 
-    def enhance(self, read: Read, write: Write, height: int, width: int, budget_bytes: int) -> None:
+    def enhance(
+        self, read: Read, write: Write, height: int, width: int, budget_bytes: int, decision: Any = None
+    ) -> None:
         """Enhance in as few tiles as the budget allows; retry with smaller tiles if memory runs out.
 
+        decision: by default, the photo's own.
         Raises: TooLarge if the generator cannot work in tiles; MemoryError if even the smallest tile does not
         fit.
         """
@@ -49,8 +52,9 @@ class Tiling:
             try:
                 if height * width <= pixels:
                     whole = slice(0, height), slice(0, width)
-                    return write(*whole, self.generator(read(*whole)))
-                return self._enhance_tiles(read, write, height, width, self.tile(height, width, pixels))
+                    return write(*whole, self.generator(read(*whole), decision))
+                tile = self.tile(height, width, pixels)
+                return self._enhance_tiles(read, write, height, width, tile, decision)
             except Exception as error:
                 if not _is_out_of_memory(error) or pixels < MIN_TILE_PX**2:
                     raise
@@ -78,14 +82,18 @@ class Tiling:
         self._enhance_tiles(read, write, height, width, (tile_px, tile_px))
 
     def _enhance_tiles(
-        self, read: Read, write: Write, height: int, width: int, tile: tuple[int, int]
+        self,
+        read: Read,
+        write: Write,
+        height: int,
+        width: int,
+        tile: tuple[int, int],
+        decision: Any = None,
     ) -> None:
         if self.halo_px is None:
             raise TooLarge(0)
-        decision = None
-        if self.generator.decides:
-            strips = _strips(height, math.prod(tile) // width, self.generator.strip_px)
-            decision = self.generator.decide(read(rows, slice(0, width)) for rows in strips)
+        if decision is None and self.generator.decides:
+            decision = self._decide(read, height, width, math.prod(tile))
         network = _with_norms(self.generator, WholePhotoNorm)
         norms = [module for module in network.modules() if isinstance(module, WholePhotoNorm)]
         tiles = list(_tiles(height, width, tile, self.halo_px, self.generator.step_px))
@@ -97,6 +105,17 @@ class Tiling:
             _measure_next_norm(enhance_tile, tiles)
         for outer, inner in tiles:
             write(*inner, _inside(enhance_tile(outer), outer, inner))
+
+    def decide(self, read: Read, height: int, width: int, budget_bytes: int) -> Any:
+        """Return what `forward` reads of the decision for a photo; None if the generator does not decide."""
+        if not self.generator.decides:
+            return None
+        decision = self._decide(read, height, width, budget_bytes // self.bytes_per_pixel)
+        return self.generator.compact(decision)
+
+    def _decide(self, read: Read, height: int, width: int, pixels: int) -> Any:
+        strips = _strips(height, pixels // width, self.generator.strip_px)
+        return self.generator.decide(read(rows, slice(0, width)) for rows in strips)
 
 
 class TooLarge(Exception):

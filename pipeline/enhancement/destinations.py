@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from pipeline.errors import EnhancementError
 from pipeline.files import check_writable, file_name, numbered
+from pipeline.films.formats import CONTAINERS, is_film
 from pipeline.photos.formats import FORMATS, READ, written_as
 
 MARK = "-enhanced"
@@ -16,11 +17,15 @@ NOTE = re.compile(r"wespe \S+ (?P<model>[0-9a-f]{12}), strength")  # written by 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """A photo and the file for its result, or a folder and the folder for its results."""
+    """A photo or film and the file for its result, or a folder and the folder for its results."""
 
     source: Path
     destination: Path
     is_folder: bool
+
+    @property
+    def is_film(self) -> bool:
+        return not self.is_folder and is_film(self.source.name)
 
 
 def plan(sources: Sequence[Path], out: Path | None = None, format: str = "") -> list[Work]:
@@ -42,22 +47,22 @@ def plan(sources: Sequence[Path], out: Path | None = None, format: str = "") -> 
     for one in work:
         check_writable(one.destination.parent)
         if not one.is_folder:
-            _keep_others(one.destination)
+            keep_others(one.destination)
     return work
 
 
 def is_result(photo: Path) -> bool:
-    """Tell whether a photo is a result of wespe, with a name chosen by this module."""
+    """Tell whether a photo or film is a result of wespe, with a name chosen by this module."""
     return photo.stem.endswith(MARK) and photo.is_file() and is_ours(photo)
 
 
 def _check(source: Path) -> None:
-    supported = ", ".join((*FORMATS, *sorted(READ - FORMATS.keys())))
+    supported = ", ".join((*FORMATS, *sorted(READ - FORMATS.keys()), *CONTAINERS))
     if source.is_dir():
         return
     if not source.is_file():
         raise EnhancementError(f"{source}: no such photo or folder; correct its name")
-    if source.suffix.lower() not in READ:
+    if source.suffix.lower() not in READ | CONTAINERS.keys():
         raise EnhancementError(f"{source}: unsupported format; supported are {supported}")
 
 
@@ -67,11 +72,13 @@ def _destination(source: Path, out: Path | None, alone: bool, format: str) -> Pa
         if out is None:
             return folder.with_name(folder.name + MARK)
         return out if alone else out / folder.name
-    suffix = f".{format}" if format else written_as(source.suffix)
+    film = source.suffix.lower() in CONTAINERS
+    known = CONTAINERS if film else FORMATS
+    suffix = f".{format}" if format and not film else written_as(source.suffix)
     if out is None:
         return source.with_name(file_name(source.stem, MARK + suffix))
-    if alone and out.suffix.lower() in FORMATS and not out.is_dir():
-        if format and FORMATS.get(suffix) not in (None, FORMATS[out.suffix.lower()]):
+    if alone and out.suffix.lower() in known and not out.is_dir():
+        if format and not film and FORMATS.get(suffix) not in (None, FORMATS[out.suffix.lower()]):
             raise EnhancementError(f"{out}: its suffix contradicts --format {format}; change one of them")
         return out
     if out.is_file():
@@ -99,7 +106,7 @@ def _keep_originals(work: Sequence[Work]) -> None:
             )
 
 
-def _keep_others(destination: Path) -> None:
+def keep_others(destination: Path) -> None:
     """Raise EnhancementError unless the destination is free or contains an earlier result."""
     if destination.is_dir() or (destination.exists() and not is_ours(destination)):
         raise EnhancementError(
@@ -109,7 +116,7 @@ def _keep_others(destination: Path) -> None:
 
 
 def is_ours(photo: Path | BinaryIO) -> bool:
-    """Tell from its EXIF whether a photo was made by wespe."""
+    """Tell from its EXIF, or a film's comment, whether a photo was made by wespe."""
     return bool(maker(photo))
 
 
@@ -117,5 +124,11 @@ def maker(photo: Path | BinaryIO) -> str:
     """Return the first digits of the model's SHA-256 from EXIF; '' if the photo was not made by wespe."""
     from pipeline.photos.headers import software  # imports torch, which takes seconds
 
-    note = NOTE.search(software(photo))
+    if isinstance(photo, Path) and is_film(photo.name):
+        from pipeline.films.about import note_of
+
+        text = note_of(photo)
+    else:
+        text = software(photo)
+    note = NOTE.search(text)
     return note["model"] if note else ""

@@ -30,11 +30,11 @@ class ModelChoice:
     reasons: Mapping[str, str] = field(default_factory=dict)
     names: Sequence[str] = ()
 
-    def lines(self, chosen: Iterable[str]) -> list[str]:
-        """Tell which models were chosen and why; `chosen` has a folder for each photo."""
+    def lines(self, chosen: Iterable[str], noun: str = "photo") -> list[str]:
+        """Tell which models were chosen and why; `chosen` has a folder for each photo, or film."""
         counts = Counter(folder for folder in chosen if folder in self.reasons)
         return [
-            f"model {Path(folder).name} for {count} {'photo' if count == 1 else 'photos'}: "
+            f"model {Path(folder).name} for {count} {noun}{'s' * (count > 1)}: "
             f"{self.reasons[folder]}; choose another with --model, see `wespe models`"
             for folder, count in counts.items()
         ]

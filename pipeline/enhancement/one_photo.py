@@ -1,9 +1,10 @@
 """Enhances one photo, file to file; metadata is preserved, or its loss is reported."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from pipeline.models.model_folder import Model, load_model
 from pipeline.photos.decoding import decode_original
 from pipeline.photos.encoding import encode_enhanced, require_room
 from pipeline.photos.formats import FORMATS, written_as
+from pipeline.photos.original import Original
 from pipeline.photos.writing import EncodedPhoto
 from wespe.tiling import MIN_TILE_PX
 
@@ -26,12 +28,14 @@ class Settings:
     max_megapixels: larger photos are reduced to this size; 0: no limit.
     format: a suffix without the dot; '': the photo's own.
     quality: 1–100, for JPEG, WebP, AVIF and JPEG XL; 0: the photo's own, or 95 if unknown.
+    crop: keep the part of the photo that the model decides.
     """
 
     strength: float = 1.0
     max_megapixels: float = 0.0
     format: str = ""
     quality: int = 0
+    crop: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
@@ -66,15 +70,54 @@ def enhance_photo(model: Model, file: BinaryIO, suffix: str, settings: Settings)
     original, kind = decode_original(file.read(), settings.max_megapixels), FORMATS[suffix.lower()]
     height, width, _ = original.photo_hwc.shape
     require_room(kind, height, width)
-    if settings.strength == 0 and kind == original.kind and not (settings.quality or original.is_reduced):
+    if (
+        settings.strength == 0
+        and kind == original.kind
+        and not (settings.quality or settings.crop or original.is_reduced)
+    ):
         file.seek(0)
         return EncodedPhoto(data=file.read())
     enhanced = model.enhance(original.photo_hwc, strength=settings.strength, colours=original.colours)
+    decided = model.explain(original.photo_hwc, original.colours)
+    if settings.crop:
+        original, enhanced = _cropped(original, enhanced, decided)
     name = model.config.get("name") or model.config.get("camera", "model")  # published models have a name
     note = f"wespe {name} {model.sha256[:12]}, strength {settings.strength:g}"
+    note += f": {readable(decided)}" if decided else ""
     original = original.emptied()
     encoded = encode_enhanced(original, enhanced, kind, note, settings.quality or None)
-    return EncodedPhoto(data=encoded.data, warnings=(*original.warnings, *encoded.warnings))
+    return EncodedPhoto(data=encoded.data, warnings=(*original.warnings, *encoded.warnings), decided=decided)
+
+
+def _cropped(
+    original: Original, enhanced_hwc: np.ndarray, decided: Mapping[str, Any]
+) -> tuple[Original, np.ndarray]:
+    """Return the part that the model decided to keep. Raises PhotoError if it decides none."""
+    if (box := decided.get("crop")) is None:
+        raise PhotoError("the model decides no crop; leave out --crop, or train one with `crop: true`")
+    height, width, _ = enhanced_hwc.shape
+    top, left = round(box["top"] * height), round(box["left"] * width)
+    bottom, right = (
+        top + max(1, round(box["height"] * height)),
+        left + max(1, round(box["width"] * width)),
+    )
+    kept = slice(top, bottom), slice(left, right)
+    alpha_hw = None if original.alpha_hw is None else original.alpha_hw[kept]
+    cut = replace(original, photo_hwc=original.photo_hwc[kept], alpha_hw=alpha_hw, is_reduced=True)
+    return cut, np.ascontiguousarray(enhanced_hwc[kept])
+
+
+def readable(decided: Any) -> str:
+    """Return what a model decided (see `Generator.explain`) in one line, numbers with three digits.
+
+    {"edits": [{"edit": "gamma", "values": [0.8]}]} becomes "edits edit gamma, values 0.8".
+    """
+    if isinstance(decided, Mapping):
+        return ", ".join(f"{key} {readable(value)}" for key, value in decided.items())
+    if isinstance(decided, Sequence) and not isinstance(decided, str):
+        separator = "; " if any(isinstance(one, Mapping) for one in decided) else " "
+        return separator.join(map(readable, decided))
+    return f"{decided:.3g}" if isinstance(decided, float) else str(decided)
 
 
 def verify_tiles(model_folder: Path, photo: Path) -> str:

@@ -112,6 +112,11 @@ def average_pool(photos_nchw: torch.Tensor, bins: tuple[int, int]) -> torch.Tens
     return rows @ photos_nchw @ columns.T
 
 
+def average_pool_1d(rows: torch.Tensor, bins: tuple[int]) -> torch.Tensor:
+    """Replace `adaptive_avg_pool1d` for any size."""
+    return rows @ _shares(rows.shape[-1], *bins).T
+
+
 def _shares(size: int, bins: int) -> torch.Tensor:
     """Return the weight of each position in each bin, (bins, size)."""
     number, place = torch.arange(bins)[:, None], torch.arange(size)
@@ -159,6 +164,7 @@ def _traced(generator: Generator) -> torch.export.ExportedProgram:
     traced = torch.export.export(ClampedGenerator(generator), (photos,), dynamic_shapes=(size,))
     return traced.run_decompositions(
         {
+            torch.ops.aten.adaptive_avg_pool1d.default: average_pool_1d,
             torch.ops.aten.adaptive_avg_pool2d.default: average_pool,
             torch.ops.aten.instance_norm.default: instance_norm,
         }

@@ -1,5 +1,6 @@
 """Input and output of the formats' writers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,10 +27,14 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedPhoto:
-    """A photo's file. warnings: about lost parts of the original."""
+    """A photo's file.
+
+    warnings: about lost parts of the original. decided: what the model decided, see `Generator.explain`.
+    """
 
     data: bytes | bytearray
     warnings: tuple[str, ...] = ()
+    decided: Mapping[str, Any] = field(default_factory=dict)
 
 
 def without_resources(name: str, picture: Picture) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`wespe enhance`: enhance photos and folders, with results next to their originals."""
+"""`wespe enhance`: enhance photos, films and folders, with results next to their originals."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages.laptop.films import add_options, enhance_films, film_settings, films_of
 from stages.laptop.parsers import add_command
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   wespe enhance *.jpg -o enhanced/                 → enhanced/…
   wespe enhance holiday/ --model my-phone          → holiday-enhanced/
   wespe enhance beach.heic --strength 0.5 -o soft.jpg
+  wespe enhance clip.mp4                           → clip-enhanced.mp4 (needs the extra `film`)
 
 Without --model each photo gets the model whose card lists the camera in its EXIF; else the only model that
 you have added; else `generic-phone`, if it is there. A line on stderr tells which and why.
@@ -28,13 +30,16 @@ enhances new or changed photos, or all with another model or other settings. Res
 are kept. Links to folders are not followed. Metadata and format are kept: EXIF, colour profile, 16 bits.
 HEIF becomes JPEG, and RAW becomes TIFF, developed with the camera's white balance and exposure. Results with
 equal names are numbered.
+
+Films keep container, size, times, sound, subtitles, rotation and colour tags. Run a killed command again, and
+it goes on; what it has so far is in clip-enhanced.mp4.part/.
 """
 LISTED = 10
 
 
 def add(commands: Any) -> None:
-    parser = add_command(commands, "enhance", "enhance photos and folders of photos", _enhance, EXAMPLES)
-    parser.add_argument("sources", metavar="PHOTO_OR_FOLDER", type=Path, nargs="+")
+    parser = add_command(commands, "enhance", "enhance photos, films and folders of them", _enhance, EXAMPLES)
+    parser.add_argument("sources", metavar="PHOTO_FILM_OR_FOLDER", type=Path, nargs="+")
     parser.add_argument(
         "-o", "--out", type=Path, help="the folder or file for the results; default: next to each original"
     )
@@ -64,35 +69,46 @@ def add(commands: Any) -> None:
         metavar="1…100",
         help="quality of JPEG, WebP, AVIF and JPEG XL; default: that of the photo, or 95",
     )
-
+    parser.add_argument(
+        "--crop",
+        action="store_true",
+        help="crop photos as the model decides; for models that learned to crop",
+    )
     parser.add_argument(
         "--keep-dates", action="store_true", help="give new results the file dates of their originals"
     )
+    add_options(parser)
 
 
 def _enhance(arguments: argparse.Namespace) -> None:
     from pipeline.enhancement.destinations import plan
     from pipeline.enhancement.model_choice import choose_models
     from pipeline.errors import EnhancementError
+    from pipeline.photos.formats import photos_below
 
     # Report wrong names first, since the rest imports torch, which takes seconds.
     work = plan(arguments.sources, arguments.out, _suffix(arguments))
     choice = choose_models(arguments.model)
     if not work:
-        print("nothing to do: all of these photos are results of wespe")
+        print("nothing to do: all of these are results of wespe")
         return
-    settings = _settings(arguments)
-    photos, keep_dates = [one for one in work if not one.is_folder], arguments.keep_dates
+    settings, keep_dates = _settings(arguments), arguments.keep_dates
+    film_settings(arguments)
+    photos = [one for one in work if not (one.is_folder or one.is_film)]
     failed = _enhance_photos(photos, choice, settings, keep_dates)
     for one in work:
-        if one.is_folder:
+        films = films_of(one) if one.is_folder or one.is_film else []
+        if one.is_folder and (photos_below(one.source) or not films):
             failed += _enhance_folder(one, choice, settings, keep_dates)
+        failed += enhance_films(films, choice, arguments, _load)
     if len(failed) == 1:
         raise EnhancementError(failed[0])
     for reason in failed[:LISTED]:
         print(f"  {reason}", file=sys.stderr)
     if failed:
-        raise EnhancementError(f"{len(failed)} photos failed; fix or remove those listed, and run again")
+        raise EnhancementError(
+            f"{len(failed)} photos or films failed; fix or remove those listed, and run again"
+        )
 
 
 def _suffix(arguments: argparse.Namespace) -> str:
@@ -109,6 +125,7 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
             max_megapixels=arguments.max_megapixels,
             format=_suffix(arguments),
             quality=arguments.quality,
+            crop=arguments.crop,
         )
     except ValueError as error:
         raise EnhancementError(f"--{error}") from None
@@ -185,13 +202,15 @@ def _load(chosen: list[str]) -> "dict[str, Model]":
 
 def _enhance_photo(model: "Model", work: "Work", settings: "Settings", keep_dates: bool) -> tuple[str, ...]:
     """Write one result; return the warnings about it."""
-    from pipeline.enhancement.one_photo import enhance_photo
+    from pipeline.enhancement.one_photo import enhance_photo, readable
     from pipeline.files import write_atomically
 
     with open(work.source, "rb") as file:
         enhanced = enhance_photo(model, file, work.destination.suffix, settings)
     work.destination.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(work.destination, enhanced.data)
+    if enhanced.decided:
+        print(f"{work.source}: {readable(enhanced.decided)}", file=sys.stderr)
     if keep_dates:
         facts = work.source.stat()
         os.utime(work.destination, ns=(facts.st_atime_ns, facts.st_mtime_ns))

@@ -88,6 +88,7 @@ HEAVY = {"torch", "numpy", "ray", "pyarrow", "mlflow", "PIL", "pydantic", "reque
 # Modules that import something when they need it, and why.
 LATE = {
     "pipeline.enhancement.stores.bucket": "botocore, of the extra `pipeline`",
+    "pipeline.films.library": "the extra `film`",
     "pipeline.models.own_models": "torch: `wespe models` reports wrong names at once",
     "wespe.kernels.compiled": "numba takes half a second, and may be missing: when a photo is enhanced",
     "pipeline.models.onnx_model": "the extra `onnx`",

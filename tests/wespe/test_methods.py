@@ -10,6 +10,7 @@ from wespe.batch import Batch
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods import METHODS, MethodConfig, build_generator, build_method
 from wespe.methods.dped import DpedConfig
+from wespe.methods.enhancegan import EnhanceGanConfig
 from wespe.methods.johnson import JohnsonConfig
 from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.lut_restore import DegradationConfig, LutRestoreConfig
@@ -60,8 +61,12 @@ MUSPE = MuspeConfig(
     generator=TwoStreamConfig(widths=(4, 4)), critic=SlicedCriticConfig(width=4, halvings=2, slices=4)
 )
 JOHNSON = JohnsonConfig(generator=StridedConfig(width=4, blocks=1), content=NETWORKS["content"])
+ENHANCEGAN = EnhanceGanConfig(
+    content=ContentConfig(backbone="resnet18", layers={"layer1": 1.0}, weights="random"), judging_steps=0
+)
 CONFIGS: list[MethodConfig] = [
-    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE, MUSPE, JOHNSON
+    WESPE, DpedConfig(**NETWORKS), SrcnnConfig(), LUT_RESIDUAL, LUT_RESTORE, RESTORE, ENHANCEGAN,
+    MUSPE, JOHNSON,
 ]  # fmt: skip
 SIZE = 32
 FITTED = ("degradation.", "networks.generator.enhance.colour.")  # before the first step, and then never

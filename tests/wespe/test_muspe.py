@@ -1,13 +1,15 @@
 """MUSPE: bands sum to the photo, slices stay orthogonal, penalties are as printed, and it learns."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
 from skimage import data
-from torch import nn
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from wespe.adversarial import GAMES
 from wespe.batch import Batch
@@ -241,6 +243,24 @@ def test_a_resumed_training_is_bit_exact_and_remembers_the_penalty_weight() -> N
     assert all(
         torch.equal(value, resumed.state_dict()[name]) for name, value in straight.state_dict().items()
     )
+
+
+def test_training_is_the_same_under_distributed_data_parallel(tmp_path: Path) -> None:
+    """Its hooks see the penalty's second differentiation, and critics that learn three times a step."""
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        plain, wrapped = (
+            Learner(build_method(CONFIG, size_px=SIZE), LearnerConfig(), wrap, steps=4)
+            for wrap in (lambda module: module, DistributedDataParallel)
+        )
+        wrapped.load_state_dict(load(save(plain.state_dict())))
+        for step in range(3):
+            plain.learn(batch(step))
+            wrapped.learn(batch(step))
+    finally:
+        distributed.destroy_process_group()
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(wrapped.state_dict()[name], value, atol=1e-6, rtol=1e-5)
 
 
 def patches(photo_hwc: np.ndarray) -> torch.Tensor:

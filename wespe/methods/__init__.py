@@ -12,6 +12,7 @@ import torch
 from wespe.generator import Generator
 from wespe.method import Method
 from wespe.methods.dped import Dped, DpedConfig
+from wespe.methods.enhancegan import EnhanceGan, EnhanceGanConfig, Operators
 from wespe.methods.johnson import Johnson, JohnsonConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.lut_restore import LutRestore, LutRestoreConfig, restoring_generator
@@ -31,6 +32,7 @@ MethodConfig = (
     | RestoreConfig
     | DpedConfig
     | SrcnnConfig
+    | EnhanceGanConfig
     | MuspeConfig
     | JohnsonConfig
 )
@@ -49,6 +51,7 @@ METHODS: dict[str, Entry] = {
     "restore": Entry(RestoreConfig, Restore, Restored),
     "dped": Entry(DpedConfig, Dped, lambda config: ResNet(config.generator)),
     "srcnn": Entry(SrcnnConfig, Srcnn, lambda config: SRCNN()),
+    "enhancegan": Entry(EnhanceGanConfig, EnhanceGan, Operators),
     "muspe": Entry(MuspeConfig, Muspe, lambda config: TwoStream(config.generator)),
     "johnson": Entry(JohnsonConfig, Johnson, lambda config: Strided(config.generator)),
 }

@@ -106,6 +106,9 @@ class LutResidual(Generator):
         """Analyse whole photos in strips (see `Colour.decide_by_strips`); `forward` then accepts any tile."""
         return self.colour.decide_by_strips(strips_nchw)
 
+    def compact(self, decision: Decision) -> Decision:
+        return decision._replace(thumbnail=decision.thumbnail[..., :0, :0].clone())
+
     def forward(
         self, photos_nchw: torch.Tensor, decision: Decision | None = None, place: Place | None = None
     ) -> torch.Tensor:

@@ -125,6 +125,9 @@ class Restored(LutResidual):
         """Analyse whole photos in strips (see `Colour.decide_by_strips`); `forward` then accepts any tile."""
         return self._with_light(self.colour.decide_by_strips(strips_nchw))
 
+    def compact(self, decision: RestoreDecision) -> RestoreDecision:  # type: ignore[override]
+        return RestoreDecision(super().compact(decision.colour), decision.light)
+
     def _with_light(self, colour: Decision) -> RestoreDecision:
         return RestoreDecision(colour, self.light.decide(colour.thumbnail).times(self.effect))
 

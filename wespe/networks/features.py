@@ -1,6 +1,7 @@
-"""Content features from frozen ImageNet networks: VGG-19, MobileNetV2 or SqueezeNet 1.1."""
+"""Features of ImageNet networks: VGG-19, MobileNetV2, SqueezeNet 1.1 or ResNets."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,12 +26,18 @@ def _vgg19_relus() -> Iterator[tuple[str, int]]:
         index += 1  # the pooling after each stage
 
 
-# Layer name → index in torchvision's `.features`. Names have no dots, which `dvc exp run -S` would split at.
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
+
+# Layer name → index in torchvision's `.features`, or in RESNET_LAYERS. Names have no dots, which
+# `dvc exp run -S` would split at.
 LAYERS: dict[str, dict[str, int]] = {
     "vgg19": dict(_vgg19_relus()),
     "mobilenet_v2": {f"features_{index}": index for index in range(19)},
     "squeezenet1_1": {f"features_{index}": index for index in range(13)},
+    **{name: {f"layer{number}": number + 3 for number in range(1, 5)} for name in RESNETS},
 }
+# Without the average pooling and the classification after them.
+RESNET_LAYERS = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +45,16 @@ class ContentConfig:
     """The network and layers of the content loss.
 
     layers: name → weight in the content loss. vgg19 has relu1_1 … relu5_4; the paper uses relu5_4. In the
-        others, features_N is torchvision's `.features[N]`, N up to 18 (mobilenet_v2) or 12 (squeezenet1_1).
+        others, features_N is torchvision's `.features[N]`, N up to 18 (mobilenet_v2) or 12 (squeezenet1_1),
+        and a ResNet has layer1 … layer4.
     weights: "imagenet" (torchvision's), "random" (He-initialised from `seed`; no download, but weaker), or
         the path or http(s) URL of a .safetensors file with torchvision's tensor names.
     sha256: 64 hex digits of that file; required for a URL. Passwords belong in ~/.netrc.
     """
 
-    backbone: Literal["vgg19", "mobilenet_v2", "squeezenet1_1"] = "vgg19"
+    backbone: Literal[
+        "vgg19", "mobilenet_v2", "squeezenet1_1", "resnet18", "resnet34", "resnet50", "resnet101"
+    ] = "vgg19"
     layers: dict[str, float] = field(default_factory=lambda: {"relu5_4": 1.0})
     weights: str = "imagenet"
     sha256: str = ""
@@ -185,8 +195,12 @@ def _cut(config: ContentConfig) -> nn.Sequential:
     from torchvision import models  # slow to import, and not needed to read a configuration
 
     with torch.device("meta"):
-        features = getattr(models, config.backbone)(weights=None).features
-    layers = features[: LAYERS[config.backbone][config.last_layer] + 1]
+        network = getattr(models, config.backbone)(weights=None)
+    if config.backbone in RESNETS:
+        network.features = nn.Sequential(
+            OrderedDict((name, getattr(network, name)) for name in RESNET_LAYERS)
+        )
+    layers = network.features[: LAYERS[config.backbone][config.last_layer] + 1]
     for layer in layers:
         if isinstance(layer, nn.ReLU):
             layer.inplace = False  # in place it would overwrite the previous layer's features

@@ -14,7 +14,7 @@ from pipeline.errors import EnhancementError
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in: beach.jpg, pier.heic, holiday/."""
     monkeypatch.chdir(tmp_path)
-    for name in ("beach.jpg", "pier.heic", "sky.NEF", "notes.txt"):
+    for name in ("beach.jpg", "pier.heic", "sky.NEF", "clip.MOV", "notes.txt"):
         Path(name).write_bytes(b"x")
     Path("holiday").mkdir()
     return tmp_path
@@ -35,6 +35,8 @@ def result(path: Path, software: str = "GIMP; wespe phone 0123456789ab, strength
         (["pier.heic"], None, "", ["pier-enhanced.jpg"]),
         (["sky.NEF"], None, "", ["sky-enhanced.tif"]),
         (["sky.NEF"], None, "jpg", ["sky-enhanced.jpg"]),
+        (["clip.MOV"], None, "jpg", ["clip-enhanced.MOV"]),
+        (["clip.MOV"], "soft.mp4", "", ["soft.mp4"]),
         (["beach.jpg", "pier.heic"], "out", "", ["out/beach.jpg", "out/pier.jpg"]),
         (["beach.jpg"], "soft.png", "", ["soft.png"]),
         (["beach.jpg"], "out", "", ["out/beach.jpg"]),

@@ -14,7 +14,7 @@ from PIL.ExifTags import IFD, Base
 from PIL.JpegImagePlugin import get_sampling
 from skimage import data
 
-from pipeline.enhancement.one_photo import Settings, enhance_photo, verify_tiles
+from pipeline.enhancement.one_photo import Settings, enhance_photo, readable, verify_tiles
 from pipeline.errors import PhotoError
 from pipeline.models.model_files import save_model
 from pipeline.models.model_folder import Model
@@ -313,3 +313,9 @@ def test_verifying_names_the_halo_and_the_difference(photo, tmp_path):
 def test_what_cannot_be_read_says_what_to_do(model):
     with pytest.raises(PhotoError, match=r"\.nef cannot be written; use \.jpg"):
         enhance(model, b"II*\0", ".nef", Settings())
+
+
+def test_a_decision_is_one_readable_line() -> None:
+    edits = [{"edit": "gamma", "values": [0.81234]}, {"edit": "exposure", "values": [0.5, 1.0]}]
+    assert readable({"edits": edits}) == "edits edit gamma, values 0.812; edit exposure, values 0.5 1"
+    assert readable({}) == ""

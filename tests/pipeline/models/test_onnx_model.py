@@ -29,6 +29,11 @@ GENERATORS = {
     "lut_residual": {"name": "lut_residual"},
     "lut_restore": {"name": "lut_restore", "detail": SMALL},
     "restore": {"name": "restore", "detail": SMALL},
+    "enhancegan": {
+        "name": "enhancegan",
+        "filters": True,
+        "content": {"backbone": "resnet18", "layers": {"layer1": 1.0}, "weights": "random"},
+    },
     "muspe": {"name": "muspe", "generator": {"widths": [4, 6, 8]}},
     "johnson": {"name": "johnson", "generator": SMALL},
 }
