@@ -14,7 +14,7 @@ class Batch:
     whole: whole photos of the target, reduced to squares; None unless the method needs them.
     total: source patches in this step over all workers. It makes a loss that sums over the batch independent
         of the number of workers.
-    step: index of the step, from 0.
+    step: index of the step, from 0. steps: length of the whole training; None if unknown.
     random: generator for all random numbers that a method draws in this step, on the photos' device. The
         learner seeds it by step, so that a resumed training draws the same numbers.
 
@@ -25,6 +25,7 @@ class Batch:
     target: torch.Tensor
     total: int
     step: int = 0
+    steps: int | None = None
     random: torch.Generator | None = None
     whole: torch.Tensor | None = None
 

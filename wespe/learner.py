@@ -65,7 +65,7 @@ class Learner:
 
     wrap: wraps a module so that its gradients are averaged over workers, such as DistributedDataParallel.
     gather: stacks one vector per worker, (n,) → (workers, n).
-    steps: length of the whole training; learning rate schedules need it.
+    steps: length of the whole training; learning rate schedules and coarse-to-fine methods need it.
     seed: for the method's random numbers; must differ between workers.
 
     `learn` never waits for the device; `read_losses` waits once per call.
@@ -268,7 +268,7 @@ class Learner:
             for field in fields(batch)
             if isinstance(value := getattr(batch, field.name), torch.Tensor) and value.ndim == 4
         }
-        return replace(batch, step=self.step, random=self._random, **photos)
+        return replace(batch, step=self.step, steps=self.steps, random=self._random, **photos)
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self.bfloat16)

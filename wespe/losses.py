@@ -30,6 +30,26 @@ def content_loss(
     return torch.stack([weight * squared_error(a, b) for weight, a, b in layers]).sum()
 
 
+def gram_loss(
+    features: Sequence[torch.Tensor], others: Sequence[torch.Tensor], weights: Iterable[float]
+) -> torch.Tensor:
+    """Squared Frobenius distance of Gram matrices, mean over the batch (eqs. 3, 4, Johnson et al. 2016).
+
+    features, others: (n, c, h, w) per layer. The result is the weighted sum over layers.
+    """
+    layers = zip(weights, features, others, strict=True)
+    return torch.stack(
+        [weight * (gram(a) - gram(b)).square().sum((1, 2)).mean() for weight, a, b in layers]
+    ).sum()
+
+
+def gram(features: torch.Tensor) -> torch.Tensor:
+    """Return products of channels, summed over places, over C·H·W: (n, c, h, w) → (n, c, c), float32."""
+    with torch.autocast(features.device.type, enabled=False):
+        flat = features.float().flatten(2)
+        return flat @ flat.mT / flat[0].numel()
+
+
 def squared_error(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Mean squared difference."""
     return (a - b).float().square().mean() if a.dtype.itemsize < 4 else (a - b).square().mean()

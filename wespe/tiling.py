@@ -136,13 +136,18 @@ def reach_px(generator: Generator) -> int | None:
     probe = _with_norms(generator, lambda norm: nn.Identity()).to("cpu", torch.float64)
     decision = probe.decide([torch.zeros(1, 3, 64, 64, dtype=torch.float64)])
     for side in PROBES_PX:
-        photo = torch.zeros(1, 3, side, side, dtype=torch.float64)
-        photo[..., side // 2, side // 2] = torch.nan
-        touched = probe(photo, decision, Place(0, 0, side, side)).isnan().any(dim=1)[0].nonzero()
-        reach = int((touched - side // 2).abs().max())
-        if reach < side // 2:
+        places = range(side // 2, side // 2 + generator.step_px)  # pixels within a step differ
+        reach = max(_reach_px(probe, decision, side, place) for place in places)
+        if reach < side - places.stop:
             return reach
     return None
+
+
+def _reach_px(probe: Generator, decision: Any, side: int, place: int) -> int:
+    photo = torch.zeros(1, 3, side, side, dtype=torch.float64)
+    photo[..., place, place] = torch.nan
+    touched = probe(photo, decision, Place(0, 0, side, side)).isnan().any(dim=1)[0].nonzero()
+    return int((touched - place).abs().max())
 
 
 @torch.inference_mode()

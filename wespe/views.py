@@ -44,6 +44,12 @@ def colour_view(photos_nchw: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor
         return functional.conv2d(rows, taps[:, :, :, None], groups=channels)
 
 
+def frequency_bands(photos_nchw: torch.Tensor, kernel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Split photos into low (blurred) and high frequencies, which sum to the photo; high ones lie in −1–1."""
+    low = colour_view(photos_nchw, kernel)
+    return low, photos_nchw - low
+
+
 def texture_view(photos_nchw: torch.Tensor) -> torch.Tensor:
     """Luma of RGB photos, (n, 1, h, w) (ITU-R BT.601)."""
     planes = photos_nchw.split(1, dim=1)

@@ -14,8 +14,10 @@ from wespe.methods.dped import DpedConfig
 from wespe.methods.enhancegan import EnhanceGanConfig
 from wespe.methods.hdrnet import HdrnetConfig
 from wespe.methods.hdrnet_unpaired import HdrnetUnpairedConfig
+from wespe.methods.johnson import JohnsonConfig
 from wespe.methods.lut_residual import LutResidualConfig
 from wespe.methods.lut_restore import DegradationConfig, LutRestoreConfig
+from wespe.methods.muspe import MuspeConfig
 from wespe.methods.restore import RestoreConfig
 from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.upe import UpeConfig
@@ -30,6 +32,9 @@ from wespe.networks.patch_critic import PatchCriticConfig
 from wespe.networks.photo_critic import PhotoCriticConfig
 from wespe.networks.resnet import ResNetConfig
 from wespe.networks.restorer import RestorerConfig
+from wespe.networks.sliced_critic import SlicedCriticConfig
+from wespe.networks.strided import StridedConfig
+from wespe.networks.two_stream import TwoStreamConfig
 from wespe.networks.unet import UNetConfig
 from wespe.optimisers import OptimiserConfig
 
@@ -59,6 +64,10 @@ RESTORE = RestoreConfig(
     content=NETWORKS["content"],
     degradation=DegradationConfig(steps=2),
 )
+MUSPE = MuspeConfig(
+    generator=TwoStreamConfig(widths=(4, 4)), critic=SlicedCriticConfig(width=4, halvings=2, slices=4)
+)
+JOHNSON = JohnsonConfig(generator=StridedConfig(width=4, blocks=1), content=NETWORKS["content"])
 ENHANCEGAN = EnhanceGanConfig(
     content=ContentConfig(backbone="resnet18", layers={"layer1": 1.0}, weights="random"), judging_steps=0
 )
@@ -80,6 +89,8 @@ CONFIGS: list[MethodConfig] = [
     HdrnetConfig(generator=BILATERAL),
     HdrnetUnpairedConfig(generator=BILATERAL, critic=LUT_RESIDUAL.critic, content=NETWORKS["content"]),
     UpeConfig(generator=BILATERAL),
+    MUSPE,
+    JOHNSON,
 ]
 SIZE = 32
 FITTED = ("degradation.", "networks.generator.enhance.colour.")  # before the first step, and then never

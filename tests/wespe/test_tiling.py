@@ -23,6 +23,8 @@ from wespe.networks.features import ContentConfig
 from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.networks.restorer import RestorerConfig
 from wespe.networks.srcnn import SRCNN
+from wespe.networks.strided import Strided, StridedConfig
+from wespe.networks.two_stream import TwoStream, TwoStreamConfig
 from wespe.networks.unet import ThumbnailUNet, UNetConfig
 from wespe.precision import Bfloat16Generator
 from wespe.tiling import Tiling, TooLarge, _strips, bytes_per_pixel, reach_px
@@ -71,6 +73,8 @@ GENERATORS: dict[str, Callable[[], Generator]] = {
     "dpe": lambda: ThumbnailUNet(UNetConfig(widths=(4, 8), thumbnail_px=24)),
     "hdrnet": partial(build_generator, HdrnetConfig()),
     "upe": partial(build_generator, UpeConfig()),
+    "two streams": partial(TwoStream, TwoStreamConfig(widths=(4, 6, 8))),
+    "strided": partial(Strided, StridedConfig(width=4, blocks=1)),
     **{
         f"{width}x{blocks} {norm} {output}": partial(
             ResNet, ResNetConfig(width=width, blocks=blocks, norm=norm, output=output)

@@ -16,8 +16,10 @@ from wespe.methods.dped import Dped, DpedConfig
 from wespe.methods.enhancegan import EnhanceGan, EnhanceGanConfig, Operators
 from wespe.methods.hdrnet import Hdrnet, HdrnetConfig
 from wespe.methods.hdrnet_unpaired import HdrnetUnpaired, HdrnetUnpairedConfig
+from wespe.methods.johnson import Johnson, JohnsonConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig, LutResidualMethod
 from wespe.methods.lut_restore import LutRestore, LutRestoreConfig, restoring_generator
+from wespe.methods.muspe import Muspe, MuspeConfig
 from wespe.methods.restore import Restore, RestoreConfig, Restored
 from wespe.methods.srcnn import Srcnn, SrcnnConfig
 from wespe.methods.upe import Upe, UpeConfig
@@ -26,6 +28,8 @@ from wespe.networks.bilateral import Bilateral
 from wespe.networks.illumination import Illuminated
 from wespe.networks.resnet import ResNet
 from wespe.networks.srcnn import SRCNN
+from wespe.networks.strided import Strided
+from wespe.networks.two_stream import TwoStream
 from wespe.networks.unet import ThumbnailUNet
 
 MethodConfig = (
@@ -40,6 +44,8 @@ MethodConfig = (
     | HdrnetConfig
     | HdrnetUnpairedConfig
     | UpeConfig
+    | MuspeConfig
+    | JohnsonConfig
 )
 
 
@@ -63,6 +69,8 @@ METHODS: dict[str, Entry] = {
         HdrnetUnpairedConfig, HdrnetUnpaired, lambda config: Bilateral(config.generator)
     ),
     "upe": Entry(UpeConfig, Upe, lambda config: Illuminated(config.generator)),
+    "muspe": Entry(MuspeConfig, Muspe, lambda config: TwoStream(config.generator)),
+    "johnson": Entry(JohnsonConfig, Johnson, lambda config: Strided(config.generator)),
 }
 
 

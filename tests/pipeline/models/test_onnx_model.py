@@ -38,6 +38,8 @@ GENERATORS = {
     "hdrnet": {"name": "hdrnet"},
     "hdrnet_unpaired": {"name": "hdrnet_unpaired"},
     "upe": {"name": "upe"},
+    "muspe": {"name": "muspe", "generator": {"widths": [4, 6, 8]}},
+    "johnson": {"name": "johnson", "generator": SMALL},
 }
 Make = Callable[[str], Model]
 
