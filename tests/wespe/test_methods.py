@@ -9,6 +9,7 @@ from wespe.adversarial import AdversarialConfig
 from wespe.batch import Batch
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods import METHODS, MethodConfig, build_generator, build_method
+from wespe.methods.distort_recover import DistortRecoverConfig
 from wespe.methods.dpe import DpeConfig
 from wespe.methods.dped import DpedConfig
 from wespe.methods.enhancegan import EnhanceGanConfig
@@ -22,6 +23,7 @@ from wespe.methods.restore import RestoreConfig
 from wespe.methods.srcnn import SrcnnConfig
 from wespe.methods.upe import UpeConfig
 from wespe.methods.wespe import LossWeights, WespeConfig
+from wespe.methods.whitebox import WhiteboxConfig
 from wespe.networks.bilateral import BilateralConfig
 from wespe.networks.critic import CriticConfig
 from wespe.networks.detail import DetailConfig
@@ -91,6 +93,8 @@ CONFIGS: list[MethodConfig] = [
     UpeConfig(generator=BILATERAL),
     MUSPE,
     JOHNSON,
+    WhiteboxConfig(),
+    DistortRecoverConfig(memory=8, edits=4),
 ]
 SIZE = 32
 FITTED = ("degradation.", "networks.generator.enhance.colour.")  # before the first step, and then never

@@ -13,12 +13,14 @@ from torch import nn
 
 from wespe.generator import Generator, Place
 from wespe.methods import METHODS, build_generator
+from wespe.methods.distort_recover import DistortRecoverConfig
 from wespe.methods.enhancegan import EnhanceGanConfig
 from wespe.methods.hdrnet import HdrnetConfig
 from wespe.methods.lut_residual import LutResidual, LutResidualConfig
 from wespe.methods.lut_restore import LutRestoreConfig
 from wespe.methods.restore import RestoreConfig
 from wespe.methods.upe import UpeConfig
+from wespe.methods.whitebox import WhiteboxConfig
 from wespe.networks.features import ContentConfig
 from wespe.networks.resnet import ResNet, ResNetConfig
 from wespe.networks.restorer import RestorerConfig
@@ -45,6 +47,22 @@ def restore() -> Generator:
 def enhancegan() -> Generator:
     content = ContentConfig(backbone="resnet18", layers={"layer1": 1.0}, weights="random")
     return build_generator(EnhanceGanConfig(content=content))
+
+
+def whitebox() -> Generator:
+    return opinionated(build_generator(WhiteboxConfig()))
+
+
+def distort_recover() -> Generator:
+    return opinionated(build_generator(DistortRecoverConfig()))
+
+
+def opinionated(generator: Generator) -> Generator:
+    """A policy that has much to change, and prefers some edits clearly."""
+    for name, values in generator.named_parameters():
+        if ".head." in name:
+            nn.init.normal_(values, std=0.5)
+    return generator
 
 
 def with_own_colours(generator: LutResidual) -> LutResidual:
@@ -74,6 +92,8 @@ GENERATORS: dict[str, Callable[[], Generator]] = {
     "hdrnet": partial(build_generator, HdrnetConfig()),
     "upe": partial(build_generator, UpeConfig()),
     "two streams": partial(TwoStream, TwoStreamConfig(widths=(4, 6, 8))),
+    "whitebox": whitebox,
+    "distort recover": distort_recover,
     "strided": partial(Strided, StridedConfig(width=4, blocks=1)),
     **{
         f"{width}x{blocks} {norm} {output}": partial(

@@ -11,6 +11,7 @@ import torch
 
 from wespe.generator import Generator
 from wespe.method import Method
+from wespe.methods.distort_recover import DistortRecover, DistortRecoverConfig, Recoverer
 from wespe.methods.dpe import Dpe, DpeConfig
 from wespe.methods.dped import Dped, DpedConfig
 from wespe.methods.enhancegan import EnhanceGan, EnhanceGanConfig, Operators
@@ -24,6 +25,7 @@ from wespe.methods.restore import Restore, RestoreConfig, Restored
 from wespe.methods.srcnn import Srcnn, SrcnnConfig
 from wespe.methods.upe import Upe, UpeConfig
 from wespe.methods.wespe import Wespe, WespeConfig
+from wespe.methods.whitebox import Retoucher, Whitebox, WhiteboxConfig
 from wespe.networks.bilateral import Bilateral
 from wespe.networks.illumination import Illuminated
 from wespe.networks.resnet import ResNet
@@ -46,6 +48,8 @@ MethodConfig = (
     | UpeConfig
     | MuspeConfig
     | JohnsonConfig
+    | WhiteboxConfig
+    | DistortRecoverConfig
 )
 
 
@@ -71,6 +75,8 @@ METHODS: dict[str, Entry] = {
     "upe": Entry(UpeConfig, Upe, lambda config: Illuminated(config.generator)),
     "muspe": Entry(MuspeConfig, Muspe, lambda config: TwoStream(config.generator)),
     "johnson": Entry(JohnsonConfig, Johnson, lambda config: Strided(config.generator)),
+    "whitebox": Entry(WhiteboxConfig, Whitebox, Retoucher),
+    "distort_recover": Entry(DistortRecoverConfig, DistortRecover, Recoverer),
 }
 
 
