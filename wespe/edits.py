@@ -108,7 +108,7 @@ def greyed(photos: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
 
 def powered(photos: torch.Tensor, power: torch.Tensor) -> torch.Tensor:
     """Raise tones to a power; above 1 and below DARKEST they continue as straight lines."""
-    power, inside = _each(power), photos.clamp(DARKEST, 1)
+    power, inside = _each(power), photos.clamp(DARKEST, 1.0)
     return inside**power + (photos - inside) * power * inside ** (power - 1)
 
 

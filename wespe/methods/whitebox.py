@@ -115,6 +115,11 @@ def edited(photos_nchw: torch.Tensor, chosen: torch.Tensor, values: torch.Tensor
     return result
 
 
+def _one_hot(numbers: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return (n, palette); torch's own cannot be exported to ONNX."""
+    return (numbers[:, None] == torch.arange(len(PALETTE), device=like.device)).to(like)
+
+
 class Retoucher(Generator):
     """photos_nchw → photos_nchw, float 0–1, edited as the policy decides."""
 
@@ -133,7 +138,7 @@ class Retoucher(Generator):
             steps = []
             for _ in range(self.config.edits):
                 logits, values = self.policy(photos.clamp(0, 1), used)
-                chosen = nn.functional.one_hot(logits.argmax(1), len(PALETTE)).to(photos)
+                chosen = _one_hot(logits.argmax(1), photos)
                 photos, used = edited(photos, chosen, values), used + chosen
                 steps.append((chosen, values))
             return WhiteboxDecision(*(torch.stack(part, 1) for part in zip(*steps, strict=True)))
@@ -194,7 +199,7 @@ class Explorer(nn.Module):
                 kept_used = torch.where(here[:, None], used, kept_used)
                 logits, values = self.enhance.policy(state.clamp(0, 1), used)
                 picked = torch.multinomial(self._chances(logits), 1, generator=random)[:, 0]
-                chosen = nn.functional.one_hot(picked, len(PALETTE)).to(photos)
+                chosen = _one_hot(picked, photos)
                 state, used = edited(state, chosen, values), used + chosen
         logits, values = self.enhance.policy(kept_state.clamp(0, 1), kept_used)
         split = zip(PALETTE, values.split(COUNTS, 1), strict=True)
