@@ -131,11 +131,12 @@ def test_every_method_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
-def test_two_steps_move_every_parameter_and_nothing_frozen(config: MethodConfig) -> None:
-    """A residual output starts at zero, so that what lies before it moves from the second step on."""
+def test_three_steps_move_every_parameter_and_nothing_frozen(config: MethodConfig) -> None:
+    """A residual output starts at zero, so that what lies before it moves from the second
+    step on; a target network follows it from the third."""
     one, frozen = learner(config), ("features.", *(FITTED if "restore" in config.name else ()))
     before = {name: p.clone() for name, p in one.method.named_parameters()}
-    for step in range(2):
+    for step in range(3):
         one.learn(batch(step))
     still = {name for name, p in one.method.named_parameters() if torch.equal(p, before[name])}
     assert still == {name for name in before if name.startswith(frozen)}
