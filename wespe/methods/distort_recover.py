@@ -117,9 +117,6 @@ class Recoverer(Generator):
                 actions.append(torch.where(going, best, STOP))
             return DistortRecoverDecision(transform, torch.stack(actions, 1))
 
-    def compact(self, decision: DistortRecoverDecision) -> DistortRecoverDecision:
-        return decision._replace(actions=decision.actions[:, :0])
-
     def forward(
         self,
         photos_nchw: torch.Tensor,
