@@ -72,7 +72,7 @@ def apply_edits(photos_nchw: torch.Tensor, edits: Iterable[Mapping[str, Any]]) -
     the edit and what is invalid.
     """
     for number, one in enumerate(edits, 1):
-        if not isinstance(one, Mapping) or one.get("edit") not in EDITS:
+        if not isinstance(one, Mapping) or one.get("edit") not in list(EDITS):  # a list cannot be hashed
             raise ValueError(f"edit {number} must have `edit`, one of {', '.join(EDITS)}")
         edit = EDITS[one["edit"]]
         try:

@@ -61,7 +61,7 @@ class Method(nn.Module, ABC):
 
     Persistent buffers of the method and of its other children (an adaptive weight, an image pool) are saved,
     resumed and rolled back with the weights. They must be equal on all workers; use `gather` to combine what
-    each worker has seen.
+    each worker has seen. Of a replay memory, which differs, a checkpoint keeps the first worker's.
     """
 
     paired: ClassVar[bool] = False

@@ -37,8 +37,16 @@ class PenaltyConfig:
 
 def one_sided_penalty(scores: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
     """Mean max(0, ‖∇C(v)‖ − 1): slopes of at most 1 cost nothing."""
-    slopes = (squared_gradients(scores, views) + 1e-12).sqrt()  # the root's own slope at 0 is infinite
-    return functional.relu(slopes - 1).mean()
+    return functional.relu(_slopes(scores, views) - 1).mean()
+
+
+def two_sided_penalty(scores: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
+    """Mean (‖∇C(v)‖ − 1)²: any slope other than 1 costs (WGAN-GP, Gulrajani et al. 2017)."""
+    return (_slopes(scores, views) - 1).square().mean()
+
+
+def _slopes(scores: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
+    return (squared_gradients(scores, views) + 1e-12).sqrt()  # the root's own slope at 0 is infinite
 
 
 def between(real: torch.Tensor, fake: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:

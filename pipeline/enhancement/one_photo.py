@@ -116,7 +116,7 @@ def readable(decided: Any) -> str:
         return ", ".join(f"{key} {readable(value)}" for key, value in decided.items())
     if isinstance(decided, Sequence) and not isinstance(decided, str):
         separator = "; " if any(isinstance(one, Mapping) for one in decided) else " "
-        return separator.join(map(readable, decided))
+        return separator.join(map(readable, decided)) or "none"
     return f"{decided:.3g}" if isinstance(decided, float) else str(decided)
 
 

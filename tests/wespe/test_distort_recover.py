@@ -128,7 +128,7 @@ def test_episodes_end_and_begin_anew() -> None:
 
 
 def test_one_known_edit_is_undone() -> None:
-    """Photos darkened by 1.05^6 come nearer to the truth; those that are fine stay as they are."""
+    """Photos darkened by 1.05⁸ come nearer to the truth."""
     config = DistortRecoverConfig(memory=24, edits=8, exploring_steps=10, distortion=0.6)
     rates = LearnerConfig(optimiser=OptimiserConfig(learning_rate=2e-3, schedule="linear"), ema_decay=0.9)
     learner = Learner(DistortRecover(config, size_px=SIDE_PX), rates, steps=60)

@@ -108,6 +108,7 @@ def test_a_list_from_json_is_applied_in_order() -> None:
     [
         ([{"edit": "blur", "px": 3}], "edit 1 must have `edit`, one of brightness"),
         (["brightness"], "edit 1 must have `edit`"),
+        ([{"edit": ["gamma"]}], "edit 1 must have `edit`"),
         ([{"edit": "gamma", "power": 1}, {"edit": "gamma"}], "edit 2, gamma: needs power, and has nothing"),
         ([{"edit": "gamma", "power": float("nan")}], "power must be a number from 0.05 to 20"),
         ([{"edit": "gamma", "power": True}], "power must be a number"),

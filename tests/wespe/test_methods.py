@@ -132,8 +132,7 @@ def test_every_method_is_tried_here() -> None:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
 def test_three_steps_move_every_parameter_and_nothing_frozen(config: MethodConfig) -> None:
-    """A residual output starts at zero, so that what lies before it moves from the second
-    step on; a target network follows it from the third."""
+    """An output that starts at zero moves what lies before it in step 2; a target network follows in 3."""
     one, frozen = learner(config), ("features.", *(FITTED if "restore" in config.name else ()))
     before = {name: p.clone() for name, p in one.method.named_parameters()}
     for step in range(3):

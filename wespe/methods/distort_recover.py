@@ -194,6 +194,7 @@ class DistortRecover(Method):
     @torch.no_grad()
     def render(self, networks: Networks, batch: Batch) -> States:
         """Draw states from the memory, and go on with their episodes."""
+        self._follow()
         truths = thumbnails([batch.target], SIDE_PX)
         slots = self.replay.draw(len(truths), batch.random)
         self._begin(slots, truths[: len(slots)], batch)
@@ -241,7 +242,6 @@ class DistortRecover(Method):
             following = self.target(results).view(shape), self.generator.worth(results).view(shape)
             targets = td_targets(states.rewards, *following, self.config.discount)
         worth = networks["generator"](states.photos.clamp(0, 1))
-        self._follow()
         return {
             "worth": functional.smooth_l1_loss(worth.float(), targets),
             "reward": states.rewards.amax(1).mean(),

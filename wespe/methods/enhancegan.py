@@ -12,7 +12,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from wespe.adversarial import squared_gradients
 from wespe.batch import Batch
 from wespe.generator import Generator, Place
 from wespe.losses import NonNegative, squared_error
@@ -22,6 +21,7 @@ from wespe.networks.features import LAYERS, RESNETS, ContentConfig, Features
 from wespe.networks.lab_curves import LabCurves
 from wespe.networks.photo_filters import GLASS, PhotoFilters
 from wespe.networks.thumbnail import thumbnails
+from wespe.penalty import between, two_sided_penalty
 from wespe.sample import Sample
 
 CURVES, FILTERS, CROP = 6, len(GLASS), 4
@@ -280,14 +280,7 @@ class EnhanceGan(Method):
             _, logits = networks["critic"](torch.cat([batch.source, batch.target]))
             good = torch.arange(len(logits), device=logits.device) >= len(batch.source)
             return {"judging": functional.cross_entropy(logits, good.long())}
-        mixed = _between(batch.target, enhanced.detach(), batch.random)
+        mixed = between(batch.target, enhanced.detach(), batch.random)
         scores, _ = networks["critic"](torch.cat([batch.target, enhanced.detach(), mixed]))
-        good, poor, between = scores.split([len(batch.target), len(enhanced), len(mixed)])
-        slopes = (squared_gradients(between, mixed) + 1e-12).sqrt()
-        return {"critic": good.mean() - poor.mean(), "penalty": (slopes - 1).square().mean()}
-
-
-def _between(good: torch.Tensor, poor: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
-    """Return photos at random places between good and poor ones (Gulrajani et al. 2017)."""
-    shares = torch.rand(len(good), 1, 1, 1, device=good.device, generator=random)
-    return torch.lerp(good, poor, shares).requires_grad_()
+        good, poor, middle = scores.split([len(batch.target), len(enhanced), len(mixed)])
+        return {"critic": good.mean() - poor.mean(), "penalty": two_sided_penalty(middle, mixed)}

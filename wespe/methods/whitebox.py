@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import nn
 
-from wespe.adversarial import GAMES, squared_gradients
+from wespe.adversarial import GAMES
 from wespe.batch import Batch
 from wespe.edits import EDITS
 from wespe.generator import Generator, Place
@@ -20,6 +20,7 @@ from wespe.losses import NonNegative
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.photo_state import SIDE_PX, PhotoState
 from wespe.networks.thumbnail import thumbnails
+from wespe.penalty import between, two_sided_penalty
 
 GAME = GAMES["wasserstein"]
 PALETTE = (
@@ -289,14 +290,12 @@ class Whitebox(Method):
     def critic_losses(self, networks: Networks, visit: Visit) -> Losses:
         """Compute WGAN-GP's losses of the critic (Gulrajani et al. 2017), of target and finished photos."""
         real, fake = thumbnails([visit.batch.target], SIDE_PX), visit.finished.clamp(0, 1)
-        shares = torch.rand(len(real), 1, 1, 1, device=real.device, generator=visit.batch.random)
-        mixed = torch.lerp(real, fake, shares).requires_grad_()
+        mixed = between(real, fake, visit.batch.random)
         scores = networks["critic"](torch.cat([real, fake, mixed])).squeeze(1)
-        reals, fakes, between = scores.split([len(real), len(fake), len(mixed)])
-        slopes = (squared_gradients(between, mixed) + 1e-12).sqrt()
+        reals, fakes, middle = scores.split([len(real), len(fake), len(mixed)])
         return {
             "critic": GAME.real(reals).mean() + GAME.fake(fakes).mean(),
-            "penalty": (slopes - 1).square().mean(),
+            "penalty": two_sided_penalty(middle, mixed),
         }
 
 
