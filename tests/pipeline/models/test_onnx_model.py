@@ -40,8 +40,8 @@ GENERATORS = {
     "upe": {"name": "upe"},
     "muspe": {"name": "muspe", "generator": {"widths": [4, 6, 8]}},
     "johnson": {"name": "johnson", "generator": SMALL},
-    "whitebox": {"name": "whitebox"},
-    "distort_recover": {"name": "distort_recover", "edits": 8},
+    "whitebox": {"name": "whitebox", "edits": 2},
+    "distort_recover": {"name": "distort_recover", "edits": 3},
 }
 Make = Callable[[str], Model]
 
