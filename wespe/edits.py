@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional
 
+from wespe.generator import Generator, Place
 from wespe.views import LUMA_WEIGHTS, texture_view
 
 CHANNELS = ("red", "green", "blue")
@@ -65,22 +67,38 @@ class Edit:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
 
 
-def apply_edits(photos_nchw: torch.Tensor, edits: Iterable[Mapping[str, Any]]) -> torch.Tensor:
-    """Apply edits, each {"edit": its name, parameter: value}, in order to photos or tiles, float 0–1.
+class EditList(Generator):
+    """Makes the same edits on every photo, in their order; it clips the result only.
 
-    This is what `Generator.explain` returns under "edits", and what JSON keeps. Raises ValueError that names
-    the edit and what is invalid.
+    edits: each {"edit": its name, parameter: value}, as `Generator.explain` returns them under "edits", and
+        as JSON keeps them. Raises ValueError that names the edit and what is invalid.
     """
-    for number, one in enumerate(edits, 1):
-        if not isinstance(one, Mapping) or one.get("edit") not in list(EDITS):  # a list cannot be hashed
-            raise ValueError(f"edit {number} must have `edit`, one of {', '.join(EDITS)}")
-        edit = EDITS[one["edit"]]
-        try:
-            values = edit.read({name: value for name, value in one.items() if name != "edit"})
-        except ValueError as error:
-            raise ValueError(f"edit {number}, {one['edit']}: {error}") from None
-        photos_nchw = edit.apply(photos_nchw, photos_nchw.new_tensor([values]))
-    return photos_nchw.clamp(0, 1)
+
+    def __init__(self, edits: Iterable[Mapping[str, Any]]):
+        super().__init__()
+        self.names, values = list[str](), list[nn.Parameter]()
+        for number, one in enumerate(edits, 1):
+            if not isinstance(one, Mapping) or one.get("edit") not in list(EDITS):  # a list cannot be hashed
+                raise ValueError(f"edit {number} must have `edit`, one of {', '.join(EDITS)}")
+            name = one["edit"]
+            try:
+                read = EDITS[name].read({field: value for field, value in one.items() if field != "edit"})
+            except ValueError as error:
+                raise ValueError(f"edit {number}, {name}: {error}") from None
+            self.names.append(name)
+            values.append(nn.Parameter(torch.tensor([read]), requires_grad=False))
+        self.values = nn.ParameterList(values)
+
+    def forward(
+        self, photos_nchw: torch.Tensor, decision: Any = None, place: Place | None = None
+    ) -> torch.Tensor:
+        for name, values in zip(self.names, self.values, strict=True):
+            photos_nchw = EDITS[name].apply(photos_nchw, values)
+        return photos_nchw.clamp(0, 1)
+
+    def explain(self, decision: Any, index: int = 0) -> dict[str, Any]:
+        edits = zip(self.names, self.values, strict=True)
+        return {"edits": [{"edit": name} | EDITS[name].named(values[0].tolist()) for name, values in edits]}
 
 
 def _each(values: torch.Tensor) -> torch.Tensor:

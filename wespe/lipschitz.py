@@ -1,4 +1,4 @@
-"""Keeps critics 1-Lipschitz: a one-sided penalty on their gradients, and its adaptive weight (AdaSWGAN).
+"""The adaptive weight of the gradient penalty that keeps critics 1-Lipschitz (AdaSWGAN).
 
 After the adaptive weight of Deep Photo Enhancer (Chen et al., CVPR 2018), in the form of the slides on DACAL
 (Huang et al. 2019), "Adaptive SWGAN loss".
@@ -8,11 +8,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from wespe.adversarial import squared_gradients
-
-FACTOR = 2.0
+from wespe.penalty import FACTOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +38,6 @@ class LipschitzConfig:
             raise ValueError(f"lower and upper must be 0 ≤ lower < upper, not {self.lower} and {self.upper}")
         if self.patience < 1:
             raise ValueError(f"patience must be at least 1, not {self.patience}")
-
-
-def gradient_norms(scores: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
-    """Return ‖∇C(v)‖₂ of each view, (n,), differentiable. Where it is 0, its own gradient is 0."""
-    return squared_gradients(scores, views).clamp(min=1e-12).sqrt()
-
-
-def one_sided_penalty(norms: torch.Tensor) -> torch.Tensor:
-    """Mean max(0, ‖∇C‖₂ − 1): only critics that change too fast pay."""
-    return functional.relu(norms - 1).mean()
 
 
 class LipschitzWeight(nn.Module):

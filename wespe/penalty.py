@@ -1,4 +1,7 @@
-"""The gradient penalty of Wasserstein critics, and its adaptive weight (A-WGAN, Chen et al. 2018)."""
+"""Gradient penalties of Wasserstein critics, and the adaptive weight of A-WGAN (Chen et al. 2018).
+
+Another weight, that of the slides on DACAL, is in `wespe/lipschitz.py`.
+"""
 
 from dataclasses import dataclass
 
@@ -35,18 +38,19 @@ class PenaltyConfig:
             raise ValueError(f"lower and upper must be 0 ≤ lower < upper, not {self.lower} and {self.upper}")
 
 
-def one_sided_penalty(scores: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
-    """Mean max(0, ‖∇C(v)‖ − 1): slopes of at most 1 cost nothing."""
-    return functional.relu(_slopes(scores, views) - 1).mean()
+def gradient_norms(scores: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
+    """Return ‖∇C(v)‖₂ of each view, (n,), differentiable. Where it is 0, its own gradient is 0."""
+    return squared_gradients(scores, views).clamp(min=1e-12).sqrt()
 
 
-def two_sided_penalty(scores: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
-    """Mean (‖∇C(v)‖ − 1)²: any slope other than 1 costs (WGAN-GP, Gulrajani et al. 2017)."""
-    return (_slopes(scores, views) - 1).square().mean()
+def one_sided_penalty(norms: torch.Tensor) -> torch.Tensor:
+    """Mean max(0, ‖∇C‖ − 1): slopes of at most 1 cost nothing."""
+    return functional.relu(norms - 1).mean()
 
 
-def _slopes(scores: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
-    return (squared_gradients(scores, views) + 1e-12).sqrt()  # the root's own slope at 0 is infinite
+def two_sided_penalty(norms: torch.Tensor) -> torch.Tensor:
+    """Mean (‖∇C‖ − 1)²: any slope other than 1 costs (WGAN-GP, Gulrajani et al. 2017)."""
+    return (norms - 1).square().mean()
 
 
 def between(real: torch.Tensor, fake: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:

@@ -14,7 +14,7 @@ from pipeline.enhancement.plan import Plan
 from pipeline.enhancement.stores import FolderStore
 from pipeline.errors import EnhancementError
 from pipeline.logs import PhotoWarnings, Progress
-from pipeline.models.model_folder import load_model
+from pipeline.models.edits_file import load_model_or_edits
 
 MIN_FAILED = 10  # up to this many failures never stop a job, whatever their share
 
@@ -114,7 +114,7 @@ def in_process(plan: Plan) -> Generator[Entry]:
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     enhancer = Enhancer(
-        models={uri: load_model(folder, device) for uri, folder in plan.folders.items()},
+        models={uri: load_model_or_edits(folder, device) for uri, folder in plan.folders.items()},
         sources=plan.sources,
         destination=plan.destination,
         settings=plan.settings,

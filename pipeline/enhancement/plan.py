@@ -16,7 +16,8 @@ from pipeline.enhancement.stores import FolderStore, Store, open_store, sha256_o
 from pipeline.errors import EnhancementError, PipelineError
 from pipeline.files import check_writable
 from pipeline.logs import Progress
-from pipeline.models.model_folder import Model, load_model
+from pipeline.models.edits_file import load_model_or_edits
+from pipeline.models.model_folder import Model
 from pipeline.photos.formats import without_doubles
 from pipeline.photos.headers import HEAD_BYTES, Header, read_header, tells_all
 
@@ -93,7 +94,7 @@ def make_plan(
     headers = _headers(found)
     uris = [router.choose(header) for header in headers]
     folders = {uri: fetch(uri) for uri in sorted(set(filter(None, uris)))}
-    models = {uri: load_model(folder) for uri, folder in folders.items()}
+    models = {uri: load_model_or_edits(folder) for uri, folder in folders.items()}
     ledger, there = Ledger(store), {stored.name: stored.version for stored in store.listing()}
     entries = ledger.read(there)
     found = with_unique_names(found)

@@ -78,8 +78,11 @@ def _own_folder() -> Path | None:
 
 
 def find_model(wanted: str) -> Path:
-    """Return the folder of a model by its path or name. Raises CheckpointError, which lists the models."""
-    if (Path(wanted) / CONFIG).is_file():
+    """Return a model's folder by its path or name, or the path of a file of edits.
+
+    Raises CheckpointError, which lists the models.
+    """
+    if (Path(wanted) / CONFIG).is_file() or (wanted.endswith(".json") and Path(wanted).is_file()):
         return Path(wanted)
     folders = {model.name: model.folder for model in known_models()}
     if wanted in folders:

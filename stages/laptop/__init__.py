@@ -3,7 +3,7 @@
 import argparse
 
 from stages.command import parse, run
-from stages.laptop import compare, completion, datasets, enhance, models
+from stages.laptop import compare, completion, datasets, enhance, explain, models
 
 ABOUT = """examples:
   wespe models                               the models on this machine
@@ -35,6 +35,6 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for part in (enhance, models, compare, datasets, completion):
+    for part in (enhance, explain, models, compare, datasets, completion):
         part.add(commands)
     return parser

@@ -44,7 +44,10 @@ def add(commands: Any) -> None:
         "-o", "--out", type=Path, help="the folder or file for the results; default: next to each original"
     )
     parser.add_argument(
-        "--model", default="", help="a known model's name, or a model folder; default: by each photo's camera"
+        "--model",
+        default="",
+        help="a known model's name, a model folder, or a file of edits (see `wespe explain`); "
+        "default: by each photo's camera",
     )
     parser.add_argument(
         "--strength",
@@ -194,10 +197,11 @@ def _load(chosen: list[str]) -> "dict[str, Model]":
     """Load each chosen model once, on the GPU if there is one."""
     import torch
 
-    from pipeline.models.model_folder import load_model
+    from pipeline.models.edits_file import load_model_or_edits
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return {folder: load_model(Path(folder), device) for folder in dict.fromkeys(filter(None, chosen))}
+    folders = dict.fromkeys(filter(None, chosen))
+    return {folder: load_model_or_edits(Path(folder), device) for folder in folders}
 
 
 def _enhance_photo(model: "Model", work: "Work", settings: "Settings", keep_dates: bool) -> tuple[str, ...]:

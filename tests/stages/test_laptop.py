@@ -31,6 +31,7 @@ from pipeline.zoo.packaging import package
 from pipeline.zoo.publishing import publish
 from wespe.methods import build_generator
 from wespe.methods.wespe import WespeConfig
+from wespe.methods.whitebox import WhiteboxConfig
 from wespe.networks.resnet import ResNetConfig
 
 EXTRAS = ["ray", "mlflow", "dvc", "boto3", "pydantic", "yaml", "requests"]
@@ -299,12 +300,65 @@ def test_files_of_other_programs_are_never_replaced(wespe: Run, model: Path, hol
     assert (theirs / "rocket.jpg").read_bytes() == (holiday / "rocket.jpg").read_bytes()
 
 
+def test_edits_of_one_photo_are_json_that_other_photos_can_get(wespe: Run, holiday: Path) -> None:
+    """Protects: what a model decided can be read, changed, and made again at any size, without the model."""
+    torch.manual_seed(0)
+    save_model(holiday / "box", build_generator(WhiteboxConfig()), WhiteboxConfig(), {"camera": "box"})
+    photo, large, edits = holiday / "rocket.jpg", holiday / "large.png", holiday / "edits.json"
+    told = wespe("explain", photo, "--model", holiday / "box")
+    assert told.returncode == 0, told.stderr
+    edits.write_text(told.stdout)
+    listed = json.loads(told.stdout)["edits"]
+    assert len(listed) == WhiteboxConfig().edits
+
+    def enhanced(model: Path) -> np.ndarray:
+        ended = wespe("enhance", photo, "--model", model, "--format", "png")
+        assert ended.returncode == 0, ended.stderr
+        with Image.open(holiday / "rocket-enhanced.png") as result:
+            return np.asarray(result).astype(int)
+
+    assert np.abs(enhanced(edits) - enhanced(holiday / "box")).max() <= 1  # values have four digits
+
+    with Image.open(photo) as small:
+        small.resize((320, 240), Image.Resampling.NEAREST).save(large)
+    edits.write_text('{"edits": [{"edit": "brightness", "factor": 0.5}]}')
+    ended = wespe("enhance", large, "--model", edits)
+    assert ended.returncode == 0, ended.stderr
+    assert "edits edit brightness, factor 0.5" in ended.stderr
+    with Image.open(large) as before, Image.open(holiday / "large-enhanced.png") as after:
+        halved = np.asarray(before).astype(int) / 2
+        assert np.abs(np.asarray(after) - halved).max() <= 1
+    assert made_by(holiday / "large-enhanced.png") == "edits"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "edits.json is not JSON"),
+        ("[" * 100_000, "edits.json is not JSON"),
+        ('["gamma"]', "edits.json must have 1 to 100 edits"),
+        ('{"edits": []}', "edits.json must have 1 to 100 edits"),
+        ('{"edits": [{"edit": "blur", "px": 3}]}', "edits.json: edit 1 must have `edit`, one of brightness"),
+        ('{"edits": [{"edit": "gamma", "power": NaN}]}', "edit 1, gamma: power must be a number"),
+    ],
+)
+def test_an_invalid_file_of_edits_is_refused(wespe: Run, holiday: Path, text: str, message: str) -> None:
+    (holiday / "edits.json").write_text(text)
+    assert message in error_of(wespe("enhance", holiday / "rocket.jpg", "--model", holiday / "edits.json"))
+
+
+def test_a_model_that_tells_nothing_says_so(wespe: Run, model: Path, holiday: Path) -> None:
+    ended = wespe("explain", holiday / "rocket.jpg", "--model", model)
+    assert "my-phone decides nothing that can be told in words" in error_of(ended)
+
+
 def test_invalid_commands_fail_fast_with_one_line(wespe: Run, model: Path, holiday: Path) -> None:
     """Protects: mistakes are reported before torch is imported, which takes seconds."""
     wrong = {
         ("enhance", "none.jpg"): "none.jpg: no such photo or folder",
         ("enhance", str(holiday / "rocket.jpg")): "no models on this machine yet; add one with",
         ("enhance", str(holiday / "rocket.jpg"), "--model", "x"): "--model x: no such model folder",
+        ("explain", "none.jpg", "--model", "x"): "--model x: no such model folder",
         ("compare", str(holiday), "none"): "none: no such photo or folder",
         ("models", "add", "x.zip"): "x.zip: no such folder or archive; for a model of a zoo",
         ("models", "add", "iphone-x", "--zoo", "http://example.org"): "a zoo's address begins with https://",

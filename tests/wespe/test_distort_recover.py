@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from wespe.batch import Batch
-from wespe.edits import apply_edits
+from wespe.edits import EditList
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods.distort_recover import (
     ACTIONS,
@@ -64,7 +64,7 @@ def test_edits_in_a_row_are_listed_as_one_and_give_the_same_photo() -> None:
     assert told[0]["factor"] == pytest.approx(1.05**2, rel=1e-3)
     photo = 0.5 * smooth(1, 0)
     wanted = photo * 1.05**3 * torch.tensor([1.05, 1, 1]).view(3, 1, 1)
-    torch.testing.assert_close(apply_edits(photo, told), wanted, atol=1e-3, rtol=0)
+    torch.testing.assert_close(EditList(told)(photo), wanted, atol=1e-3, rtol=0)
 
 
 def test_an_agent_that_has_learned_nothing_changes_nothing() -> None:
@@ -82,7 +82,7 @@ def test_the_list_is_the_transform_of_the_decision() -> None:
     told = generator.explain(decision, 1)["edits"]
     assert told
     torch.testing.assert_close(
-        apply_edits(photo[1:], told), generator(photo, decision)[1:], atol=1 / 255, rtol=0
+        EditList(told)(photo[1:]), generator(photo, decision)[1:], atol=1 / 255, rtol=0
     )
 
 

@@ -20,7 +20,7 @@ from wespe.networks.photo_critic import PhotoCriticConfig
 from wespe.networks.thumbnail import thumbnails
 from wespe.networks.unet import ThumbnailUNet, UNet, UNetConfig
 from wespe.optimisers import OptimiserConfig
-from wespe.penalty import AdaptiveWeight, PenaltyConfig, between, one_sided_penalty
+from wespe.penalty import AdaptiveWeight, PenaltyConfig, between, gradient_norms, one_sided_penalty
 
 SIZE, LEVEL = 32, 1 / 255
 SMALL = UNetConfig(widths=(4, 8, 8), thumbnail_px=SIZE)
@@ -140,7 +140,7 @@ def test_the_penalty_of_a_linear_critic_is_what_its_norm_exceeds_one_by() -> Non
     direction = torch.randn(3, 4, 4)
     for norm, wanted in ((3.0, 2.0), (1.0, 0.0), (0.2, 0.0)):
         weights = (norm * direction / direction.norm()).requires_grad_()
-        found = one_sided_penalty((views * weights).sum((1, 2, 3)), views)
+        found = one_sided_penalty(gradient_norms((views * weights).sum((1, 2, 3)), views))
         assert found.item() == pytest.approx(wanted, abs=1e-5)
         if norm == 3:  # of |w| − 1, the gradient is w / |w|
             found.backward()
@@ -149,7 +149,7 @@ def test_the_penalty_of_a_linear_critic_is_what_its_norm_exceeds_one_by() -> Non
 
 def test_a_flat_critic_has_a_finite_gradient() -> None:
     views, weights = torch.rand(2, 3, 4, 4, requires_grad=True), torch.zeros(3, 4, 4, requires_grad=True)
-    one_sided_penalty((views * weights).sum((1, 2, 3)), views).backward()
+    one_sided_penalty(gradient_norms((views * weights).sum((1, 2, 3)), views)).backward()
     assert torch.isfinite(weights.grad).all()
 
 

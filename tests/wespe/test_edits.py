@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from wespe.edits import AFFINE, EDITS, PARTS, affine_of, apply_affine, apply_edits, composed
+from wespe.edits import AFFINE, EDITS, PARTS, EditList, affine_of, apply_affine, composed
 
 COLOUR = (0.2, 0.5, 0.6)
 LUMA = 0.299 * 0.2 + 0.587 * 0.5 + 0.114 * 0.6
@@ -97,7 +97,7 @@ def test_a_list_from_json_is_applied_in_order() -> None:
         '[{"edit": "brightness", "factor": 2}, {"edit": "contrast", "factor": 0.5},'
         ' {"edit": "gamma", "power": 2}]'
     )
-    found = apply_edits(one_pixel(), listed).flatten()
+    found = EditList(listed).double()(one_pixel()).flatten()
     between = (2 * np.array(COLOUR) - 0.5) * 0.5 + 0.5  # 1.2 comes back to 0.85
     np.testing.assert_allclose(found, between**2, atol=1e-12)
     assert found.max() < 1
@@ -119,4 +119,4 @@ def test_a_list_from_json_is_applied_in_order() -> None:
 )
 def test_an_invalid_list_says_which_edit_and_what(listed: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        apply_edits(one_pixel(), listed)
+        EditList(listed).double()(one_pixel())

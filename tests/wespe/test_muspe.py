@@ -14,13 +14,14 @@ from torch.nn.parallel import DistributedDataParallel
 from wespe.adversarial import GAMES
 from wespe.batch import Batch
 from wespe.learner import Learner, LearnerConfig
-from wespe.lipschitz import LipschitzConfig, LipschitzWeight, gradient_norms, one_sided_penalty
+from wespe.lipschitz import LipschitzConfig, LipschitzWeight
 from wespe.losses import psnr_db
 from wespe.methods import build_method
 from wespe.methods.muspe import LossWeights, Muspe, MuspeConfig, reduction_at
 from wespe.networks.sliced_critic import SlicedCriticConfig, Slices
 from wespe.networks.two_stream import TwoStream, TwoStreamConfig
 from wespe.optimisers import OptimiserConfig
+from wespe.penalty import gradient_norms, one_sided_penalty
 from wespe.views import BlurConfig, frequency_bands, gaussian_kernel
 
 CONFIG = MuspeConfig(

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from wespe.batch import Batch
-from wespe.edits import apply_edits
+from wespe.edits import EditList
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods.whitebox import (
     COUNTS,
@@ -105,7 +105,7 @@ def test_the_list_applied_again_gives_the_same_photo_at_another_size() -> None:
     listed = generator.explain(decision, 1)["edits"]
     assert [one["edit"] for one in listed] == [PALETTE[int(step.argmax())] for step in decision.chosen[1]]
     larger = functional.interpolate(photos[1:], scale_factor=3)
-    again = apply_edits(larger, listed)
+    again = EditList(listed)(larger)
     wanted = functional.interpolate(generator(photos, decision)[1:], scale_factor=3)
     torch.testing.assert_close(again, wanted, atol=1 / 255, rtol=0)
     assert (wanted - larger).abs().mean() > 0.02

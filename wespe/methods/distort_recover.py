@@ -131,7 +131,7 @@ class Recoverer(Generator):
 
 
 def listed(actions: Iterable[int]) -> list[dict[str, Any]]:
-    """Return actions as edits for `apply_edits`; those of one kind in a row are one edit, their product."""
+    """Return actions as edits for `EditList`; those of one kind in a row are one edit, their product."""
     merged: list[tuple[str, list[float]]] = []
     for name, factors in (ACTIONS[number] for number in actions):
         if merged and merged[-1][0] == name:

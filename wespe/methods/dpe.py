@@ -13,7 +13,7 @@ from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.photo_critic import PhotoCritic, PhotoCriticConfig
 from wespe.networks.thumbnail import thumbnails
 from wespe.networks.unet import ThumbnailUNet, UNet, UNetConfig
-from wespe.penalty import AdaptiveWeight, PenaltyConfig, between, one_sided_penalty
+from wespe.penalty import AdaptiveWeight, PenaltyConfig, between, gradient_norms, one_sided_penalty
 
 DOMAINS = ("source", "target")
 
@@ -128,7 +128,7 @@ class Dpe(Method):
         for domain, scored, views in zip(DOMAINS, scores, mixed, strict=True):
             real, fake, middle = scored.float().chunk(3)
             losses[f"{domain}_critic"] = fake.mean() - real.mean()
-            penalties.append(one_sided_penalty(middle, views))
+            penalties.append(one_sided_penalty(gradient_norms(middle, views)))
         return losses | self._weighted(torch.stack(penalties))
 
     def _weighted(self, penalties: torch.Tensor) -> Losses:

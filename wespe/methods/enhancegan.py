@@ -21,7 +21,7 @@ from wespe.networks.features import LAYERS, RESNETS, ContentConfig, Features
 from wespe.networks.lab_curves import LabCurves
 from wespe.networks.photo_filters import GLASS, PhotoFilters
 from wespe.networks.thumbnail import thumbnails
-from wespe.penalty import between, two_sided_penalty
+from wespe.penalty import between, gradient_norms, two_sided_penalty
 from wespe.sample import Sample
 
 CURVES, FILTERS, CROP = 6, len(GLASS), 4
@@ -55,6 +55,8 @@ class EnhanceGanConfig:
         before and after. The paper has resnet101.
     least_share: the least share of a photo's width and height that a crop keeps, 0–1.
     judging_steps: steps at the beginning in which only the critic learns, to tell good photos from poor ones.
+    critic_steps: optimiser steps of the critic for each of the generator. With one, the generator goes past
+        the good photos before the critic notices, and swings.
     """
 
     name: Literal["enhancegan"] = "enhancegan"
@@ -67,6 +69,7 @@ class EnhanceGanConfig:
     weights: LossWeights = field(default_factory=LossWeights)
     least_share: float = 0.6
     judging_steps: int = 500
+    critic_steps: int = 5
 
     def __post_init__(self) -> None:
         if not (self.curves or self.filters or self.crop):
@@ -78,6 +81,8 @@ class EnhanceGanConfig:
             raise ValueError(f"least_share must be at least 0.1 and at most 1, not {self.least_share}")
         if self.judging_steps < 0:
             raise ValueError(f"judging_steps must be at least 0, not {self.judging_steps}")
+        if self.critic_steps < 1:
+            raise ValueError(f"critic_steps must be at least 1, not {self.critic_steps}")
 
 
 class EnhanceGanDecision(NamedTuple):
@@ -238,7 +243,12 @@ class EnhanceGan(Method):
         judging = {"judging": 1.0} if config.judging_steps else {}
         self.turns = (
             Turn("generator", self.generator_losses, vars(config.weights)),
-            Turn("critic", self.critic_losses, judging | {"critic": 1.0, "penalty": config.weights.penalty}),
+            Turn(
+                "critic",
+                self.critic_losses,
+                judging | {"critic": 1.0, "penalty": config.weights.penalty},
+                repeats=config.critic_steps,
+            ),
         )
 
     @property
@@ -283,4 +293,5 @@ class EnhanceGan(Method):
         mixed = between(batch.target, enhanced.detach(), batch.random)
         scores, _ = networks["critic"](torch.cat([batch.target, enhanced.detach(), mixed]))
         good, poor, middle = scores.split([len(batch.target), len(enhanced), len(mixed)])
-        return {"critic": good.mean() - poor.mean(), "penalty": two_sided_penalty(middle, mixed)}
+        penalty = two_sided_penalty(gradient_norms(middle, mixed))
+        return {"critic": good.mean() - poor.mean(), "penalty": penalty}

@@ -1,9 +1,9 @@
 """This project's own method: colour as in lut_residual, detail by inverting a learned degradation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
@@ -129,12 +129,7 @@ class LutRestore(Method):
     def prepare(self, source: Sample, target: Sample) -> str:
         enhance, steps = self.generator, self.config.degradation.steps
         found = fit_start(enhance.colour, enhance.texture, source, target)
-        with torch.no_grad():
-            started = [enhance.textured(patches)[0] for patches in islice(source.chunks(FIT_BATCH), steps)]
-        targets = list(islice(target.chunks(FIT_BATCH), steps))
-        self.degradation.requires_grad_(True)
-        fit_degradation(self.degradation, started, targets, self.features, steps)
-        self.degradation.requires_grad_(False)
+        fit_to_sets(self.degradation, enhance.textured, source, target, self.features, steps)
         return found
 
     def render(self, networks: Networks, batch: Batch) -> Scene:
@@ -158,3 +153,20 @@ def feature_loss(
         wanted = features(target)
     layers = zip(weights, features(restored), wanted, strict=True)
     return torch.stack([weight * (a - b).float().abs().mean() for weight, a, b in layers]).sum()
+
+
+def fit_to_sets(
+    degradation: Degradation,
+    textured: Callable[[torch.Tensor], tuple[torch.Tensor, Any]],
+    source: Sample,
+    target: Sample,
+    features: Features,
+    steps: int,
+) -> None:
+    """Fit the degradation: from the target's patches to the source's, after colour and texture."""
+    with torch.no_grad():
+        started = [textured(patches)[0] for patches in islice(source.chunks(FIT_BATCH), steps)]
+    targets = list(islice(target.chunks(FIT_BATCH), steps))
+    degradation.requires_grad_(True)
+    fit_degradation(degradation, started, targets, features, steps)
+    degradation.requires_grad_(False)

@@ -11,11 +11,12 @@ from torch.nn import functional
 from wespe.adversarial import GAMES
 from wespe.batch import Batch
 from wespe.generator import Generator
-from wespe.lipschitz import LipschitzConfig, LipschitzWeight, gradient_norms, one_sided_penalty
+from wespe.lipschitz import LipschitzConfig, LipschitzWeight
 from wespe.losses import NonNegative, squared_error, total_variation_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.sliced_critic import SlicedCritic, SlicedCriticConfig
 from wespe.networks.two_stream import TwoStream, TwoStreamConfig
+from wespe.penalty import gradient_norms, one_sided_penalty
 from wespe.views import BlurConfig, frequency_bands, gaussian_kernel
 
 GAME = GAMES["wasserstein"]

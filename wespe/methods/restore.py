@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
-from itertools import islice
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -18,13 +17,13 @@ from torch import nn
 from torch.nn import functional
 
 from wespe.batch import Batch
-from wespe.degradation import Degradation, fit_degradation
+from wespe.degradation import Degradation
 from wespe.generator import Place
 from wespe.kernels.compiled import suits
 from wespe.losses import NonNegative, identity_loss
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.methods.lut_residual import LutResidual
-from wespe.methods.lut_restore import FIT_BATCH, DegradationConfig, feature_loss
+from wespe.methods.lut_restore import DegradationConfig, feature_loss, fit_to_sets
 from wespe.networks.features import ContentConfig, Features
 from wespe.networks.light import Light, LightConfig, LightDecision
 from wespe.networks.lut import ColourConfig, Decision
@@ -222,12 +221,8 @@ class Restore(Method):
         wanted = _with_curves(target, before_light)
         with torch.no_grad():
             fit_rest(colour, enhance.texture, source, wanted, share)
-            steps = self.config.degradation.steps
-            started = [enhance.textured(patches)[0] for patches in islice(source.chunks(FIT_BATCH), steps)]
-        targets = list(islice(wanted.chunks(FIT_BATCH), steps))
-        self.degradation.requires_grad_(True)
-        fit_degradation(self.degradation, started, targets, self.features, steps)
-        self.degradation.requires_grad_(False)
+        steps = self.config.degradation.steps
+        fit_to_sets(self.degradation, enhance.textured, source, wanted, self.features, steps)
         return found(colour, source, target, share)
 
     @torch.no_grad()

@@ -20,7 +20,7 @@ from wespe.losses import NonNegative
 from wespe.method import Losses, Method, Networks, Turn
 from wespe.networks.photo_state import SIDE_PX, PhotoState
 from wespe.networks.thumbnail import thumbnails
-from wespe.penalty import between, two_sided_penalty
+from wespe.penalty import between, gradient_norms, two_sided_penalty
 
 GAME = GAMES["wasserstein"]
 PALETTE = (
@@ -295,7 +295,7 @@ class Whitebox(Method):
         reals, fakes, middle = scores.split([len(real), len(fake), len(mixed)])
         return {
             "critic": GAME.real(reals).mean() + GAME.fake(fakes).mean(),
-            "penalty": two_sided_penalty(middle, mixed),
+            "penalty": two_sided_penalty(gradient_norms(middle, mixed)),
         }
 
 
