@@ -18,6 +18,7 @@ from pipeline.errors import PipelineError, TrainingError
 
 # Ray appends /ray/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store, of at most 107 bytes in total.
 LONGEST_FOLDER_BYTES = 36
+LOCAL_RAY = "WESPE_LOCAL_RAY"  # set by the fleet for its processes: RAY_ADDRESS is on this machine
 OBJECT_STORE_BYTES = 512 * 2**20
 # Ray reads these when it starts; the user's own values take precedence.
 RAY_SETTINGS = {
@@ -28,8 +29,11 @@ RAY_SETTINGS = {
 
 
 @contextmanager
-def session() -> Iterator[None]:
-    """Open a Ray session; a session that is already open is used and left open."""
+def session(cpus: int = 0) -> Iterator[None]:
+    """Open a Ray session; a session that is already open is used and left open.
+
+    cpus: how many logical CPUs a Ray on this machine must have at least.
+    """
     if ray.is_initialized():
         yield
         return
@@ -39,7 +43,7 @@ def session() -> Iterator[None]:
         if address := os.environ.get("RAY_ADDRESS"):
             _join(address)
         else:
-            _start()
+            _start(cpus)
         quiet_data()
         try:
             yield
@@ -57,7 +61,7 @@ def _join(address: str) -> None:
         ) from None
 
 
-def _start() -> None:
+def _start(cpus: int) -> None:
     """Start Ray here.
 
     Ray Data tasks and training workers both request CPUs. With fewer than four, or none left beside the
@@ -68,7 +72,7 @@ def _start() -> None:
     with _environment({"PYTHONPATH": os.pathsep.join(paths)}):
         ray.init(
             address="local",
-            num_cpus=max(4, os.cpu_count() or 1, wanted_workers() + 2),
+            num_cpus=max(4, os.cpu_count() or 1, wanted_workers() + 2, cpus),
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=False,
@@ -108,9 +112,10 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 def carried_packages() -> dict[str, Any]:
     """Return the runtime environment that copies our packages to the cluster's nodes.
 
-    Empty under `ray job submit`, which has copied them already; Ray rejects the same field twice.
+    Empty under `ray job submit`, which has copied them already; Ray rejects the same field twice. Also for a
+    Ray that the fleet has started on this machine, whose workers find this folder by PYTHONPATH.
     """
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ or os.environ.get(LOCAL_RAY):
         return {}
     # The packages have no .gitignore of their own that would exclude caches.
     return {"py_modules": [wespe, pipeline], "excludes": ["__pycache__"]}
@@ -124,6 +129,25 @@ def wanted_workers() -> int:
             f"WESPE_WORKERS={value} is not a valid number of workers; set 1 or more, or unset it"
         )
     return int(value)
+
+
+def address() -> str:
+    """Return the address of the session's Ray, for RAY_ADDRESS of other processes."""
+    return ray.get_runtime_context().gcs_address
+
+
+def cpus_here() -> int:
+    """Return how many CPUs this process may use on this machine: WESPE_CPUS, or all. Raises PipelineError."""
+    value = os.environ.get("WESPE_CPUS") or "0"
+    if not value.isdecimal():
+        raise PipelineError(f"WESPE_CPUS={value} is not a valid number of CPUs; set 1 or more, or unset it")
+    return int(value) or os.cpu_count() or 1
+
+
+def data_limits() -> ray.data.ExecutionResources:
+    """Return what Ray Data may use at a time: WESPE_CPUS, so that others get their share, or no limit."""
+    cpus = cpus_here() if os.environ.get("WESPE_CPUS") else None
+    return ray.data.ExecutionResources.for_limits(cpu=cpus)
 
 
 def root_cause(error: BaseException) -> str:

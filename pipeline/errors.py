@@ -8,6 +8,7 @@
     ├── ShardError             patches cannot be cut, written or read back
     ├── TrainingError          training cannot start, or has failed
     ├── CheckpointError        a model folder or checkpoint cannot be read
+    ├── FleetError             some of many cameras failed
     ├── RegistryError          MLflow cannot be reached, or has no such model
     ├── ZooError               a zoo of models cannot be read or published to
     └── EnhancementError       a batch job cannot start, or too many photos failed
@@ -45,6 +46,10 @@ class TrainingError(PipelineError):
 
 
 class CheckpointError(PipelineError):
+    pass
+
+
+class FleetError(PipelineError):
     pass
 
 

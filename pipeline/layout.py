@@ -23,6 +23,10 @@ INDEX_PAGE = REPORTS / "index.html"
 TABLES = REPORTS / "tables.md"
 PAGE = "report.html"
 STUDIES = REPORTS / "studies"
+# Names in dvc.yaml, in their order.
+CAMERA_STAGES = ("fetch-camera", "patchify-camera", "features", "train", "evaluate", "register", "report")
+TARGET_STAGES = ("fetch-target", "patchify-target")
+FLEET_LOGS = Path("runs/.fleet")  # of `python -m stages.fleet`, one per camera
 MLFLOW_DATABASE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")
 OWN_CATALOGUE = Path("catalogue")  # a user's own descriptions of data sets

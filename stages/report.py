@@ -20,6 +20,8 @@ def main() -> None:
 
 
 def _report(camera: str) -> None:
+    from filelock import FileLock
+
     from pipeline import layout, params
     from pipeline.registry.registry import log_report
     from pipeline.report.camera_page import write_camera_page
@@ -33,8 +35,9 @@ def _report(camera: str) -> None:
     written = size(write_camera_page(camera))
     if paths.registered.exists():
         log_report(json.loads(paths.registered.read_bytes())["run_id"], paths.page)
-    cameras = write_index_page(loaded.cameras)
-    write_tables(loaded.cameras)
+    with FileLock(layout.REPORTS / ".index.lock"):  # or the last of several at a time may list too few
+        cameras = write_index_page(loaded.cameras)
+        write_tables(loaded.cameras)
     print(f"report {camera}: {written} → {paths.page}")
     print(f"report: {cameras} cameras → {layout.INDEX_PAGE}, {layout.TABLES}")
 

@@ -112,6 +112,7 @@ def _worked(
         zero_copy_batch=True,
     )
     dataset.context.execution_options.preserve_order = True
+    dataset.context.execution_options.resource_limits = cluster.data_limits()
     seen = ""
     table: pa.Table
     for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):  # type: ignore[assignment]

@@ -8,7 +8,8 @@ import os
 import sqlite3
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import mlflow
@@ -41,6 +42,17 @@ def ensure_database(uri: str) -> None:
         if any(path.with_name(path.name + ending).exists() for ending in COMPANIONS):
             _move_away(path)
         _create(path)
+
+
+@contextmanager
+def writing(uri: str) -> Iterator[None]:
+    """Wait until no other process writes to the SQLite file of `uri`; does nothing for other URIs.
+
+    SQLite itself gives up after seconds, and a registration of several writes would be cut in two.
+    """
+    path = _path(uri)
+    with FileLock(path.with_name(f"{path.name}.writing.lock")) if path else nullcontext():
+        yield
 
 
 def _path(uri: str) -> Path | None:

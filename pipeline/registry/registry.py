@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +28,7 @@ from pipeline.files import write_atomically
 from pipeline.layout import CONFIG, MLFLOW_DATABASE, SCORES, WEIGHTS, CameraPaths
 from pipeline.models.data_sets import commercial_use
 from pipeline.models.model_folder import Model, load_model
-from pipeline.registry.database import ensure_database
+from pipeline.registry.database import ensure_database, writing
 from pipeline.registry.gates import RULES
 from pipeline.registry.settings import Gates
 from pipeline.registry.tracking import log_metrics, log_run, log_scores
@@ -39,6 +39,7 @@ SHA256, VERDICT = "sha256", "verdict"  # tags of a version
 JUDGED = "judged"  # tag of a version: the digest of the scores and gates that the verdict is based on
 ROLLED_BACK = "rolled_back"  # tag of a version that must not become champion again automatically
 COMMERCIAL_USE = "commercial_use"  # tag of a version: whether its data sets' licences allow it
+CAMERA, METHOD = "camera", "method"  # tags of a version, to search by, as are data.source and data.target
 TARGET = "target"  # tag of a version: the target's name and the digest of its patches
 ROLLING_BACK = "rolling back"  # tag of the registered model during a roll-back: "3 2" (from, to)
 CHAMPIONS = "champions"  # tag of the registered model: "1 4 5"
@@ -83,7 +84,7 @@ def register_camera(camera: str, gates: Gates) -> Registration:
     """
     paths, name = CameraPaths(camera=camera), _name(camera)
     model, scores = load_model(paths.model), read_scores(paths.scores)
-    with _mlflow() as client:
+    with _mlflow(writes=True) as client:
         version = _version_of(client, name, model.sha256)
         new = version is None
         if version is None:
@@ -115,7 +116,7 @@ def roll_back(camera: str) -> RollBack:
     After an interruption, calling it again completes the same roll-back.
     """
     paths, name = CameraPaths(camera=camera), _name(camera)
-    with _mlflow() as client:
+    with _mlflow(writes=True) as client:
         replaced, champion = _plan_roll_back(client, name)
         if _champion(_model(client, name)) != champion:
             _set_champions(client, name, _champions_before(client, name))
@@ -160,7 +161,7 @@ def log_study(camera: str, metrics: dict[str, float]) -> None:
 
 def log_report(run_id: str, page: Path) -> None:
     """Add a report's page to a run. Raises RegistryError."""
-    with _mlflow() as client:
+    with _mlflow(writes=True) as client:
         client.log_artifact(run_id, str(page))
 
 
@@ -182,8 +183,11 @@ def fetch_model(uri: str) -> Path:
 
 
 @contextmanager
-def _mlflow() -> Iterator[MlflowClient]:
-    """Connect to MLflow, and convert errors into one-line messages without passwords."""
+def _mlflow(*, writes: bool = False) -> Iterator[MlflowClient]:
+    """Connect to MLflow, and convert errors into one-line messages without passwords.
+
+    writes: with a SQLite file, wait until no other process writes to it.
+    """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{MLFLOW_DATABASE.resolve()}"
     public = re.sub(r"(?<=//)[^/]*@", "", uri)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -194,7 +198,8 @@ def _mlflow() -> Iterator[MlflowClient]:
         else:
             ensure_database(uri)
         mlflow.set_tracking_uri(uri)
-        yield MlflowClient(uri)
+        with writing(uri) if writes else nullcontext():
+            yield MlflowClient(uri)
     except (
         requests.RequestException,
         MlflowException,
@@ -234,7 +239,9 @@ def _register(
     logged = log_run(client, paths, model)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
-    tags = _means(scores) | {SHA256: model.sha256, TARGET: _target(model)}
+    tags = _means(scores) | {SHA256: model.sha256, TARGET: _target(model), CAMERA: paths.camera}
+    tags |= {f"data.{kind}": digest for kind, digest in model.config.get("data", {}).items()}
+    tags[METHOD] = str(model.config["method"]["name"])
     if allowed := commercial_use(model.config):
         tags[COMMERCIAL_USE] = allowed
     return client.create_model_version(name, logged.model_uri, logged.run_id, tags, model_id=logged.model_id)

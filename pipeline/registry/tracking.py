@@ -11,6 +11,8 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
@@ -18,7 +20,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 import pipeline
 import wespe
 from pipeline.errors import RegistryError
-from pipeline.layout import CONFIG, MLFLOW_ARTIFACTS, MLFLOW_DATABASE, WEIGHTS, CameraPaths
+from pipeline.layout import CONFIG, MLFLOW_ARTIFACTS, MLFLOW_DATABASE, WEIGHTS, CameraPaths, photo_set
 from pipeline.models.data_sets import DATA_SETS
 from pipeline.models.model_folder import Model
 
@@ -26,6 +28,7 @@ EXPERIMENT = "wespe"
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
 CODE = [Path(wespe.__file__).parent, Path(pipeline.__file__).parent]
 REQUIREMENTS = ("imagecodecs", "numpy", "pillow", "safetensors", "tifffile", "torch")
+MOST_DIGEST = 36  # MLflow's limit of characters
 BATCH = 1000  # MLflow's limit of metrics per call
 
 
@@ -41,6 +44,7 @@ def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> LoggedRun
     with mlflow.start_run(experiment_id=experiment_id(client), run_name=paths.camera) as run:
         data = _flat({"data": model.config.get("data", {})})
         mlflow.set_tags({"camera": paths.camera, "git": _git_revision(), **data})
+        _log_sets(paths, model)
         mlflow.log_params(_flat({key: value for key, value in model.config.items() if key != DATA_SETS}))
         log_metrics(client, run.info.run_id, _losses(paths))
         mlflow.log_artifact(str(paths.losses))
@@ -54,6 +58,15 @@ def log_run(client: MlflowClient, paths: CameraPaths, model: Model) -> LoggedRun
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
         )
     return LoggedRun(run.info.run_id, logged.model_id, logged.model_uri)
+
+
+def _log_sets(paths: CameraPaths, model: Model) -> None:
+    """Log the two sets of patches as the run's data sets, by the digests of their indexes."""
+    addresses = {"source": f"cameras.{paths.camera}", "target": f"targets.{model.config.get('target')}"}
+    for kind, digest in model.config.get("data", {}).items():
+        place = CodeDatasetSource({"dvc": str(photo_set(addresses[kind]).patches)})
+        patches = MetaDataset(place, addresses[kind], digest[:MOST_DIGEST])  # type: ignore[abstract]
+        mlflow.log_input(patches, context=f"training {kind}")
 
 
 def log_scores(client: MlflowClient, run_id: str, paths: CameraPaths) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -141,7 +140,7 @@ def _worker(config: dict[str, Any]) -> None:
     context = RayContext(run, config["groups"], messages, whole=config["whole"])
     if context.device.type == "cpu":  # Ray grants one thread per logical CPU asked for
         on_node = ray.train.get_context().get_local_world_size()
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // on_node))
+        torch.set_num_threads(max(1, cluster.cpus_here() // on_node))
     try:
         train(run, context, Path(config["features"]))
     except (TrainingError, ShardError, DivergenceError) as error:
@@ -175,7 +174,7 @@ def _dataset(run: Run, stream: Stream, folder: Path, workers: int) -> Callable[[
 
 
 def _in_order() -> ray.data.ExecutionOptions:
-    return ray.data.ExecutionOptions(preserve_order=True)
+    return ray.data.ExecutionOptions(preserve_order=True, resource_limits=cluster.data_limits())
 
 
 def _scaling(workers: int) -> ScalingConfig:

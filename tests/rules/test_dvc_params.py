@@ -11,7 +11,7 @@ import pytest
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
-from pipeline.layout import CHECKED, CameraPaths, photo_set
+from pipeline.layout import CAMERA_STAGES, CHECKED, TARGET_STAGES, CameraPaths, photo_set
 
 CAMERA, TARGET = "demo-phone", "demo-photos"
 camera, target, paths = (
@@ -68,3 +68,9 @@ def test_dvc_reads_the_example_as_well(
         stages = {stage.addressing: stage for stage in repo.index.stages}
     assert "pipeline/sources/dataset.py" in spelled(stages["fetch-camera@sony-div2k"].deps)
     assert "data/targets/div2k/patches" in spelled(stages["train@sony-div2k"].deps)
+
+
+def test_the_fleet_runs_all_stages_in_their_order(stages: Stages) -> None:
+    """Protects: a stage that is added to dvc.yaml and that `stages.fleet` would leave out."""
+    for name, listed in ((CAMERA, CAMERA_STAGES), (TARGET, TARGET_STAGES)):
+        assert [stage.partition("@")[0] for stage in stages if stage.endswith(f"@{name}")] == list(listed)

@@ -92,6 +92,7 @@ LATE = {
     "pipeline.models.own_models": "torch: `wespe models` reports wrong names at once",
     "wespe.kernels.compiled": "numba takes half a second, and may be missing: when a photo is enhanced",
     "pipeline.models.onnx_model": "the extra `onnx`",
+    "pipeline.fleet": "Ray, while a dry run starts none",
     "pipeline.photos.heif": "the extra `heif`",
     "pipeline.photos.raw": "the extra `raw`",
     "pipeline.s3_client": "boto3, of the extra `pipeline`, slow to import",

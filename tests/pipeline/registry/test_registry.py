@@ -69,6 +69,12 @@ def test_the_first_valid_model_becomes_champion_and_its_run_is_complete(evaluate
     assert tags()["sha256"] == registration.sha256
     assert float(tags()["enhanced.psnr"]) == 20.5
     assert "commercial_use" not in tags()  # photos of one's own
+    found = client().search_model_versions("tags.camera = 'phone' and tags.\"data.source\" = 'a1'")
+    assert [version.name for version in found] == [NAME]
+    assert tags()["method"] == run.data.params["method.name"]
+    sets = {one.dataset.name: one.dataset.digest for one in run.inputs.dataset_inputs}
+    assert sets["cameras.phone"] == "a1"
+    assert len(sets) == 2
 
 
 def test_the_licences_of_data_sets_are_a_tag_of_the_version(evaluated):
