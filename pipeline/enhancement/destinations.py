@@ -8,8 +8,8 @@ from typing import BinaryIO
 
 from pipeline.errors import EnhancementError
 from pipeline.files import check_writable, file_name, numbered
-from pipeline.films.formats import CONTAINERS, is_film
 from pipeline.photos.formats import FORMATS, READ, written_as
+from pipeline.video.formats import CONTAINERS, is_film
 
 MARK = "-enhanced"
 NOTE = re.compile(r"wespe \S+ (?P<model>[0-9a-f]{12}), strength")  # written by one_photo.py

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from pipeline.errors import FilmError
-from pipeline.films.library import pyav
-from pipeline.films.reading import opened
 from pipeline.photos.headers import Header
+from pipeline.video.library import pyav
+from pipeline.video.reading import opened
 
 COMMENT, NOTE = "comment", "wespe "
 MAKES = ("make", "com.apple.quicktime.make", "com.android.manufacturer")

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.films.colours import Converter
 from pipeline.films.first_pass import Film
-from pipeline.films.formats import Codec
-from pipeline.films.library import pyav
+from pipeline.video.colours import Converter
+from pipeline.video.formats import Codec
+from pipeline.video.library import pyav
 
 SEGMENT_SUFFIX, UNFINISHED = ".segment", ".unfinished"
 

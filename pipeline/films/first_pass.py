@@ -11,8 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.errors import FilmError
 from pipeline.files import write_atomically
-from pipeline.films.colours import ColourTags, Converter, FilmColours, colours_of
-from pipeline.films.reading import (
+from pipeline.logs import Progress
+from pipeline.models.model_folder import Model
+from pipeline.video.colours import ColourTags, Converter, FilmColours, colours_of
+from pipeline.video.reading import (
     Damage,
     display_matrix,
     expected_frames,
@@ -23,8 +25,6 @@ from pipeline.films.reading import (
     rotation,
     turned,
 )
-from pipeline.logs import Progress
-from pipeline.models.model_folder import Model
 from wespe.timeline import Track, change, flattened, rebuilt
 
 EVERY_S = 0.25  # one decision each; their mean reaches over two seconds

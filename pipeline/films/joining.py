@@ -12,9 +12,9 @@ from typing import Any
 from pipeline.errors import FilmError
 from pipeline.films.about import COMMENT, NOTE
 from pipeline.films.first_pass import Film
-from pipeline.films.formats import CONTAINERS, Codec
-from pipeline.films.library import pyav
-from pipeline.films.reading import opened, pictures
+from pipeline.video.formats import CONTAINERS, Codec
+from pipeline.video.library import pyav
+from pipeline.video.reading import opened, pictures
 
 OWN = ("major_brand", "minor_version", "compatible_brands", "encoder")  # the writer's, not the film's
 QUICKTIME = ("mp4", "mov")

@@ -19,15 +19,15 @@ from pipeline.errors import FilmError
 from pipeline.files import PREFIX, SUFFIX
 from pipeline.films.about import NOTE, note_of
 from pipeline.films.ahead import ahead
-from pipeline.films.colours import Converter
 from pipeline.films.encoding import SEGMENT_SUFFIX, encode_segment
 from pipeline.films.first_pass import FACTS, Film, load_pass, look_at, save_pass
 from pipeline.films.joining import container_of, join
-from pipeline.films.library import pyav
-from pipeline.films.reading import Damage, frames, turned
 from pipeline.films.settings import FilmSettings
 from pipeline.logs import Progress
 from pipeline.models.model_folder import Model
+from pipeline.video.colours import Converter
+from pipeline.video.library import pyav
+from pipeline.video.reading import Damage, frames, turned
 from wespe.metrics.flicker import Flicker, FlickerMeter
 from wespe.timeline import Track
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from pipeline.errors import FilmError
-from pipeline.films.formats import CODECS, WRITTEN, Codec
+from pipeline.video.formats import CODECS, WRITTEN, Codec
 
 MOST_CRF = 63
 

@@ -188,6 +188,11 @@ def _check_count(photos: list[Photo]) -> None:
 
 
 def _with_splits(taken: list[IntakeRecord], split: Split) -> list[Photo]:
-    """Assign splits by the original's content, so that they do not depend on the simulated camera."""
-    splits = assign_splits([one.original_id for one in taken if not one.photo.reject_reason], split)
-    return [replace(one.photo, split=splits.get(one.original_id, "")) for one in taken]
+    """Assign splits by the scene, or else the original's content, which no simulated camera changes."""
+    splits = assign_splits(
+        [one.scene or one.original_id for one in taken if not one.photo.reject_reason], split
+    )
+    return [
+        replace(one.photo, split="" if one.photo.reject_reason else splits[one.scene or one.original_id])
+        for one in taken
+    ]

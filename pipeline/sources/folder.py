@@ -10,6 +10,7 @@ from pipeline.errors import SourceError
 from pipeline.files import expanded
 from pipeline.photos.formats import FORMATS, is_photo, without_doubles
 from pipeline.sources.source import PhotoFile
+from pipeline.video.formats import is_film
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ def _photos(folder: Path) -> Iterator[PhotoFile]:
         raise SourceError(f"folder {folder} {what}; correct source.paths in params.yaml")
     names = sorted(without_doubles(name for name in _file_names(folder) if is_photo(name)))
     if not names:
+        if any(is_film(name) for name in _file_names(folder)):
+            raise SourceError(f"folder {folder} contains films, and no photo; use `kind: film`")
         raise SourceError(f"folder {folder} contains no photo ({', '.join(FORMATS)}); put photos there")
     for name in names:
         yield PhotoFile(name=name, path=folder / name)

@@ -27,6 +27,7 @@ class IntakeRecord:
 
     photo: Photo
     original_id: str  # hash of the source file; differs from photo.id if the photo was re-rendered
+    scene: str = ""  # see PhotoFile
 
 
 def take_in(
@@ -59,7 +60,7 @@ def take_in(
     height, width, _ = photo_hwc.shape
     row = _row(found, data, path, truth_path, width, height)
     row = replace(row, warnings="; ".join(decoded.warnings))
-    return IntakeRecord(photo=row, original_id=original_id)
+    return IntakeRecord(photo=row, original_id=original_id, scene=_readable(found.scene))
 
 
 def _checked_truth(found: PhotoFile, truths: Mapping[str, PhotoFile], photo_hwc: np.ndarray) -> PhotoFile:

@@ -12,6 +12,7 @@ class PhotoFile:
 
     name: str  # relative to the source, with forward slashes
     path: Path
+    scene: str = ""  # photos of one scene all go to the same split; '' if it stands alone
     problem: str = ""  # why the source could not provide the file; `path` may then not exist
 
 

@@ -43,7 +43,7 @@ def film_settings(arguments: argparse.Namespace) -> "FilmSettings":
 def films_of(work: "Work") -> "list[Work]":
     """Return a film, or those in a folder that are no results, each with its destination."""
     from pipeline.enhancement.destinations import is_result
-    from pipeline.films.formats import films_below
+    from pipeline.video.formats import films_below
 
     if not work.is_folder:
         return [work]
@@ -70,7 +70,7 @@ def enhance_films(
     from pipeline.enhancement.enhancer import reason_of
     from pipeline.errors import EnhancementError, FilmError
     from pipeline.films.about import header_of_film
-    from pipeline.films.library import pyav
+    from pipeline.video.library import pyav
 
     try:
         pyav()

@@ -50,7 +50,9 @@ ROWS = {
     "wespe.methods": "data/cameras/${key}/method.json",
     "pipeline.sources": "pipeline/sources/${item.photos.source.kind}.py",
 }
-KINDS = {"pipeline/sources/${item.photos.source.kind}.py": ("dataset", "demo", "folder", "http", "s3")}
+KINDS = {
+    "pipeline/sources/${item.photos.source.kind}.py": ("dataset", "demo", "film", "folder", "http", "s3")
+}
 
 
 @pytest.fixture(scope="module")

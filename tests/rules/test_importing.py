@@ -88,7 +88,7 @@ HEAVY = {"torch", "numpy", "ray", "pyarrow", "mlflow", "PIL", "pydantic", "reque
 # Modules that import something when they need it, and why.
 LATE = {
     "pipeline.enhancement.stores.bucket": "botocore, of the extra `pipeline`",
-    "pipeline.films.library": "the extra `film`",
+    "pipeline.video.library": "the extra `film`",
     "pipeline.models.own_models": "torch: `wespe models` reports wrong names at once",
     "wespe.kernels.compiled": "numba takes half a second, and may be missing: when a photo is enhanced",
     "pipeline.models.onnx_model": "the extra `onnx`",
@@ -96,6 +96,7 @@ LATE = {
     "pipeline.photos.heif": "the extra `heif`",
     "pipeline.photos.raw": "the extra `raw`",
     "pipeline.s3_client": "boto3, of the extra `pipeline`, slow to import",
+    "pipeline.sources.film": "Pillow and numpy, and params.yaml is read without them",
     "pipeline.sources.demo": "Pillow, and params.yaml is read without it",
     "pipeline.sources.s3": "botocore, of the extra `pipeline`",
     "pipeline.enhancement.destinations": "torch, behind the codecs, while wrong names are reported at once",

@@ -175,7 +175,7 @@ def times(path: Path) -> list[Fraction]:
 
 def photos(path: Path) -> list[np.ndarray]:
     """Return the frames as RGB, by their own tags."""
-    from pipeline.films.colours import Converter, colours_of
-    from pipeline.films.reading import Damage, frames
+    from pipeline.video.colours import Converter, colours_of
+    from pipeline.video.reading import Damage, frames
 
     return [Converter(colours_of(frame)).rgb(frame) for frame in frames(path, Damage())]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import FilmError
-from pipeline.films.library import pyav
+from pipeline.video.library import pyav
 
 # Numbers of ISO/IEC 23091-2, which FFmpeg uses as well.
 UNSPECIFIED, BT709, BT601, LIMITED, FULL = 2, 1, 6, 1, 2

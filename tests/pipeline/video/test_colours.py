@@ -5,7 +5,7 @@ import pytest
 from skimage import data
 
 from pipeline.errors import FilmError
-from pipeline.films.colours import BT601, BT709, ColourTags, Converter, FilmColours, colours_of
+from pipeline.video.colours import BT601, BT709, ColourTags, Converter, FilmColours, colours_of
 
 av = pytest.importorskip("av")
 RED_BLUE = {BT601: (0.299, 0.114), BT709: (0.2126, 0.0722)}  # ITU-R BT.601 and BT.709, weights of luma

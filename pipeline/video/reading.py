@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import FilmError
-from pipeline.films.library import pyav
+from pipeline.video.library import pyav
 
 CUT_SHARE = 0.9  # of the promised frames; sound that is longer than the pictures counts as theirs
 
