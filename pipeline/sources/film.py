@@ -41,25 +41,37 @@ class Film:
         A film that cannot be read is yielded with its problem. Raises SourceError if there is none.
         """
         films = [(film, name) for path in self.paths for film, name in _films(expanded(path))]
-        progress = Progress(f"{label}, frames", len(films), "films")
+        progress = Progress(label, sum(_frame_count(film) for film, _ in films), "frames of films")
         for number, (film, name) in enumerate(films):
-            yield from self._frames(film, name, workspace / f"frames-{number:05d}")
-            progress.update()
+            yield from self._frames(film, name, workspace / f"frames-{number:05d}", progress)
 
-    def _frames(self, film: Path, name: str, folder: Path) -> Iterator[PhotoFile]:
+    def _frames(self, film: Path, name: str, folder: Path, progress: Progress) -> Iterator[PhotoFile]:
         from PIL import Image
 
         from pipeline.video.sampling import sampled_frames
 
+        def seen() -> None:
+            if progress.done < progress.total:  # headers may promise too few frames
+                progress.update()
+
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            for frame in sampled_frames(film, self.every_s, self.most_per_film):
+            for frame in sampled_frames(film, self.every_s, self.most_per_film, seen):
                 path = folder / f"{frame.time_s:010.3f}.png"
                 Image.fromarray(frame.photo_hwc).save(path, compress_level=1)
                 scene = f"{name} {int(frame.time_s / SCENE_S)}"
                 yield PhotoFile(name=f"{name}/{path.name}", path=path, scene=scene)
         except FilmError as error:
             yield PhotoFile(name=name, path=film, problem=str(error))
+
+
+def _frame_count(film: Path) -> int:
+    from pipeline.video.reading import expected_frames
+
+    try:
+        return expected_frames(film)
+    except FilmError:
+        return 0
 
 
 def _films(path: Path) -> list[tuple[Path, str]]:
