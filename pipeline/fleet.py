@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,15 +154,20 @@ def check() -> None:
     _dvc("repro", "--quiet", "check")
 
 
-def changed(kind: str, names: Iterable[str]) -> list[str]:
-    """Return the addresses, such as `cameras.phone`, of those with a stage that has to run.
+def changed_stages() -> set[tuple[str, str]]:
+    """Return the stages that have to run, as ("train", "phone"); with 200 cameras it takes 40 s.
 
-    Ask for cameras when their targets are up to date: DVC does not tell stages that come after a changed one.
+    DVC does not tell stages that come after a changed one: ask for cameras when their targets are up to date.
     Raises FleetError.
     """
-    stages = json.loads(_dvc("status", "--json"))
-    touched = {tuple(address.partition("@")[::2]) for address in stages}
-    return [f"{kind}.{name}" for name in names if any((stage, name) in touched for stage in STAGES[kind])]
+    print("fleet: looking for what has changed", file=sys.stderr, flush=True)
+    addresses = json.loads(_dvc("status", "--json"))
+    return {(stage, name) for stage, _, name in (address.partition("@") for address in addresses)}
+
+
+def changed(kind: str, names: Iterable[str], stages: Collection[tuple[str, str]]) -> list[str]:
+    """Return the addresses, such as `cameras.phone`, of those that have one of the stages."""
+    return [f"{kind}.{name}" for name in names if any((stage, name) in stages for stage in STAGES[kind])]
 
 
 def _dvc(*command: str) -> str:
@@ -182,11 +187,11 @@ def environment(at_once: int) -> Iterator[dict[str, str]]:
     from pipeline import cluster  # imports Ray, which takes seconds
 
     share = max(1, cluster.cpus_here() // at_once)
-    shared = {"WESPE_CPUS": str(share), "OMP_NUM_THREADS": str(share), "WESPE_WORKERS": "1"}
+    shared = {"OMP_NUM_THREADS": str(share), "WESPE_WORKERS": "1"} | os.environ | {"WESPE_CPUS": str(share)}
     if "RAY_ADDRESS" in os.environ:
-        yield shared | os.environ
+        yield shared
         return
     # For each camera a worker and a task of each of its two streams, or trainings would wait forever.
     with cluster.session(cpus=3 * at_once):
         here = {"RAY_ADDRESS": cluster.address(), cluster.LOCAL_RAY: "1"}
-        yield shared | os.environ | here
+        yield shared | here

@@ -2,15 +2,17 @@
 
 import argparse
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import FleetError
 from stages.command import parse, run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.fleet import Outcome
-    from pipeline.params import Params
 
 EXAMPLES = """examples:
   python -m stages.fleet                        all cameras that have changed, like `dvc repro`
@@ -56,21 +58,20 @@ def _fleet(names: Sequence[str], at_once: int, dry_run: bool) -> None:
     loaded = params.load()
     cameras = {name: loaded.camera(name) for name in names or loaded.cameras}
     targets = sorted({camera.target for camera in cameras.values()})
-    if dry_run:
-        lines = fleet.changed("targets", targets) + fleet.changed("cameras", cameras)
-        print(*lines or ["nothing has changed"], sep="\n")
+    if not dry_run:
+        fleet.check()
+    stages = fleet.changed_stages()
+    first, then = fleet.changed("targets", targets, stages), fleet.changed("cameras", cameras, stages)
+    if dry_run or not first + then:
+        print(*first + then or ["fleet: nothing has changed"], sep="\n")
         return
-    fleet.check()
     at_once = at_once or _default_at_once()
-    wanted = fleet.changed("targets", targets)
-    if not wanted and not fleet.changed("cameras", cameras):
-        print("fleet: nothing has changed")
-        return
     with fleet.environment(at_once) as environment:
-        ended = _show(fleet.run_side_by_side(wanted, at_once, environment))
+        ended = _show(fleet.run_side_by_side(first, at_once, environment))
         lost = {outcome.name for outcome in ended if outcome.reason}
-        wanted = fleet.changed("cameras", _ready(loaded, cameras, lost))
-        ended += _show(fleet.run_side_by_side(wanted, at_once, environment))
+        ready = [name for name, camera in cameras.items() if camera.target not in lost]
+        then = fleet.changed("cameras", ready, fleet.changed_stages() if first else stages)
+        ended += _show(fleet.run_side_by_side(then, at_once, environment))
     failed = [outcome.name for outcome in ended if outcome.reason]
     without = [name for name, camera in cameras.items() if camera.target in lost]
     if failed:
@@ -88,15 +89,13 @@ def _default_at_once() -> int:
     return torch.cuda.device_count() or max(2, (os.cpu_count() or 1) // 2)
 
 
-def _ready(loaded: "Params", cameras: Iterable[str], lost: set[str]) -> list[str]:
-    return [name for name in cameras if loaded.cameras[name].target not in lost]
-
-
 def _show(outcomes: "Iterable[Outcome]") -> "list[Outcome]":
     """Print a line for each as it ends."""
     ended = []
     for outcome in outcomes:
         ended.append(outcome)
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # the line of progress
         state = f"failed in {outcome.stage}: {outcome.reason}" if outcome.reason else "done"
         print(f"{outcome.name:<24}  {outcome.seconds:>6.0f} s  {state}", flush=True)
     return ended
