@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from pipeline.errors import FilmError
 from pipeline.files import PREFIX, SUFFIX
@@ -55,7 +56,25 @@ class EnhancedFilm:
 def enhance_film(
     model: Model, source: Path, destination: Path, settings: FilmSettings, *, score: bool = False
 ) -> EnhancedFilm:
-    """Write the enhanced film. Nothing has its name before it is whole. Raises FilmError without the name."""
+    """Write the enhanced film. Nothing has its name before it is whole. Raises FilmError without the name.
+
+    Of several processes that write the same film, all but the first are refused.
+    """
+    lock = destination.with_name(f".{destination.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=0):  # a killed process holds none
+            try:
+                return _enhance_film(model, source, destination, settings, score)
+            finally:
+                lock.unlink(missing_ok=True)
+    except Timeout:
+        raise FilmError(f"another process is writing {destination.name}; wait until it ends") from None
+
+
+def _enhance_film(
+    model: Model, source: Path, destination: Path, settings: FilmSettings, score: bool
+) -> EnhancedFilm:
     container = container_of(destination)
     codec, crf = settings.codec_for(container), settings.crf_for(container)
     folder = destination.with_name(destination.name + PART)

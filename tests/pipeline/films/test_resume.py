@@ -79,6 +79,30 @@ def test_a_killed_run_goes_on(
     assert not first.parent.exists()
 
 
+def test_two_runs_do_not_write_the_same_film(
+    make: Make, model: Model, model_folder: Path, repository: Path, tmp_path: Path
+) -> None:
+    """Protects: two terminals, or a second Enter; both would write the same segments."""
+    source, result = make(photos=pan(FRAMES), **FACTS), tmp_path / "out.mp4"
+    first = subprocess.Popen(
+        [sys.executable, "-c", SLOW, model_folder, source, result],
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "out.mp4.part").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with pytest.raises(FilmError, match=r"another process is writing out.mp4"):
+            enhance_film(model, source, result, FilmSettings())
+    finally:
+        first.kill()
+        first.wait()
+    enhance_film(model, source, result, FilmSettings())
+    assert len(photos(result)) == FRAMES
+    assert not list(tmp_path.glob(".*.lock"))
+
+
 def test_segments_have_the_pixels_of_the_whole_film(make: Make, model: Model) -> None:
     """Protects: no seam, even where pictures before a key frame refer to it."""
     source = make(photos=pan(FRAMES, 64, 80), **FACTS)
