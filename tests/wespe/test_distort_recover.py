@@ -9,6 +9,8 @@ from wespe.edits import EditList
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods.distort_recover import (
     ACTIONS,
+    MOST_ALIKE,
+    STEP,
     STOP,
     DistortRecover,
     DistortRecoverConfig,
@@ -84,6 +86,17 @@ def test_the_list_is_the_transform_of_the_decision() -> None:
     torch.testing.assert_close(
         EditList(told)(photo[1:]), generator(photo, decision)[1:], atol=1 / 255, rtol=0
     )
+
+
+def test_an_agent_that_always_wants_one_edit_goes_to_another() -> None:
+    """Protects: photos came out nearly grey, since less saturation was promised to help thirty times."""
+    generator = Recoverer(DistortRecoverConfig(edits=2 * MOST_ALIKE))
+    pale, dark = ACTIONS.index(("saturation", (1 / STEP,))), ACTIONS.index(("brightness", (1 / STEP,)))
+    with torch.no_grad():
+        generator.worth.head.bias[pale], generator.worth.head.bias[dark] = 2.0, 1.0
+    told = generator.explain(generator.decide([smooth(2, 0)]))["edits"]
+    assert [one["edit"] for one in told] == ["saturation", "brightness"]
+    assert all(one["factor"] == pytest.approx(STEP**-MOST_ALIKE, rel=1e-3) for one in told)
 
 
 def test_the_memory_keeps_photos_to_half_a_level() -> None:

@@ -24,6 +24,7 @@ from wespe.regrade import regraded
 from wespe.replay import Replay
 
 STEP = 1.05
+MOST_ALIKE = 10  # times that an edit is made, less those that undo it: 1.63, about the strongest distortion
 STOP = -1  # instead of an action's number
 NO_CHANGE = torch.eye(3, 4)
 PHOTO = (3, SIDE_PX, SIDE_PX)
@@ -108,13 +109,18 @@ class Recoverer(Generator):
             photos = thumbnails(strips_nchw, SIDE_PX)
             transform = NO_CHANGE.to(photos).repeat(len(photos), 1, 1)
             going = torch.ones(len(photos), dtype=torch.bool, device=photos.device)
-            actions = []
+            actions, made = [], photos.new_zeros(len(photos), len(ACTIONS))
             for _ in range(self.config.edits):
-                most, best = self.worth(apply_affine(photos, transform).clamp(0, 1)).max(1)
+                worth = self.worth(apply_affine(photos, transform).clamp(0, 1))
+                most, best = worth.masked_fill(made >= MOST_ALIKE, -1.0).max(1)
                 going = going & (most > 0)
                 after = composed(transform, TRANSFORMS.to(photos)[best])
                 transform = torch.where(going[:, None, None], after, transform)
                 actions.append(torch.where(going, best, STOP))
+                once = functional.one_hot(best, len(ACTIONS)).to(made)
+                made = (
+                    made + once - once.unflatten(1, (-1, 2)).flip(2).flatten(1)
+                )  # ups and downs are neighbours
             return DistortRecoverDecision(transform, torch.stack(actions, 1))
 
     def forward(
