@@ -60,7 +60,7 @@ class Checkout:
 
     def call(self, *command: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=400
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=900
         )
 
     def run(self, *command: str) -> str:

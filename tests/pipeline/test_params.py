@@ -47,7 +47,7 @@ def change(content: dict, path: str, value: object) -> None:
             "cameras/demo-phone/photos/source/kind",
             "flder",
             "cameras.demo-phone.photos.source.kind: unknown kind 'flder', did you mean 'folder'?; "
-            "allowed: folder, dataset, http, s3, demo",
+            "allowed: folder, film, dataset, http, s3, demo",
         ),
         (
             "targets/demo-photos/photos/source",
