@@ -90,8 +90,8 @@ class Workplace:
         return output
 
     def wait_for_checkpoint(self, process: subprocess.Popen, count: int) -> None:
-        """Wait until the run has written its n-th checkpoint."""
-        for _ in range(2400):
+        """Wait until the run has written its n-th checkpoint; two busy cores start a training in minutes."""
+        for _ in range(12_000):
             if (
                 len(list(self.folder.glob("runs/phone/*/checkpoint_*/history.json")))
                 and self.step() >= 10 * count
@@ -99,7 +99,7 @@ class Workplace:
                 return
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.05)
-        raise AssertionError("no checkpoint within two minutes")
+        raise AssertionError("no checkpoint within ten minutes")
 
     def step(self) -> int:
         histories = self.folder.glob("runs/phone/*/checkpoint_*/history.json")
