@@ -1,5 +1,6 @@
 """Start Ray on this machine, or join the cluster that RAY_ADDRESS names."""
 
+import json
 import logging
 import os
 import re
@@ -14,6 +15,7 @@ from ray.exceptions import AuthenticationError
 
 import pipeline
 import wespe
+from pipeline import store
 from pipeline.errors import PipelineError, TrainingError
 
 # Ray appends /ray/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store, of at most 107 bytes in total.
@@ -53,7 +55,7 @@ def session(cpus: int = 0) -> Iterator[None]:
 
 def _join(address: str) -> None:
     try:
-        ray.init(log_to_driver=False, runtime_env=carried_packages())
+        ray.init(log_to_driver=False, runtime_env=carried_packages() | {"env_vars": _store_settings()})
     except (ConnectionError, RuntimeError, AuthenticationError):
         raise PipelineError(
             f"cannot connect to the Ray cluster at RAY_ADDRESS={address};"
@@ -119,6 +121,13 @@ def carried_packages() -> dict[str, Any]:
         return {}
     # The packages have no .gitignore of their own that would exclude caches.
     return {"py_modules": [wespe, pipeline], "excludes": ["__pycache__"]}
+
+
+def _store_settings() -> dict[str, str]:
+    """Return the settings of the store but those that `ray job submit` carries; Ray rejects them twice."""
+    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
+    carried = job.get("runtime_env", {}).get("env_vars", {})
+    return {name: value for name, value in store.settings().items() if name not in carried}
 
 
 def wanted_workers() -> int:

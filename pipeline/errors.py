@@ -5,6 +5,7 @@
     ├── SourceError            photos cannot be fetched
     ├── PhotoError             one photo cannot be read (becomes a manifest row with a reason)
     ├── FilmError              one film cannot be read or written
+    ├── StoreError             the object store of WESPE_STORE cannot be used
     ├── ShardError             patches cannot be cut, written or read back
     ├── TrainingError          training cannot start, or has failed
     ├── CheckpointError        a model folder or checkpoint cannot be read
@@ -34,6 +35,10 @@ class PhotoError(PipelineError):
 
 
 class FilmError(PipelineError):
+    pass
+
+
+class StoreError(PipelineError):
     pass
 
 

@@ -27,6 +27,7 @@ from pipeline.logs import Progress
 from pipeline.models.model_folder import load_model, load_start
 from pipeline.patches.manifest import Photo, accepted, read_manifest
 from pipeline.photos.images import read_photo
+from pipeline.store import photo_place
 from wespe.auto_enhance import auto_enhance
 from wespe.histogram_match import HistogramMatch
 from wespe.metrics.full_reference import is_degenerate
@@ -90,7 +91,7 @@ class Evaluation:
 
     def add(self, photo: Photo) -> None:
         """Score all variants of a photo and store its pictures."""
-        original = read_photo(self.photos / photo.path)
+        original = read_photo(photo_place(self.photos, photo.path))
         truth = self._truth(photo, original)
         results: dict[str, np.ndarray] = {}
         scores: dict[str, dict[str, float]] = {}
@@ -120,7 +121,7 @@ class Evaluation:
         """Return the photo's truth; None if it has none, or if the pair is degenerate."""
         if not photo.truth_path:
             return None
-        truth = read_photo(self.photos / photo.truth_path)
+        truth = read_photo(photo_place(self.photos, photo.truth_path))
         if truth.shape[:2] != (photo.height, photo.width):
             raise PhotoError(
                 f"{self.photos / photo.truth_path} is {truth.shape[1]}x{truth.shape[0]} px, but its photo "
@@ -158,26 +159,26 @@ def _read_sets(camera: str, target: str, files: LearnedScoreFiles) -> Sets:
     match = HistogramMatch.fit(_read(ours, progress), _read(theirs, progress))
     learned = load_learned_scores(files, _read(theirs, progress))
     features = SetFeatures(learned)
-    for path, photo_hwc in zip(all_theirs, _read(all_theirs, progress), strict=True):
-        features.add(photo_hwc, path.stem)
+    for place, photo_hwc in zip(all_theirs, _read(all_theirs, progress), strict=True):
+        features.add(photo_hwc, Path(place).stem)
     for score, reason in learned.left_out.items():
         print(f"evaluate {camera}: {METRICS[score].label} is left out: {reason}")
     return Sets(histogram_match=match, learned=learned, target=features)
 
 
-def _listed(address: str, split: str | None = None) -> list[Path]:
-    """Return the first photos of a set. Raises PipelineError if it has none."""
+def _listed(address: str, split: str | None = None) -> list[str]:
+    """Return the places of the first photos of a set. Raises PipelineError if it has none."""
     folder = photo_set(address).photos
     chosen = [p for p in accepted(read_manifest(folder)) if split in (None, p.split)]
     if not chosen:
         what = f"in the {split} split" if split else "usable"
         raise PipelineError(f"{address}: no photo of {folder} is {what}; add photos")
-    return [folder / photo.path for photo in chosen[:MAX_PHOTOS]]
+    return [photo_place(folder, photo.path) for photo in chosen[:MAX_PHOTOS]]
 
 
-def _read(paths: list[Path], progress: Progress) -> Iterator[np.ndarray]:
-    for path in paths:
-        yield read_photo(path)
+def _read(places: list[str], progress: Progress) -> Iterator[np.ndarray]:
+    for place in places:
+        yield read_photo(place)
         progress.update()
 
 

@@ -6,7 +6,6 @@ A row is one patch, or a pair of a patch and its truth.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -38,23 +37,21 @@ class Groups(Protocol):
 class ShardGroups:
     """The row groups of one split. Small, since it is sent to every task."""
 
-    folder: str
     size_px: int
-    places: tuple[tuple[str, int, int], ...]  # file, row group, rows
+    places: tuple[tuple[str, int, int], ...]  # shard, row group, rows
     pictures: tuple[str, ...] = (PIXELS,)  # the columns to read
 
     @classmethod
     def of(cls, index: Index, split: str, *, paired: bool = False) -> "ShardGroups":
         """Return the groups of one split; with `paired`, of patches and their truths."""
         places = tuple(
-            (shard.file, group, rows)
+            (place, group, rows)
             for shard in index.splits.get(split, ())
+            for place in [shard.place(index.folder)]
             for group, rows in enumerate(shard.groups)
         )
         pictures = (PIXELS, TRUTH) if paired else (PIXELS,)
-        return cls(
-            folder=str(index.folder.resolve()), size_px=index.size_px, places=places, pictures=pictures
-        )
+        return cls(size_px=index.size_px, places=places, pictures=pictures)
 
     @cached_property
     def rows(self) -> tuple[int, ...]:
@@ -66,14 +63,14 @@ class ShardGroups:
 
     def read(self, group: int) -> Pictures:
         """Read all pictures of one group. Raises ShardError."""
-        file, number, _ = self.places[group]
-        table = read_group(Path(self.folder), file, number, self.pictures)
+        place, number, _ = self.places[group]
+        table = read_group(place, number, self.pictures)
         return tuple(pixels_nhwc(table, self.size_px, picture) for picture in self.pictures)
 
     def photos(self, group: int) -> Sequence[str]:
         """Return the id of the photo of each patch of one group. Raises ShardError."""
-        file, number, _ = self.places[group]
-        return read_group(Path(self.folder), file, number, (PHOTO_ID,))[PHOTO_ID].to_pylist()
+        place, number, _ = self.places[group]
+        return read_group(place, number, (PHOTO_ID,))[PHOTO_ID].to_pylist()
 
 
 class ArrayGroups:

@@ -26,6 +26,17 @@ def positions(patches: Patches, photo_id: str, width: int, height: int) -> list[
     return [divmod(place, columns) for place in chosen]
 
 
+def number_of_positions(patches: Patches, width: int, height: int) -> int:
+    """Return how many positions a photo has, without choosing them."""
+    rows, columns = height - patches.size_px + 1, width - patches.size_px + 1
+    if rows < 1 or columns < 1:
+        return 0
+    if patches.stride_px is not None:
+        return len(range(0, rows, patches.stride_px)) * len(range(0, columns, patches.stride_px))
+    assert patches.per_photo is not None
+    return min(patches.per_photo, rows * columns)
+
+
 def cut(photo_hwc: np.ndarray, places: list[Position], size_px: int) -> np.ndarray:
     """Return the patches at `places` as contiguous uint8 patches_nhwc."""
     return np.stack([photo_hwc[y : y + size_px, x : x + size_px] for y, x in places])

@@ -1,9 +1,10 @@
-"""Cuts photos into patches in Parquet shards, and reduces whole ones, with Ray Data and a task per photo."""
+"""Cuts photos into patches in Parquet shards, and reduces whole ones, with Ray Data and a task per shard.
+
+A task reads the photos of its shard and writes the shard: pixels never pass through the driver.
+"""
 
 import shutil
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,59 +12,53 @@ import ray
 from ray.data.exceptions import UserCodeException
 
 from pipeline import cluster, layout
-from pipeline.errors import ShardError
+from pipeline.errors import PhotoError, ShardError
 from pipeline.logs import Progress
 from pipeline.patches import shards
 from pipeline.patches.manifest import Photo, accepted, read_manifest
 from pipeline.patches.patches import Patches, cut, positions, reduced
+from pipeline.patches.plans import SPLITS, WHOLE_PHOTO, Part, Plan, shard_plans
 from pipeline.patches.settings import WHOLE_PX
 from pipeline.photos.images import read_photo
 
-SPLITS = ("train", "validation", "test")
 # A folder of phone photos may contain a few screenshots; a larger share indicates a wrong setting.
 MAX_TOO_SMALL_SHARE = 0.05
-WHOLE = Patches(size_px=WHOLE_PX, per_photo=1)
 WHOLE_MEGAPIXELS = 16 * WHOLE_PX**2 / 1e6  # decoding a JPEG to this size is fast
-PATCHES_AT_ONCE = 256  # all patches of a fine grid over a large photo may not fit in memory
 
 
 def patchify(address: str, patches: Patches) -> shards.Index:
-    """Cut the photos of `cameras.x` or `targets.x` into its patches folder. Raises ShardError, PhotoError.
+    """Cut the photos of `cameras.x` or `targets.x` into its patches folder. Raises ShardError, StoreError.
 
     Photos are processed in the order of their ids, so that the bytes do not depend on the number of workers.
-    Memory depends on the photos being processed, not on their total number. If all photos have truths,
-    patches have truths as well. Each photo, and its truth, is also stored whole, reduced to a square.
+    Memory depends on the shards being written, not on their number. If all photos have truths, patches have
+    truths as well. Each photo, and its truth, is also stored whole, reduced to a square.
     """
     paths = layout.photo_set(address)
     photos = _large_enough(address, accepted(read_manifest(paths.photos)), patches)
     paired = all(photo.truth_path for photo in photos)
-    part = paths.patches.with_name(f".{paths.patches.name}.part")
+    part = paths.patches.with_name(f".{paths.patches.name}.part").resolve()
     shutil.rmtree(part, ignore_errors=True)
     try:
-        cut_photo = partial(_cut_photo, patches=patches, paired=paired)
-        tables = _tables(
-            photos, paths.photos, cut_photo, Progress(f"patchify {paths.name}", len(photos), "photos")
-        )
-        reduce_photo = partial(_reduce_photo, paired=paired)
-        whole = _tables(
-            photos, paths.photos, reduce_photo, Progress(f"reduce {paths.name}", len(photos), "photos")
-        )
-        try:
-            index = shards.write_shards(part, patches, tables, paired=paired)
-            shards.write_shards(part / shards.WHOLE, WHOLE, whole, paired=paired)
-        except (ray.exceptions.RayError, UserCodeException) as error:
-            raise ShardError(f"{address}: {cluster.root_cause(error)}; fetch the photos again") from None
+        plans = shard_plans(photos, paths.photos, part, patches, paired=paired)
+        written = _written(plans, address, f"patchify {paths.name}")
+        for folder, settings in ((part, patches), (part / shards.WHOLE, WHOLE_PHOTO)):
+            splits: dict[str, list[shards.Shard]] = {split: [] for split in SPLITS}
+            for plan, shard in zip(plans, written, strict=True):
+                if plan.folder == folder:
+                    splits[plan.split].append(shard)
+            shards.write_index(folder, settings, splits, paired=paired)
         shutil.rmtree(paths.patches, ignore_errors=True)
         part.rename(paths.patches)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+    index = shards.read_index(paths.patches)
     counts = ", ".join(f"{index.rows(split)} {split}" for split in SPLITS)
     print(
         f"patchify {paths.name}: {counts} patches of {patches.size_px} px from {len(photos)} photos"
         + (", each with its truth" if paired else ""),
         flush=True,
     )
-    return shards.read_index(paths.patches)
+    return index
 
 
 def _large_enough(address: str, photos: list[Photo], patches: Patches) -> list[Photo]:
@@ -80,71 +75,50 @@ def _large_enough(address: str, photos: list[Photo], patches: Patches) -> list[P
     return kept
 
 
-def _tables(
-    photos: list[Photo], folder: Path, work: Callable[..., Iterator[pa.Table]], progress: Progress
-) -> dict[str, Iterator[pa.Table]]:
-    """Return the tables of each split. work: makes those of one photo."""
-    return {
-        split: _worked([photo for photo in photos if photo.split == split], folder, work, progress)
-        for split in SPLITS
-    }
-
-
-def _worked(
-    photos: list[Photo], folder: Path, work: Callable[..., Iterator[pa.Table]], progress: Progress
-) -> Iterator[pa.Table]:
-    if not photos:
-        return
-    rows = [
-        {
-            "id": p.id,
-            "path": str((folder / p.path).resolve()),
-            "truth_path": str((folder / p.truth_path).resolve()),
-            "width": p.width,
-            "height": p.height,
-        }
-        for p in photos
-        if p.path
-    ]
-    dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map_batches(
-        work,  # type: ignore[arg-type]
-        batch_size=1,
-        zero_copy_batch=True,
-    )
-    dataset.context.execution_options.preserve_order = True
+def _written(plans: list[Plan], address: str, title: str) -> list[shards.Shard]:
+    """Write all shards on the workers; return them in the order of the plans. Raises ShardError."""
+    progress = Progress(title, len(plans), "shards")
+    rows = [{"number": number, "plan": plan} for number, plan in enumerate(plans)]
+    dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map(_write)
     dataset.context.execution_options.resource_limits = cluster.data_limits()
-    seen = ""
-    table: pa.Table
-    for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):  # type: ignore[assignment]
-        yield table
-        for photo_id in table["photo_id"].unique().to_pylist():
-            progress.update(photo_id != seen)
-            seen = photo_id
+    written: dict[int, shards.Shard] = {}
+    try:
+        for row in dataset.iter_rows():
+            written[row["number"]] = row["shard"]
+            progress.update()
+    except (ray.exceptions.RayError, UserCodeException) as error:
+        raise ShardError(f"{address}: {cluster.root_cause(error)}") from None
+    return [written[number] for number in range(len(plans))]
 
 
-def _cut_photo(batch: dict[str, np.ndarray], patches: Patches, paired: bool) -> Iterator[pa.Table]:
-    photo_id = str(batch["id"][0])
-    places = positions(patches, photo_id, int(batch["width"][0]), int(batch["height"][0]))
-    photo = read_photo(str(batch["path"][0]))
-    truth = _read_truth(str(batch["truth_path"][0]), photo) if paired else None
-    for start in range(0, len(places), PATCHES_AT_ONCE):
-        some = places[start : start + PATCHES_AT_ONCE]
-        truths = None if truth is None else cut(truth, some, patches.size_px)
-        yield shards.encode([photo_id] * len(some), some, cut(photo, some, patches.size_px), truths)
+def _write(row: dict[str, Any]) -> dict[str, Any]:
+    plan: Plan = row["plan"]
+    table = pa.concat_tables([_table(plan, part) for part in plan.parts])
+    shard = shards.write_shard(plan.folder, plan.file, plan.settings, table)
+    return {"number": row["number"], "shard": shard}
 
 
-def _reduce_photo(batch: dict[str, np.ndarray], paired: bool) -> Iterator[pa.Table]:
-    pictures = [
-        reduced(read_photo(str(batch[column][0]), WHOLE_MEGAPIXELS))[None]
-        for column in (("path", "truth_path") if paired else ("path",))
-    ]
-    yield shards.encode([str(batch["id"][0])], [(0, 0)], *pictures)
+def _table(plan: Plan, part: Part) -> pa.Table:
+    pictures = _pictures(part, WHOLE_MEGAPIXELS if plan.whole else 0)
+    if plan.whole:
+        places, cuts = [(0, 0)], [reduced(photo_hwc)[None] for photo_hwc in pictures]
+    else:
+        places = positions(plan.settings, part.photo_id, part.width, part.height)[part.start : part.end]
+        cuts = [cut(photo_hwc, places, plan.settings.size_px) for photo_hwc in pictures]
+    return shards.encode([part.photo_id] * len(places), places, *cuts)
 
 
-def _read_truth(path: str, photo_hwc: np.ndarray) -> np.ndarray:
-    truth_hwc = read_photo(path)
-    if truth_hwc.shape != photo_hwc.shape:
-        height, width, _ = truth_hwc.shape
-        photo_height, photo_width, _ = photo_hwc.shape
-        raise ShardError(f"{path} is {width}×{height} px, but its photo is {photo_width}×{photo_height} px")
-    return truth_hwc
+def _pictures(part: Part, max_megapixels: float) -> list[np.ndarray]:
+    """Read the photo and its truth. Raises ShardError if one cannot be read, or their sizes differ."""
+    try:
+        pictures = [read_photo(place, max_megapixels) for place in part.places]
+    except PhotoError as error:
+        raise ShardError(f"{error}; fetch the photos again") from None
+    for place, photo_hwc in zip(part.places, pictures, strict=True):
+        height, width, _ = photo_hwc.shape
+        if not max_megapixels and (width, height) != (part.width, part.height):
+            raise ShardError(
+                f"{place} is {width}×{height} px, but its photo is {part.width}×{part.height} px;"
+                " fetch the photos again"
+            )
+    return pictures

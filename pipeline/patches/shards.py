@@ -5,7 +5,8 @@ columns separately, so readers that only need the pixels skip it.
 
     patches/index.json             settings; rows, bytes and sha256 of each shard
     patches/whole/…                the same for whole photos, reduced to squares, one row per photo
-    patches/train/00000.parquet    about SHARD_BYTES of pixels per file, at most GROUP_BYTES per row group
+    patches/train/00000.parquet    about SHARD_BYTES of pixels per file, at most GROUP_BYTES per row group;
+                                   in a store, under the name of its sha256
 
 Fixed-size binary is read without a copy (one buffer of n·size·size·3 bytes), unlike tensor columns and lists
 of bytes. zstd-1 saved 28 % on the demo photos; one thread still reads 28,000 patches of 100 px per second,
@@ -18,12 +19,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import store
 from pipeline.errors import ShardError
 from pipeline.files import write_atomically
 from pipeline.layout import INDEX
@@ -31,7 +34,7 @@ from pipeline.patches.settings import Patches
 
 FORMAT = 1
 GROUP_ROWS, GROUP_BYTES = 64, 2 * 2**20
-SHARD_BYTES = 128 * 2**20
+SHARD_BYTES = 32 * 2**20
 CHANNELS = 3
 WHOLE = "whole"
 PHOTO_ID, PIXELS, TRUTH = "photo_id", "pixels", "truth"
@@ -64,6 +67,10 @@ class Shard:
     group_rows: int
     bytes: int
     sha256: str
+
+    def place(self, folder: Path) -> str:
+        """Return where the shard of the patches in `folder` lies."""
+        return store.place(folder / self.file, f"shards/{self.sha256}.parquet")
 
     @property
     def groups(self) -> list[int]:
@@ -124,6 +131,12 @@ def pixels_nhwc(table: pa.Table, size_px: int, picture: str = PIXELS) -> np.ndar
     return flat.reshape(len(column), size_px, size_px, CHANNELS)
 
 
+def shard_rows(size_px: int, *, paired: bool = False) -> int:
+    """Return the rows of a full shard, a multiple of those of a row group."""
+    row_bytes = size_px**2 * CHANNELS * (2 if paired else 1)
+    return max(1, SHARD_BYTES // row_bytes // group_rows(size_px)) * group_rows(size_px)
+
+
 def write_shards(
     folder: Path, settings: Patches, tables: Mapping[str, Iterable[pa.Table]], *, paired: bool = False
 ) -> Index:
@@ -131,39 +144,56 @@ def write_shards(
 
     paired: whether the tables contain truths.
     """
+    rows = shard_rows(settings.size_px, paired=paired)
     splits = {
-        split: tuple(_write_split(folder, split, settings, rows, paired)) for split, rows in tables.items()
+        split: [
+            write_shard(folder, f"{split}/{number:05d}.parquet", settings, chunk)
+            for number, chunk in enumerate(_rechunk(some, rows))
+        ]
+        for split, some in tables.items()
     }
+    return write_index(folder, settings, splits, paired=paired)
+
+
+def write_shard(folder: Path, file: str, settings: Patches, table: pa.Table) -> Shard:
+    """Write one shard: to `folder`, or to the store. Raises ShardError, StoreError."""
+    metadata = {"wespe": json.dumps({"format": FORMAT, **asdict(settings)})}
+    rows = group_rows(settings.size_px)
+    buffer = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata(metadata),
+        buffer,
+        row_group_size=rows,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=False,
+        write_statistics=False,
+    )
+    data = buffer.getvalue()
+    shard = Shard(file, len(table), rows, data.size, hashlib.sha256(data).hexdigest())
+    try:
+        store.write(shard.place(folder), data)
+    except OSError as error:
+        raise ShardError(
+            f"{folder / file} cannot be written ({error.strerror}); free space on the disk or correct its"
+            " permissions, and run the same command again"
+        ) from None
+    return shard
+
+
+def write_index(
+    folder: Path, settings: Patches, splits: Mapping[str, Sequence[Shard]], *, paired: bool = False
+) -> Index:
+    """Write the index of all splits' shards. The same patches give the same bytes."""
     index = {
         "format": FORMAT,
         "settings": asdict(settings),
         **({"paired": True} if paired else {}),
         "splits": {split: [asdict(shard) for shard in shards] for split, shards in splits.items()},
     }
+    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / INDEX, json.dumps(index, indent=1).encode() + b"\n")
     return read_index(folder)
-
-
-def _write_split(
-    folder: Path, split: str, settings: Patches, tables: Iterable[pa.Table], paired: bool
-) -> Iterator[Shard]:
-    metadata = {"wespe": json.dumps({"format": FORMAT, **asdict(settings)})}
-    row_bytes = settings.size_px**2 * CHANNELS * (2 if paired else 1)
-    in_group = group_rows(settings.size_px)
-    shard_rows = max(1, SHARD_BYTES // row_bytes // in_group) * in_group
-    (folder / split).mkdir(parents=True, exist_ok=True)
-    for number, chunk in enumerate(_rechunk(tables, shard_rows)):
-        path = folder / split / f"{number:05d}.parquet"
-        pq.write_table(
-            chunk.replace_schema_metadata(metadata),
-            path,
-            row_group_size=in_group,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=False,
-            write_statistics=False,
-        )
-        yield Shard(f"{split}/{path.name}", len(chunk), in_group, path.stat().st_size, _sha256(path))
 
 
 def _rechunk(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
@@ -190,25 +220,29 @@ def read_index(folder: Path) -> Index:
         size_px, paired = content["settings"]["size_px"], content.get("paired", False)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ShardError(f"{folder} has no valid index of patches ({error}); {remedy}") from None
-    for shard in (shard for rows in splits.values() for shard in rows):
-        path = folder / shard.file
-        found = path.stat().st_size if path.exists() else 0
+    every = [shard for shards in splits.values() for shard in shards]
+    places = [shard.place(folder) for shard in every]
+    for shard, place, found in zip(every, places, store.sizes(places), strict=True):
         if found != shard.bytes:
-            raise ShardError(f"{path} has {found} of {shard.bytes} bytes; {remedy}")
+            if store.url() and found < 0:
+                remedy = f"set {store.VARIABLE} to the store of these patches, or run `dvc repro --force`"
+            raise ShardError(f"{place} has {max(found, 0)} of {shard.bytes} bytes; {remedy}")
     return Index(folder, size_px, splits, hashlib.sha256(data).hexdigest(), paired)
 
 
-def read_group(folder: Path, file: str, group: int, columns: Sequence[str] = (PIXELS,)) -> pa.Table:
-    """Read the given columns of one row group. Raises ShardError."""
-    path = folder / file
+def read_group(place: str, group: int, columns: Sequence[str] = (PIXELS,)) -> pa.Table:
+    """Read the given columns of one row group of the shard at `place`. Raises ShardError, StoreError."""
     try:
-        with pq.ParquetFile(path) as parquet:
+        footer = _footer(place) if store.is_remote(place) else None
+        with store.open_file(place) as file, pq.ParquetFile(file, metadata=footer) as parquet:
             return parquet.read_row_group(group, columns=list(columns), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise ShardError(f"{path} cannot be read: {reason}; delete it and run `dvc repro`") from None
+        raise ShardError(f"{place} cannot be read: {reason}; delete it and run `dvc repro`") from None
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+@lru_cache(maxsize=256)
+def _footer(place: str) -> pq.FileMetaData:
+    """Read the footer of a shard in a store once, not for each row group: it costs requests."""
+    with store.open_file(place) as file:
+        return pq.read_metadata(file)

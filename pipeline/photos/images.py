@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline import store
 from pipeline.errors import PhotoError
 from pipeline.files import write_atomically
 from pipeline.photos import jxl
@@ -19,9 +20,12 @@ __all__ = ["Exif", "decode_photo", "read_exif", "read_photo", "write_photo"]
 
 
 def read_photo(path: str | Path, max_megapixels: float = 0) -> np.ndarray:
-    """Read and decode a photo file, see `decode_photo`. Raises: PhotoError naming the file."""
+    """Read and decode a photo file, see `decode_photo`. path: of a file, or a place in the store.
+
+    Raises: PhotoError naming the file; StoreError.
+    """
     try:
-        return decode_photo(Path(path).read_bytes(), max_megapixels)
+        return decode_photo(store.read(str(path)), max_megapixels)
     except FileNotFoundError:
         raise PhotoError(f"{path}: no such photo") from None
     except PhotoError as error:

@@ -10,6 +10,7 @@ from pipeline.photos.images import read_photo
 from pipeline.report.charts import Chart, line_chart
 from pipeline.report.colours import LEVELS, histograms, median_curves, sample
 from pipeline.report.pictures import Picture
+from pipeline.store import photo_place
 
 # Photos are sorted by id, a hash, so the first ones are a random sample of the set.
 TARGET_PHOTOS = 24
@@ -79,4 +80,4 @@ def _target(name: str) -> list[np.ndarray]:
     if not name or not (folder / MANIFEST).exists():
         return []
     photos: Iterable = accepted(read_manifest(folder))[:TARGET_PHOTOS]
-    return [sample(read_photo(folder / photo.path)) for photo in photos]
+    return [sample(read_photo(photo_place(folder, photo.path))) for photo in photos]

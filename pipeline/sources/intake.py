@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline import store
 from pipeline.errors import PhotoError
 from pipeline.patches.manifest import Photo
 from pipeline.photos.decoding import decode_original
@@ -122,9 +123,12 @@ def _content_id(data: bytes) -> str:
 
 
 def _file(folder: Path, place: str, data: bytes, suffix: str) -> str:
-    """Write a photo under the hash of its content; return its path within `folder`."""
-    # No temporary file is needed: the whole folder is temporary, and equal names have equal content.
-    path = folder / f"{place}{_content_id(data)}{suffix.lower()}"
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(data)
-    return path.relative_to(folder).as_posix()
+    """Write a photo under the hash of its content, to `folder` or the store; return its path there."""
+    path = f"{place}{_content_id(data)}{suffix.lower()}"
+    file = store.photo_place(folder, path)
+    if not store.is_remote(file):  # the whole folder is temporary, so no temporary file is needed
+        Path(file).parent.mkdir(exist_ok=True)
+        Path(file).write_bytes(data)
+    elif store.sizes([file]) != [len(data)]:  # equal names have equal content
+        store.write(file, data)
+    return path

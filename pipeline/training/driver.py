@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
@@ -18,11 +19,11 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.util.queue import Empty, Queue
 
-from pipeline import cluster
+from pipeline import cluster, store
 from pipeline.code import code_digest
 from pipeline.errors import ShardError, TrainingError
 from pipeline.files import write_atomically
-from pipeline.layout import CameraPaths, photo_set
+from pipeline.layout import FEATURES, CameraPaths, photo_set
 from pipeline.patches.dataset import dataset
 from pipeline.patches.groups import ShardGroups
 from pipeline.patches.shards import WHOLE, Index
@@ -51,11 +52,13 @@ def train_camera(run: Run, source: Index, target: Index) -> None:
             f"camera {run.camera}: training.batch_size {run.training.batch_size} must be a multiple of the "
             f"number of workers ({workers}); change it in the preset, or set WESPE_WORKERS"
         )
-    folder = paths.runs.resolve() / run_name(run)
+    name = run_name(run)
+    folder = store.place(paths.runs / name, f"runs/{run.camera}/{name}")
     if not is_complete(run, folder):
         fit(run, source, target, folder, workers)
     _keep(folder, paths)
-    shutil.rmtree(paths.runs, ignore_errors=True)
+    store.delete_folder(folder)
+    shutil.rmtree(paths.runs, ignore_errors=True)  # of earlier settings; a store's may be someone else's
 
 
 def worker_count() -> int:
@@ -73,25 +76,31 @@ def run_name(run: Run) -> str:
     return digest.hexdigest()[:16]
 
 
-def is_complete(run: Run, folder: Path) -> bool:
+def is_complete(run: Run, folder: str) -> bool:
     """Tell whether the newest checkpoint in a run's folder is at the last step."""
     history = _history(folder)
     return bool(history) and history[-1]["step"] >= run.training.steps
 
 
-def latest_step(folder: Path) -> int:
+def latest_step(folder: str) -> int:
     """Return the step of the newest checkpoint in a run's folder, 0 without one."""
     history = _history(folder)
     return history[-1]["step"] if history else 0
 
 
-def fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> None:
-    """Train with Ray, or resume; Ray keeps checkpoints in `folder`. Raises TrainingError, ShardError."""
+def fit(run: Run, source: Index, target: Index, folder: str, workers: int) -> None:
+    """Train with Ray, or resume. Raises TrainingError, ShardError, StoreError.
+
+    folder: where Ray keeps the run's checkpoints: an absolute path, or a place in the store.
+    """
     step, noun = latest_step(folder), "worker" if workers == 1 else "workers"
     what = f"resuming from step {step} of" if step else "starting"
     print(f"train {run.camera}: {what} {run.training.steps:,} steps on {workers} {noun}", flush=True)
     streams = list(_streams(run, source, target))
     whole = [ShardGroups.of(one.whole, "train") for one in (source, target)] if run.needs_whole else []
+    # Sent with the task: workers on other machines cannot read the file.
+    features = ray.put(_features(run).read_bytes())
+    storage, path = store.filesystem(folder)
     with _progress(run) as messages:
         trainer = TorchTrainer(
             _worker,
@@ -99,15 +108,16 @@ def fit(run: Run, source: Index, target: Index, folder: Path, workers: int) -> N
                 "run": run,
                 "groups": [stream.groups for stream in streams if stream.name != WHOLE],
                 "whole": whole,
-                "features": str(_features(run).resolve()),
+                "features": features,
                 "messages": messages,
             },
             datasets={stream.name: _dataset(run, stream, folder, workers) for stream in streams},
             dataset_config=ray.train.DataConfig(execution_options=_in_order()),
             scaling_config=_scaling(workers),
             run_config=RunConfig(
-                name=folder.name,
-                storage_path=str(folder.parent),
+                name=PurePath(path).name,
+                storage_path=str(PurePath(path).parent),
+                storage_filesystem=storage,
                 failure_config=FailureConfig(max_failures=MAX_FAILURES),
                 checkpoint_config=CheckpointConfig(num_to_keep=run.training.checkpoints_kept),
             ),
@@ -142,7 +152,10 @@ def _worker(config: dict[str, Any]) -> None:
         on_node = ray.train.get_context().get_local_world_size()
         torch.set_num_threads(max(1, cluster.cpus_here() // on_node))
     try:
-        train(run, context, Path(config["features"]))
+        with TemporaryDirectory() as folder:
+            features = Path(folder) / FEATURES
+            features.write_bytes(ray.get(config["features"]))
+            train(run, context, features)
     except (TrainingError, ShardError, DivergenceError) as error:
         # Do not raise: Ray Train would retry, and fail again. All ranks reach this point together.
         messages.put(("error", _explained(run, error)))
@@ -158,7 +171,7 @@ def _explained(run: Run, error: Exception) -> str:
     )
 
 
-def _dataset(run: Run, stream: Stream, folder: Path, workers: int) -> Callable[[], ray.data.Dataset]:
+def _dataset(run: Run, stream: Stream, folder: str, workers: int) -> Callable[[], ray.data.Dataset]:
     """Return a function that creates the dataset, starting at the row of the latest checkpoint.
 
     Ray calls it for every new group of workers. After a restart, one worker gets exactly the rows that it
@@ -219,13 +232,13 @@ def _features(run: Run) -> Path:
     return photo_set(f"cameras.{run.camera}").features
 
 
-def _keep(folder: Path, paths: CameraPaths) -> None:
+def _keep(folder: str, paths: CameraPaths) -> None:
     """Copy model and history of the last checkpoint to the camera's folders."""
     last = last_checkpoint(folder)
     assert last is not None
     paths.model.mkdir(parents=True, exist_ok=True)
-    for file in sorted((last / MODEL).iterdir()):
-        write_atomically(paths.model / file.name, file.read_bytes())
+    for name in store.names(f"{last}/{MODEL}"):
+        write_atomically(paths.model / name, store.read(f"{last}/{MODEL}/{name}"))
     shutil.rmtree(paths.loss_curves, ignore_errors=True)
     paths.loss_curves.mkdir(parents=True)
     history = _history(folder)
@@ -240,15 +253,17 @@ def _write_records(path: Path, records: list[dict[str, Any]]) -> None:
     write_atomically(path, f"[\n{lines}\n]\n".encode())
 
 
-def _history(folder: Path) -> list[dict[str, Any]]:
+def _history(folder: str) -> list[dict[str, Any]]:
     last = last_checkpoint(folder)
-    return json.loads((last / HISTORY).read_bytes()) if last else []
+    return json.loads(store.read(f"{last}/{HISTORY}")) if last else []
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """Return the checkpoint from which Ray Train would resume."""
-    try:
-        checkpoint = ray.train.Result.from_path(str(folder)).checkpoint
-    except RuntimeError:  # the run does not exist, or has no checkpoint yet
-        return None
-    return Path(checkpoint.path) if checkpoint else None
+def last_checkpoint(folder: str) -> str | None:
+    """Return the place of the checkpoint from which Ray Train would resume. Raises StoreError."""
+    storage, path = store.filesystem(folder)
+    with store.explained(folder):
+        try:
+            checkpoint = ray.train.Result.from_path(path, storage_filesystem=storage).checkpoint
+        except RuntimeError:  # the run does not exist, or has no checkpoint yet
+            return None
+    return f"{folder}/{PurePath(checkpoint.path).name}" if checkpoint else None

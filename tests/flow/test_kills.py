@@ -85,7 +85,7 @@ class Workplace:
 
     def run(self, *stage: str) -> str:
         process = self.start(*stage)
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=900)
         assert process.returncode == 0, output
         return output
 

@@ -99,7 +99,8 @@ def test_every_layout_has_a_size_and_a_speed(index: Index) -> None:
 
 def test_plain_reading_knows_every_group(index: Index) -> None:
     [shard] = index.splits["train"]
-    read(index, [(shard.file, 0, 64), (shard.file, 1, 36)], threads=2)
+    place = shard.place(index.folder)
+    read(index, [(place, 0, 64), (place, 1, 36)], threads=2)
 
 
 def test_a_steady_speed_ignores_the_start() -> None:

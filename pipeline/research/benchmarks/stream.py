@@ -3,7 +3,6 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -57,7 +56,7 @@ def _read(index: Index, groups: list[tuple[str, int, int]]) -> None:
     files: dict[str, pq.ParquetFile] = {}
     for name, group, _ in groups:
         if name not in files:
-            files[name] = pq.ParquetFile(Path(index.folder) / name)
+            files[name] = pq.ParquetFile(name)
         table = files[name].read_row_group(group, columns=["pixels"], use_threads=False)
         pixels_nhwc(table, index.size_px)
     for file in files.values():

@@ -62,7 +62,7 @@ def test_a_killed_actor_loses_nothing(make_model, enhance, times, many_photos: P
         wait_until(lambda: len(recorded(out)) >= 2 or job.done())
         assert not job.done(), "the job was too quick to be killed"
         os.kill(next(actors_below(os.getpid())), signal.SIGKILL)
-        summary = job.result(timeout=120)
+        summary = job.result(timeout=600)
 
     assert (summary.done, summary.failed) == (PHOTOS, ())
     assert times(out).keys() == times(many_photos).keys()
@@ -91,7 +91,7 @@ def test_two_jobs_on_one_place_do_not_clash(
     """Protects: a job that was started twice. Both may do the same work; no file is damaged or lost."""
     out, model = tmp_path / "out", make_model("wide", width=16)
     jobs = [start(model, many_photos, out) for _ in range(2)]
-    assert [job.wait(timeout=180) for job in jobs] == [0, 0]
+    assert [job.wait(timeout=600) for job in jobs] == [0, 0]
 
     assert times(out).keys() == times(many_photos).keys()
     assert plan(model, many_photos, out).tasks == ()

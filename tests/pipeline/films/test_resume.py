@@ -49,7 +49,7 @@ def killed(model_folder: Path, repository: Path) -> Kill:
             env=os.environ | {"PYTHONPATH": str(repository)},
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not first.exists() and run.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         run.kill()
@@ -90,7 +90,7 @@ def test_two_runs_do_not_write_the_same_film(
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not (tmp_path / "out.mp4.part").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         with pytest.raises(FilmError, match=r"another process is writing out.mp4"):

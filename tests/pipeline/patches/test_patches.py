@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.patches.patches import Patches, cut, positions
+from pipeline.patches.patches import Patches, cut, number_of_positions, positions
 
 
 def test_positions_depend_on_the_id_and_on_nothing_else() -> None:
@@ -31,6 +31,13 @@ def test_a_photo_smaller_than_a_patch_gives_none() -> None:
 def test_a_stride_covers_the_photo_by_a_grid() -> None:
     places = positions(Patches(size_px=20, stride_px=10), "aa", 40, 30)
     assert places == [(y, x) for y in (0, 10) for x in (0, 10, 20)]
+
+
+@pytest.mark.parametrize("size", [(40, 36), (20, 20), (21, 300), (19, 90)])
+@pytest.mark.parametrize("settings", [{"per_photo": 300}, {"stride_px": 7}, {"stride_px": 1}])
+def test_positions_are_counted_without_choosing_them(settings: dict, size: tuple[int, int]) -> None:
+    patches = Patches(size_px=20, **settings)
+    assert number_of_positions(patches, *size) == len(positions(patches, "aa", *size))
 
 
 def test_cut_takes_the_pixels_at_the_places() -> None:

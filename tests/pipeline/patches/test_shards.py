@@ -30,9 +30,9 @@ def index(tmp_path, monkeypatch) -> Index:
 
 
 def test_every_patch_comes_back_in_order(index: Index) -> None:
-    groups = [(s.file, g) for s in index.splits["train"] for g in range(len(s.groups))]
+    groups = [(s.place(index.folder), g) for s in index.splits["train"] for g in range(len(s.groups))]
     assert len(index.splits["train"]) == 3
-    read = np.concatenate([pixels_nhwc(read_group(index.folder, *group), 20) for group in groups])
+    read = np.concatenate([pixels_nhwc(read_group(*group), 20) for group in groups])
     assert np.array_equal(read, PATCHES[:140])
     assert index.rows("test") == 10
 
@@ -68,7 +68,7 @@ def test_a_damaged_shard_of_the_right_size_is_named_when_read(index: Index) -> N
     path = index.folder / index.splits["train"][0].file
     path.write_bytes(b"\0" * path.stat().st_size)
     with pytest.raises(ShardError, match=r"00000\.parquet cannot be read: .*`dvc repro`"):
-        read_group(index.folder, "train/00000.parquet", 0)
+        read_group(str(path), 0)
 
 
 def test_a_folder_without_an_index_is_rejected(tmp_path) -> None:
@@ -85,7 +85,8 @@ def paired(tmp_path) -> Index:
 
 def test_every_patch_comes_back_with_its_truth(paired: Index) -> None:
     assert paired.paired
-    groups = [read_group(paired.folder, "train/00000.parquet", g, ("pixels", "truth")) for g in range(3)]
+    place = paired.splits["train"][0].place(paired.folder)
+    groups = [read_group(place, g, ("pixels", "truth")) for g in range(3)]
     assert np.array_equal(np.concatenate([pixels_nhwc(g, 20) for g in groups]), PATCHES)
     assert np.array_equal(np.concatenate([pixels_nhwc(g, 20, "truth") for g in groups]), 255 - PATCHES)
 
@@ -101,9 +102,9 @@ def test_readers_of_the_pixels_alone_never_read_the_truth(paired: Index) -> None
         start = truth.data_page_offset
         content[start : start + truth.total_compressed_size] = bytes(truth.total_compressed_size)
     path.write_bytes(content)
-    assert np.array_equal(pixels_nhwc(read_group(paired.folder, "train/00000.parquet", 0), 20), PATCHES[:64])
+    assert np.array_equal(pixels_nhwc(read_group(str(path), 0), 20), PATCHES[:64])
     with pytest.raises(ShardError, match="cannot be read"):
-        read_group(paired.folder, "train/00000.parquet", 0, ("truth",))
+        read_group(str(path), 0, ("truth",))
 
 
 def test_shards_without_truths_are_as_they_always_were(index: Index) -> None:

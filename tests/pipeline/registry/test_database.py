@@ -40,7 +40,7 @@ def create_and_use(path: Path, here: Path) -> None:
 
 
 def kill_when(process: BaseProcess, file: Path, size_bytes: int) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not file.exists() or file.stat().st_size < size_bytes:
         assert process.is_alive(), "the creation ended before it could be killed"
         assert time.monotonic() < deadline

@@ -119,7 +119,7 @@ def test_ray_and_memory_write_the_same_checkpoints(
     source, target = patches
     indexes = [shards(tmp_path / name, *of_set) for name, *of_set in zip("ab", patches, whole, strict=True)]
     ray_run = tmp_path / "runs/run"
-    fit(run, *indexes, ray_run, workers=1)
+    fit(run, *indexes, str(ray_run), workers=1)
 
     lines = capsys.readouterr().err.splitlines()
     start, found, first, *_, last = [line.split()[2] for line in lines]
@@ -134,8 +134,8 @@ def test_ray_and_memory_write_the_same_checkpoints(
     assert same(halfway, by_ray[0])
 
     train(run, MemoryContext(run, source, target, whole=whole, checkpoint=halfway), features)
-    assert latest_step(ray_run) == STEPS
-    assert same(halfway, last_checkpoint(ray_run))
+    assert latest_step(str(ray_run)) == STEPS
+    assert same(halfway, Path(last_checkpoint(str(ray_run))))
 
 
 @pytest.mark.usefixtures("ray_session")
