@@ -71,7 +71,7 @@ def _start(cpus: int) -> None:
     """
     # Workers inherit PYTHONPATH, so that the code in this folder takes precedence over an installed version.
     paths = filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")])
-    with _environment({"PYTHONPATH": os.pathsep.join(paths)}):
+    with _environment({"PYTHONPATH": os.pathsep.join(paths)} | store.settings()):
         ray.init(
             address="local",
             num_cpus=max(4, os.cpu_count() or 1, wanted_workers() + 2, cpus),

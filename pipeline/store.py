@@ -31,7 +31,17 @@ if TYPE_CHECKING:  # a tenth of a second to import
     from pyarrow.fs import FileSystem
 
 VARIABLE = "WESPE_STORE"
-SETTINGS = (VARIABLE, "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+# Without it, pyarrow sends bodies in chunks with a checksum, which some providers refuse, and which a local S3
+# once stored with the chunks' headers. Each body's SHA-256 is signed anyway.
+PLAIN_BODIES = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required"}
+SETTINGS = (
+    VARIABLE,
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    *PLAIN_BODIES,
+)
 TRIES = 6  # per request, with growing pauses: about half a minute of a server that answers 503
 # pyarrow's names of errors → those of S3.
 CODES = {
@@ -63,8 +73,9 @@ def url() -> str:
 
 
 def settings() -> dict[str, str]:
-    """Return the environment variables that name the store, for workers on other machines. No credentials."""
-    return {name: os.environ[name] for name in SETTINGS if os.environ.get(name)} if url() else {}
+    """Return the environment variables that workers need for the store, without credentials."""
+    named = {name: os.environ[name] for name in SETTINGS if os.environ.get(name)}
+    return PLAIN_BODIES | named if url() else {}
 
 
 def place(local: Path, name: str) -> str:
@@ -189,6 +200,7 @@ def _opened(scheme: str, bucket: str) -> "FileSystem":
 
     if scheme != "s3":
         return fs.FileSystem.from_uri(f"{scheme}://{bucket}/")[0]
+    os.environ.update({name: value for name, value in PLAIN_BODIES.items() if name not in os.environ})
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return fs.S3FileSystem(

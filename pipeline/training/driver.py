@@ -18,6 +18,7 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.util.queue import Empty, Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline import cluster, store
 from pipeline.code import code_digest
@@ -200,7 +201,8 @@ def _scaling(workers: int) -> ScalingConfig:
 @contextmanager
 def _progress(run: Run) -> Iterator[Queue]:
     """Show the workers' messages, which name a method of TrainingProgress; raise their errors at the end."""
-    messages = Queue(actor_options={"num_cpus": 0})
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    messages = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})  # another node may be lost
     errors: list[str] = []
     ended = threading.Event()
 

@@ -29,7 +29,7 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def forget_clients() -> None:
-    """Let the next request find endpoint and credentials anew: a process usually has the same all its life."""
+    """Let the next request find endpoint and credentials anew; a process has the same all its life."""
     store._client.cache_clear()
     store._opened.cache_clear()
 
@@ -118,6 +118,7 @@ def test_workers_elsewhere_learn_the_store_but_no_credentials(bucket: str, endpo
         "WESPE_STORE": f"s3://{bucket}/{PREFIX}/",
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": "us-east-1",
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
     }
 
 
