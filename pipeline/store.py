@@ -31,8 +31,8 @@ if TYPE_CHECKING:  # a tenth of a second to import
     from pyarrow.fs import FileSystem
 
 VARIABLE = "WESPE_STORE"
-# Without it, pyarrow sends bodies in chunks with a checksum, which some providers refuse, and which a local S3
-# once stored with the chunks' headers. Each body's SHA-256 is signed anyway.
+# Without it, pyarrow sends bodies in chunks with a checksum, which some providers refuse, and which a local
+# S3 once stored with the chunks' headers. Each body's SHA-256 is signed anyway.
 PLAIN_BODIES = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required"}
 SETTINGS = (
     VARIABLE,

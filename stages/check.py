@@ -19,15 +19,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stages.check",
         description="Read params.yaml and report all errors: unknown keys, wrong types, values out of range, "
-        "targets and presets that do not exist. `dvc repro` runs this before all other stages.",
+        "targets and presets that do not exist. With WESPE_STORE, try whether it can be written to. "
+        "`dvc repro` runs this before all other stages.",
     )
     parse(parser)
     run("check", _check)
 
 
 def _check() -> None:
-    from pipeline import params
+    from pipeline import params, store
 
+    store.check()
     loaded = params.load()
     print(f"params.yaml is valid: cameras {', '.join(loaded.cameras)}; targets {', '.join(loaded.targets)}")
     _show_licences(loaded)

@@ -31,6 +31,7 @@ INFRASTRUCTURE = {
     "pipeline.s3_client": "how bytes travel; their ETag is verified",
     "pipeline.sources.downloads": "how bytes travel",
     "pipeline.sources.web_files": "how bytes travel; whole files, by sha256 if it is given",
+    "pipeline.store": "where files lie; their names are hashes of their content",
     "pipeline.training.progress": "messages",
     "pipeline.urls": "URLs as messages show them",
 }

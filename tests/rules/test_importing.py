@@ -95,6 +95,7 @@ LATE = {
     "pipeline.fleet": "Ray, while a dry run starts none",
     "pipeline.photos.heif": "the extra `heif`",
     "pipeline.photos.raw": "the extra `raw`",
+    "pipeline.store": "pyarrow, of the extra `pipeline`, while `wespe enhance` reads photos without it",
     "pipeline.s3_client": "boto3, of the extra `pipeline`, slow to import",
     "pipeline.sources.film": "Pillow and numpy, and params.yaml is read without them",
     "pipeline.sources.demo": "Pillow, and params.yaml is read without it",
