@@ -1,9 +1,12 @@
 """Cuts photos into patches in Parquet shards, and reduces whole ones, with Ray Data and a task per shard.
 
-A task reads the photos of its shard and writes the shard: pixels never pass through the driver.
+A task reads the photos of its shard once, and writes two: one of their patches, and one of the photos that
+begin in it, reduced. Pixels never pass through the driver.
 """
 
 import shutil
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +20,21 @@ from pipeline.logs import Progress
 from pipeline.patches import shards
 from pipeline.patches.manifest import Photo, accepted, read_manifest
 from pipeline.patches.patches import Patches, cut, positions, reduced
-from pipeline.patches.plans import SPLITS, WHOLE_PHOTO, Part, Plan, shard_plans
+from pipeline.patches.plans import SPLITS, Part, Plan, shard_plans
 from pipeline.patches.settings import WHOLE_PX
 from pipeline.photos.images import read_photo
 
 # A folder of phone photos may contain a few screenshots; a larger share indicates a wrong setting.
 MAX_TOO_SMALL_SHARE = 0.05
-WHOLE_MEGAPIXELS = 16 * WHOLE_PX**2 / 1e6  # decoding a JPEG to this size is fast
+WHOLE_PHOTO = Patches(size_px=WHOLE_PX, per_photo=1)
+
+
+@dataclass(frozen=True)
+class Written:
+    """The shards of one plan; None if no photo begins in it."""
+
+    patches: shards.Shard
+    whole: shards.Shard | None
 
 
 def patchify(address: str, patches: Patches) -> shards.Index:
@@ -41,12 +52,13 @@ def patchify(address: str, patches: Patches) -> shards.Index:
     try:
         plans = shard_plans(photos, paths.photos, part, patches, paired=paired)
         written = _written(plans, address, f"patchify {paths.name}")
-        for folder, settings in ((part, patches), (part / shards.WHOLE, WHOLE_PHOTO)):
-            splits: dict[str, list[shards.Shard]] = {split: [] for split in SPLITS}
-            for plan, shard in zip(plans, written, strict=True):
-                if plan.folder == folder:
-                    splits[plan.split].append(shard)
-            shards.write_index(folder, settings, splits, paired=paired)
+        splits: dict[str, list[shards.Shard]] = {split: [] for split in SPLITS}
+        whole: dict[str, list[shards.Shard]] = {split: [] for split in SPLITS}
+        for plan, both in zip(plans, written, strict=True):
+            splits[plan.split].append(both.patches)
+            whole[plan.split] += filter(None, [both.whole])
+        shards.write_index(part, patches, splits, paired=paired)
+        shards.write_index(part / shards.WHOLE, WHOLE_PHOTO, whole, paired=paired)
         shutil.rmtree(paths.patches, ignore_errors=True)
         part.rename(paths.patches)
     finally:
@@ -75,16 +87,16 @@ def _large_enough(address: str, photos: list[Photo], patches: Patches) -> list[P
     return kept
 
 
-def _written(plans: list[Plan], address: str, title: str) -> list[shards.Shard]:
+def _written(plans: list[Plan], address: str, title: str) -> list[Written]:
     """Write all shards on the workers; return them in the order of the plans. Raises ShardError."""
     progress = Progress(title, len(plans), "shards")
     rows = [{"number": number, "plan": plan} for number, plan in enumerate(plans)]
     dataset = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map(_write)
     dataset.context.execution_options.resource_limits = cluster.data_limits()
-    written: dict[int, shards.Shard] = {}
+    written: dict[int, Written] = {}
     try:
         for row in dataset.iter_rows():
-            written[row["number"]] = row["shard"]
+            written[row["number"]] = row["written"]
             progress.update()
     except (ray.exceptions.RayError, UserCodeException) as error:
         raise ShardError(f"{address}: {cluster.root_cause(error)}") from None
@@ -93,30 +105,35 @@ def _written(plans: list[Plan], address: str, title: str) -> list[shards.Shard]:
 
 def _write(row: dict[str, Any]) -> dict[str, Any]:
     plan: Plan = row["plan"]
-    table = pa.concat_tables([_table(plan, part) for part in plan.parts])
-    shard = shards.write_shard(plan.folder, plan.file, plan.settings, table)
-    return {"number": row["number"], "shard": shard}
-
-
-def _table(plan: Plan, part: Part) -> pa.Table:
-    pictures = _pictures(part, WHOLE_MEGAPIXELS if plan.whole else 0)
-    if plan.whole:
-        places, cuts = [(0, 0)], [reduced(photo_hwc)[None] for photo_hwc in pictures]
-    else:
+    patches, whole = [], []
+    for part in plan.parts:
+        pictures = _pictures(part)
         places = positions(plan.settings, part.photo_id, part.width, part.height)[part.start : part.end]
         cuts = [cut(photo_hwc, places, plan.settings.size_px) for photo_hwc in pictures]
-    return shards.encode([part.photo_id] * len(places), places, *cuts)
+        patches.append(shards.encode([part.photo_id] * len(places), places, *cuts))
+        if part.start == 0:
+            squares = [reduced(photo_hwc)[None] for photo_hwc in pictures]
+            whole.append(shards.encode([part.photo_id], [(0, 0)], *squares))
+    written = Written(
+        _shard(plan.folder, plan, plan.settings, patches),
+        _shard(plan.folder / shards.WHOLE, plan, WHOLE_PHOTO, whole) if whole else None,
+    )
+    return {"number": row["number"], "written": written}
 
 
-def _pictures(part: Part, max_megapixels: float) -> list[np.ndarray]:
+def _shard(folder: Path, plan: Plan, settings: Patches, tables: list[pa.Table]) -> shards.Shard:
+    return shards.write_shard(folder, plan.file, settings, pa.concat_tables(tables))
+
+
+def _pictures(part: Part) -> list[np.ndarray]:
     """Read the photo and its truth. Raises ShardError if one cannot be read, or their sizes differ."""
     try:
-        pictures = [read_photo(place, max_megapixels) for place in part.places]
+        pictures = [read_photo(place) for place in part.places]
     except PhotoError as error:
         raise ShardError(f"{error}; fetch the photos again") from None
     for place, photo_hwc in zip(part.places, pictures, strict=True):
         height, width, _ = photo_hwc.shape
-        if not max_megapixels and (width, height) != (part.width, part.height):
+        if (width, height) != (part.width, part.height):
             raise ShardError(
                 f"{place} is {width}×{height} px, but its photo is {part.width}×{part.height} px;"
                 " fetch the photos again"

@@ -10,11 +10,9 @@ from pathlib import Path
 from pipeline import store
 from pipeline.patches.manifest import Photo
 from pipeline.patches.patches import Patches, number_of_positions
-from pipeline.patches.settings import WHOLE_PX
-from pipeline.patches.shards import WHOLE, shard_rows
+from pipeline.patches.shards import shard_rows
 
 SPLITS = ("train", "validation", "test")
-WHOLE_PHOTO = Patches(size_px=WHOLE_PX, per_photo=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +29,12 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What one shard will contain. whole: photos reduced to squares, instead of patches of them."""
+    """What one shard of patches will contain."""
 
     folder: Path  # absolute
     split: str
     number: int
     settings: Patches
-    whole: bool
     parts: tuple[Part, ...]
 
     @property
@@ -52,19 +49,17 @@ def shard_plans(
 
     folder: of the index that will list the shards, absolute.
     """
-    plans = []
-    for place, settings, whole in ((folder, patches, False), (folder / WHOLE, WHOLE_PHOTO, True)):
-        rows = shard_rows(settings.size_px, paired=paired)
-        for split in SPLITS:
-            parts = [_all_of(p, photo_folder, settings, whole, paired) for p in photos if p.split == split]
-            plans += [
-                Plan(folder=place, split=split, number=number, settings=settings, whole=whole, parts=some)
-                for number, some in enumerate(_shards(parts, rows))
-            ]
-    return plans
+    rows = shard_rows(patches.size_px, paired=paired)
+    return [
+        Plan(folder=folder, split=split, number=number, settings=patches, parts=parts)
+        for split in SPLITS
+        for number, parts in enumerate(
+            _shards([_all_of(p, photo_folder, patches, paired) for p in photos if p.split == split], rows)
+        )
+    ]
 
 
-def _all_of(photo: Photo, folder: Path, settings: Patches, whole: bool, paired: bool) -> Part:
+def _all_of(photo: Photo, folder: Path, patches: Patches, paired: bool) -> Part:
     files = (photo.path, photo.truth_path) if paired else (photo.path,)
     return Part(
         photo_id=photo.id,
@@ -72,7 +67,7 @@ def _all_of(photo: Photo, folder: Path, settings: Patches, whole: bool, paired: 
         height=photo.height,
         places=tuple(store.photo_place(folder, file) for file in files),
         start=0,
-        end=1 if whole else number_of_positions(settings, photo.width, photo.height),
+        end=number_of_positions(patches, photo.width, photo.height),
     )
 
 

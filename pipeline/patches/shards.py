@@ -4,7 +4,8 @@ If all photos have truths, each row also contains the patch of the truth at the 
 columns separately, so readers that only need the pixels skip it.
 
     patches/index.json             settings; rows, bytes and sha256 of each shard
-    patches/whole/…                the same for whole photos, reduced to squares, one row per photo
+    patches/whole/…                the same for whole photos, reduced to squares: a shard of the photos that
+                                   begin in each shard of patches
     patches/train/00000.parquet    about SHARD_BYTES of pixels per file, at most GROUP_BYTES per row group;
                                    in a store, under the name of its sha256
 

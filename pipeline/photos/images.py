@@ -19,27 +19,26 @@ from pipeline.photos.writing import Picture
 __all__ = ["Exif", "decode_photo", "read_exif", "read_photo", "write_photo"]
 
 
-def read_photo(path: str | Path, max_megapixels: float = 0) -> np.ndarray:
+def read_photo(path: str | Path) -> np.ndarray:
     """Read and decode a photo file, see `decode_photo`. path: of a file, or a place in the store.
 
     Raises: PhotoError naming the file; StoreError.
     """
     try:
-        return decode_photo(store.read(str(path)), max_megapixels)
+        return decode_photo(store.read(str(path)))
     except FileNotFoundError:
         raise PhotoError(f"{path}: no such photo") from None
     except PhotoError as error:
         raise PhotoError(f"{path}: {error}; replace or remove it") from error
 
 
-def decode_photo(data: bytes, max_megapixels: float = 0) -> np.ndarray:
+def decode_photo(data: bytes) -> np.ndarray:
     """Decode a photo of any format to photo_hwc uint8, upright, in sRGB.
 
     Alpha is composited over white; 16 bits are rounded to 8; only the first picture of a file is read.
-    max_megapixels: reduce larger photos to this size; 0: no limit.
     Raises: PhotoError with a short reason.
     """
-    return decode_original(data, max_megapixels).srgb_hwc()
+    return decode_original(data).srgb_hwc()
 
 
 def write_photo(path: str | Path, photo_hwc: np.ndarray, quality: int = 95) -> None:
