@@ -99,8 +99,8 @@ def fit(run: Run, source: Index, target: Index, folder: str, workers: int) -> No
     print(f"train {run.camera}: {what} {run.training.steps:,} steps on {workers} {noun}", flush=True)
     streams = list(_streams(run, source, target))
     whole = [ShardGroups.of(one.whole, "train") for one in (source, target)] if run.needs_whole else []
-    # Sent with the task: workers on other machines cannot read the file.
-    features = ray.put(_features(run).read_bytes())
+    # Sent with the task: workers on other machines cannot read the file. Random features need none.
+    features = ray.put(_features(run).read_bytes() if _features(run).is_file() else b"")
     storage, path = store.filesystem(folder)
     with _progress(run) as messages:
         trainer = TorchTrainer(
