@@ -55,7 +55,7 @@ def session(cpus: int = 0) -> Iterator[None]:
 
 def _join(address: str) -> None:
     try:
-        ray.init(log_to_driver=False, runtime_env=carried_packages() | {"env_vars": _store_settings()})
+        ray.init(log_to_driver=False, runtime_env=carried_packages() | _carried_settings())
     except (ConnectionError, RuntimeError, AuthenticationError):
         raise PipelineError(
             f"cannot connect to the Ray cluster at RAY_ADDRESS={address};"
@@ -123,11 +123,16 @@ def carried_packages() -> dict[str, Any]:
     return {"py_modules": [wespe, pipeline], "excludes": ["__pycache__"]}
 
 
-def _store_settings() -> dict[str, str]:
-    """Return the settings of the store but those that `ray job submit` carries; Ray rejects them twice."""
+def _carried_settings() -> dict[str, Any]:
+    """Return the runtime environment that tells the nodes where the store is; no credentials.
+
+    Empty for a Ray on this machine, which has the settings already. Without those that `ray job submit`
+    carries, since Ray rejects the same twice.
+    """
     job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
     carried = job.get("runtime_env", {}).get("env_vars", {})
-    return {name: value for name, value in store.settings().items() if name not in carried}
+    settings = {name: value for name, value in store.settings().items() if name not in carried}
+    return {"env_vars": settings} if settings and not os.environ.get(LOCAL_RAY) else {}
 
 
 def wanted_workers() -> int:

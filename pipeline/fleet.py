@@ -187,11 +187,11 @@ def environment(at_once: int) -> Iterator[dict[str, str]]:
     from pipeline import cluster  # imports Ray, which takes seconds
 
     share = max(1, cluster.cpus_here() // at_once)
-    shared = {"OMP_NUM_THREADS": str(share), "WESPE_WORKERS": "1"} | os.environ | {"WESPE_CPUS": str(share)}
+    default, mine = {"OMP_NUM_THREADS": str(share), "WESPE_WORKERS": "1"}, {"WESPE_CPUS": str(share)}
     if "RAY_ADDRESS" in os.environ:
-        yield shared
+        yield default | os.environ | mine
         return
     # For each camera a worker and a task of each of its two streams, or trainings would wait forever.
     with cluster.session(cpus=3 * at_once):
         here = {"RAY_ADDRESS": cluster.address(), cluster.LOCAL_RAY: "1"}
-        yield shared | here
+        yield default | os.environ | mine | here  # Ray has added RAY_AUTH_MODE, without which it lets none in

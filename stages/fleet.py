@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ EXAMPLES = """examples:
 
 First the targets that are needed, then the cameras: their photos, patches, training, scores, registration and
 report. A camera that fails stops no other; the table names the stage and the reason, and runs/.fleet/ has the
-whole output of each. Run the command again after a failure, or after Ctrl-C: what is done is skipped, and
+whole output of each. Run the command again after a failure, Ctrl-C or SIGTERM: what is done is skipped, and
 trainings resume. Afterwards `dvc repro` finds everything up to date, and `dvc push` works as usual.
 
 On a cluster (RAY_ADDRESS) each camera trains on one worker, or on WESPE_WORKERS; --at-once should be its
@@ -67,6 +68,8 @@ def _fleet(names: Sequence[str], at_once: int, dry_run: bool) -> None:
         return
     at_once = at_once or _default_at_once()
     with fleet.environment(at_once) as environment:
+        # A scheduler's SIGTERM ends all as Ctrl-C does. Ray has set a handler of its own when it started.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
         ended = _show(fleet.run_side_by_side(first, at_once, environment))
         lost = {outcome.name for outcome in ended if outcome.reason}
         ready = [name for name, camera in cameras.items() if camera.target not in lost]

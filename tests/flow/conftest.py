@@ -39,6 +39,7 @@ class Checkout:
                 shutil.copy(place, folder / name)
         self.environment = os.environ | {"PATH": f"{BIN}:/usr/bin:/bin", "PYTHONPATH": str(folder)}
         self.environment.pop("MLFLOW_TRACKING_URI", None)
+        self.environment.pop("RAY_AUTH_MODE", None)  # set by a Ray of another test in this process
         params = self.params()
         params["presets"] |= {"demo": TINY, "pairs": copy.deepcopy(TINY) | {"method": {"name": "srcnn"}}}
         for block in (params["cameras"]["demo-phone"], params["targets"]["demo-photos"]):
