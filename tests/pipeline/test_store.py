@@ -70,6 +70,18 @@ def test_in_a_store_files_are_written_read_listed_and_deleted(bucket: str, endpo
         store.read(place)
 
 
+def test_a_folder_that_machines_share_may_be_the_store(tmp_path: Path, monkeypatch) -> None:
+    """Protects: other file systems of pyarrow than S3, whose files are written in parts and then renamed."""
+    monkeypatch.setenv("WESPE_STORE", f"file://{tmp_path}/shared")
+    place = store.photo_place(Path("data/photos"), "truth/ab.jpg")
+    store.write(place, b"pixels")
+    assert (tmp_path / "shared/photos/truth/ab.jpg").read_bytes() == store.read(place) == b"pixels"
+    assert store.sizes([place]) == [6]
+    assert store.names(place.rpartition("/")[0]) == ["ab.jpg"]
+    store.check()
+    assert [file.name for file in (tmp_path / "shared").iterdir()] == ["photos"]
+
+
 def test_a_bucket_that_does_not_exist_is_one_line(endpoint: str, bucket: str, monkeypatch) -> None:
     monkeypatch.setenv("WESPE_STORE", "s3://nothing-here/x")
     with pytest.raises(StoreError, match=r"^s3://nothing-here/x/\S+ does not exist; correct WESPE_STORE"):
