@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from pipeline import s3_client
 from pipeline.errors import StoreError
 from pipeline.files import write_atomically
 from pipeline.s3_client import REMEDIES, open_client
-from pipeline.s3_client import explained as s3_explained
 
 if TYPE_CHECKING:  # a tenth of a second to import
     from pyarrow import NativeFile
@@ -43,7 +43,7 @@ SETTINGS = (
     *PLAIN_BODIES,
 )
 TRIES = 6  # per request, with growing pauses: about half a minute of a server that answers 503
-# pyarrow's names of errors → those of S3.
+# What pyarrow's names of errors mean.
 CODES = {
     "ACCESS_DENIED": "refuses access; check the credentials and the bucket's policy",
     "EXPIRED_TOKEN": REMEDIES["ExpiredToken"],
@@ -113,7 +113,7 @@ def write(place: str, data: Any) -> None:
         return write_atomically(Path(place), data)
     if place.startswith("s3://"):
         bucket, _, key = place.removeprefix("s3://").partition("/")
-        with _written(place):  # in one request, where pyarrow needs seven
+        with _s3_explained(place):  # in one request, where pyarrow needs seven
             _client().put_object(Bucket=bucket, Key=key, Body=memoryview(data).tobytes())
         return None
     files, path = filesystem(place)
@@ -217,8 +217,8 @@ def _client() -> Any:
     return open_client()
 
 
-def _written(place: str) -> AbstractContextManager[None]:
-    return s3_explained(
+def _s3_explained(place: str) -> AbstractContextManager[None]:
+    return s3_client.explained(
         place, StoreError, correct=VARIABLE, public="", reach="AWS_ENDPOINT_URL and the network"
     )
 

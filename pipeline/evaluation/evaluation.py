@@ -121,10 +121,11 @@ class Evaluation:
         """Return the photo's truth; None if it has none, or if the pair is degenerate."""
         if not photo.truth_path:
             return None
-        truth = read_photo(photo_place(self.photos, photo.truth_path))
+        place = photo_place(self.photos, photo.truth_path)
+        truth = read_photo(place)
         if truth.shape[:2] != (photo.height, photo.width):
             raise PhotoError(
-                f"{self.photos / photo.truth_path} is {truth.shape[1]}x{truth.shape[0]} px, but its photo "
+                f"{place} is {truth.shape[1]}x{truth.shape[0]} px, but its photo "
                 f"{photo.name} is {photo.width}x{photo.height}; both must have the same size"
             )
         return None if is_degenerate(original, truth) else truth

@@ -13,28 +13,24 @@ Position = tuple[int, int]  # y, x of the top left pixel
 
 def positions(patches: Patches, photo_id: str, width: int, height: int) -> list[Position]:
     """Return the positions of a photo's patches, which depend on its id and size; [] if it is too small."""
-    rows, columns = height - patches.size_px + 1, width - patches.size_px + 1
-    if rows < 1 or columns < 1:
-        return []
-    if patches.stride_px is not None:
-        return [
-            (y, x) for y in range(0, rows, patches.stride_px) for x in range(0, columns, patches.stride_px)
-        ]
-    assert patches.per_photo is not None
-    places = rows * columns
-    chosen = random.Random(seed_of("patches", photo_id)).sample(range(places), min(patches.per_photo, places))
-    return [divmod(place, columns) for place in chosen]
+    ys, xs = _possible(patches, width, height)
+    if patches.per_photo is None:
+        return [(y, x) for y in ys for x in xs]
+    places, count = range(len(ys) * len(xs)), number_of_positions(patches, width, height)
+    chosen = random.Random(seed_of("patches", photo_id)).sample(places, count)
+    return [divmod(place, len(xs)) for place in chosen]
 
 
 def number_of_positions(patches: Patches, width: int, height: int) -> int:
     """Return how many positions a photo has, without choosing them."""
-    rows, columns = height - patches.size_px + 1, width - patches.size_px + 1
-    if rows < 1 or columns < 1:
-        return 0
-    if patches.stride_px is not None:
-        return len(range(0, rows, patches.stride_px)) * len(range(0, columns, patches.stride_px))
-    assert patches.per_photo is not None
-    return min(patches.per_photo, rows * columns)
+    ys, xs = _possible(patches, width, height)
+    return min(patches.per_photo or len(ys) * len(xs), len(ys) * len(xs))
+
+
+def _possible(patches: Patches, width: int, height: int) -> tuple[range, range]:
+    """Return the rows and columns at which a patch may begin."""
+    step = patches.stride_px or 1
+    return range(0, height - patches.size_px + 1, step), range(0, width - patches.size_px + 1, step)
 
 
 def cut(photo_hwc: np.ndarray, places: list[Position], size_px: int) -> np.ndarray:

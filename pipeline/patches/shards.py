@@ -18,7 +18,7 @@ shuffle window can mix many parts of the set.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -138,24 +138,6 @@ def shard_rows(size_px: int, *, paired: bool = False) -> int:
     return max(1, SHARD_BYTES // row_bytes // group_rows(size_px)) * group_rows(size_px)
 
 
-def write_shards(
-    folder: Path, settings: Patches, tables: Mapping[str, Iterable[pa.Table]], *, paired: bool = False
-) -> Index:
-    """Write the tables of all splits in order, then the index. `folder` must be new or empty.
-
-    paired: whether the tables contain truths.
-    """
-    rows = shard_rows(settings.size_px, paired=paired)
-    splits = {
-        split: [
-            write_shard(folder, f"{split}/{number:05d}.parquet", settings, chunk)
-            for number, chunk in enumerate(_rechunk(some, rows))
-        ]
-        for split, some in tables.items()
-    }
-    return write_index(folder, settings, splits, paired=paired)
-
-
 def write_shard(folder: Path, file: str, settings: Patches, table: pa.Table) -> Shard:
     """Write one shard: to `folder`, or to the store. Raises ShardError, StoreError."""
     metadata = {"wespe": json.dumps({"format": FORMAT, **asdict(settings)})}
@@ -195,20 +177,6 @@ def write_index(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / INDEX, json.dumps(index, indent=1).encode() + b"\n")
     return read_index(folder)
-
-
-def _rechunk(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    waiting: list[pa.Table] = []
-    count = 0
-    for table in tables:
-        waiting.append(table)
-        count += len(table)
-        while count >= rows:
-            joined = pa.concat_tables(waiting)
-            yield joined.slice(0, rows)
-            waiting, count = [joined.slice(rows)], count - rows
-    if count:
-        yield pa.concat_tables(waiting)
 
 
 def read_index(folder: Path) -> Index:

@@ -1,14 +1,17 @@
-"""A checkout of its own, in which DVC really runs."""
+"""A checkout of its own, in which DVC really runs; a cluster and a bucket."""
 
 import copy
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.flow.cluster import Bucket, Cluster, s3_bucket
 
 CODE = ("wespe", "pipeline", "stages", "dvc.yaml", "params.yaml", ".dvc", ".dvcignore", ".gitignore")
 TINY = {
@@ -73,3 +76,16 @@ class Checkout:
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Checkout:
     return Checkout(tmp_path_factory.mktemp("checkout"), repository)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def bucket() -> Iterator[Bucket]:
+    with s3_bucket() as bucket:
+        yield bucket

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from tests.flow.cluster import (
     Cluster,
     Node,
     free_port,
-    s3_bucket,
     wait_until,
 )
 from wespe.methods.wespe import WespeConfig
@@ -46,19 +44,6 @@ def imported():
 with session():
     print(json.dumps(ray.get(imported.remote())))
 """
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    cluster = Cluster()
-    yield cluster
-    cluster.close()
-
-
-@pytest.fixture
-def bucket() -> Iterator[Bucket]:
-    with s3_bucket() as bucket:
-        yield bucket
 
 
 @pytest.fixture

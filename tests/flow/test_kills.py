@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import chdir
 from pathlib import Path
 
@@ -64,9 +65,8 @@ PARAMS = {
 class Workplace:
     """A folder with params.yaml and patches, in which stages run."""
 
-    def __init__(self, folder: Path, repository: Path):
-        self.folder = folder
-        self.environment = os.environ | {"PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
+    def __init__(self, folder: Path, environment: Mapping[str, str]):
+        self.folder, self.environment = folder, environment
         self.write(PARAMS)
 
     def write(self, params: dict) -> None:
@@ -111,7 +111,8 @@ class Workplace:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory, repository: Path, ray_session: None) -> Workplace:
-    place = Workplace(tmp_path_factory.mktemp("work"), repository)
+    environment = os.environ | {"PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
+    place = Workplace(tmp_path_factory.mktemp("work"), environment)
     with chdir(place.folder):
         params = load()
         for address in ("targets.good", "cameras.phone"):
@@ -131,8 +132,19 @@ def kill_worker(driver: subprocess.Popen) -> None:
     worker.send_signal(signal.SIGKILL)
 
 
-def uncut(run: Run, folder: Path) -> bytes:
-    """The weights of the same training in this process, which no one kills."""
+def uncut(folder: Path) -> bytes:
+    """The weights of the same training in this process, which no one kills; to be called in the workplace."""
+    preset = load().presets["tiny"]
+    run = Run(
+        camera="phone",
+        target="good",
+        data={},
+        size_px=SIZE,
+        method=preset.method,
+        learner=preset.learner,
+        guard=preset.guard,
+        training=preset.training,
+    )
     source, target = (patches_of(photo_set(address).patches) for address in ("cameras.phone", "targets.good"))
     torch.set_num_threads(os.cpu_count() or 1)  # as a worker does: other sums round differently
     train(run, MemoryContext(run, source, target, checkpoint=folder), folder)
@@ -162,15 +174,4 @@ def test_a_killed_worker_and_a_killed_driver_resume_to_the_same_weights(
     losses = json.loads((workplace.folder / "reports/phone/losses.json").read_text())
     assert [record["step"] for record in losses] == [10, 20, 30, 40, 50, 60]
     with chdir(workplace.folder):
-        preset = load().presets["tiny"]
-        run = Run(
-            camera="phone",
-            target="good",
-            data={},
-            size_px=SIZE,
-            method=preset.method,
-            learner=preset.learner,
-            guard=preset.guard,
-            training=preset.training,
-        )
-        assert workplace.weights() == uncut(run, tmp_path / "uncut")
+        assert workplace.weights() == uncut(tmp_path / "uncut")

@@ -3,62 +3,18 @@
 All goes through S3: photos, patches, checkpoints. A node is killed in the middle of the training.
 """
 
-import subprocess
-import sys
-from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipeline import store
-from pipeline.layout import WEIGHTS, CameraPaths
-from pipeline.params import load
-from pipeline.training.run import Run
-from tests.flow.cluster import KEYS, TIMEOUT_S, Bucket, Cluster, Node, has_namespaces, s3_bucket, wait_until
-from tests.flow.test_kills import PARAMS, uncut
+from pipeline.layout import CameraPaths
+from tests.flow.cluster import KEYS, TIMEOUT_S, Bucket, Cluster, Node, has_namespaces, wait_until
+from tests.flow.test_kills import Workplace, uncut
 
 pytestmark = pytest.mark.skipif(not has_namespaces(), reason="this user cannot bar a process from folders")
 CHECKPOINT = "store/runs/phone/"
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    cluster = Cluster()
-    yield cluster
-    cluster.close()
-
-
-@pytest.fixture
-def bucket() -> Iterator[Bucket]:
-    with s3_bucket() as bucket:
-        yield bucket
-
-
-class Driver:
-    """A folder with params.yaml, in which stages run that use the cluster and the store."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]):
-        self.folder, self.environment = folder, environment
-        folder.mkdir()
-        (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS))
-
-    def start(self, *stage: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            [sys.executable, "-m", *stage],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, *stage: str) -> str:
-        process = self.start(*stage)
-        output, _ = process.communicate(timeout=TIMEOUT_S)
-        assert process.returncode == 0, output
-        return output
 
 
 def test_nodes_without_the_drivers_disk_train_the_same_model(
@@ -77,7 +33,8 @@ def test_nodes_without_the_drivers_disk_train_the_same_model(
     ]
     for node in nodes:
         node.said("(Ray runtime started)")
-    driver = Driver(
+    (tmp_path / "driver").mkdir()
+    driver = Workplace(
         tmp_path / "driver",
         cluster.environment(RAY_ADDRESS=address, PYTHONPATH=str(repository), **KEYS, **at_store),
     )
@@ -104,19 +61,7 @@ def test_nodes_without_the_drivers_disk_train_the_same_model(
     store._client.cache_clear()
     store._opened.cache_clear()
     with chdir(driver.folder):
-        preset = load().presets["tiny"]
-        run = Run(
-            camera="phone",
-            target="good",
-            data={},
-            size_px=PARAMS["cameras"]["phone"]["patches"]["size_px"],
-            method=preset.method,
-            learner=preset.learner,
-            guard=preset.guard,
-            training=preset.training,
-        )
-        weights = (CameraPaths(camera="phone").model / WEIGHTS).read_bytes()
-        assert weights == uncut(run, tmp_path / "uncut")
+        assert driver.weights() == uncut(tmp_path / "uncut")
 
 
 def checkpoints(bucket: Bucket) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.params import Preset
 from pipeline.patches.patches import Patches
-from pipeline.patches.shards import Index, encode, write_shards
+from pipeline.patches.shards import Index, encode
 from pipeline.research.benchmarks.clock import steady_speed
 from pipeline.research.benchmarks.layouts import measure_layouts
 from pipeline.research.benchmarks.plain import PlainLearner
@@ -17,6 +17,7 @@ from pipeline.research.benchmarks.step import measure_step, method
 from pipeline.research.benchmarks.stream import read
 from pipeline.research.benchmarks.tables import Ratio, layout_table, machine, ratio_table
 from pipeline.training.settings import Training
+from tests.pipeline.patches.writing import write_shards
 from wespe.batch import Batch
 from wespe.learner import Learner, LearnerConfig
 from wespe.methods.srcnn import SrcnnConfig

@@ -10,7 +10,8 @@ from pipeline.errors import ShardError
 from pipeline.patches.groups import ArrayGroups, ShardGroups
 from pipeline.patches.patches import Patches
 from pipeline.patches.sampling import draw_samples
-from pipeline.patches.shards import encode, write_shards
+from pipeline.patches.shards import encode
+from tests.pipeline.patches.writing import write_shards
 
 SIZE, PHOTOS, EACH = 20, 30, 20
 

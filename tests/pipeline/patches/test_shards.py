@@ -11,7 +11,8 @@ import pytest
 from pipeline.errors import ShardError
 from pipeline.patches import shards
 from pipeline.patches.patches import Patches
-from pipeline.patches.shards import Index, encode, pixels_nhwc, read_group, read_index, write_shards
+from pipeline.patches.shards import Index, encode, pixels_nhwc, read_group, read_index
+from tests.pipeline.patches.writing import write_shards
 
 SETTINGS = Patches(size_px=20, per_photo=10)
 PATCHES = np.random.default_rng(0).integers(0, 256, (150, 20, 20, 3), dtype=np.uint8)

@@ -14,9 +14,10 @@ from pipeline.patches import shards, stream
 from pipeline.patches.dataset import batches, dataset
 from pipeline.patches.groups import ArrayGroups
 from pipeline.patches.patches import Patches
-from pipeline.patches.shards import encode, write_shards
+from pipeline.patches.shards import encode
 from pipeline.patches.stream import Stream, stream_of
 from pipeline.seeds import seed_of
+from tests.pipeline.patches.writing import write_shards
 
 SIZE = 20
 

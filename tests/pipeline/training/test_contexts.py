@@ -14,12 +14,13 @@ from pipeline.errors import TrainingError
 from pipeline.layout import CONFIG, FEATURES, CameraPaths
 from pipeline.patches.patches import Patches
 from pipeline.patches.settings import WHOLE_PX
-from pipeline.patches.shards import WHOLE, Index, encode, write_shards
+from pipeline.patches.shards import WHOLE, Index, encode
 from pipeline.training.checkpoint import HISTORY, MODEL, STATE
 from pipeline.training.memory_context import MemoryContext
 from pipeline.training.rank import train
 from pipeline.training.run import Run
 from pipeline.training.settings import Training
+from tests.pipeline.patches.writing import write_shards
 from wespe.guard import GuardConfig
 from wespe.learner import LearnerConfig
 from wespe.methods.lut_residual import LutResidualConfig

@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.patches.patches import Patches
-from pipeline.patches.shards import encode, write_shards
+from pipeline.patches.shards import encode
 from pipeline.patches.stream import stream_of
 from pipeline.training.run import Run
 from pipeline.training.settings import Training
+from tests.pipeline.patches.writing import write_shards
 from wespe.batch import Batch
 from wespe.guard import GuardConfig
 from wespe.learner import Learner, LearnerConfig
